@@ -1,0 +1,22 @@
+"""The events of job-trigger-worker, for everyone who sends or reads them (see README.md).
+
+Imports pydantic and the standard library only, so that a producer team can depend on it.
+"""
+
+from schemas.execution_status import ExecutionStatus
+from schemas.explain import explain
+from schemas.job_dispatch import DispatchTarget, JobDispatch, Owner
+from schemas.job_trigger import JobTrigger
+from schemas.trigger_failure import KNOWN_CODES, FailureFinding, TriggerFailure
+
+__all__ = [
+    "KNOWN_CODES",
+    "DispatchTarget",
+    "ExecutionStatus",
+    "FailureFinding",
+    "JobDispatch",
+    "JobTrigger",
+    "Owner",
+    "TriggerFailure",
+    "explain",
+]

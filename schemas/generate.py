@@ -1,0 +1,62 @@
+"""Write the JSON Schema of every event: `python -m schemas.generate [--check]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from schemas.catalogue import EVENTS, Event
+
+FOLDER = Path(__file__).parent / "json"
+COMMAND = "python -m schemas.generate"
+
+
+def render(event: Event) -> str:
+    """The JSON Schema (draft 2020-12) of an event as text, the same on every run."""
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **event.model.model_json_schema(mode="validation"),
+    }
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def stale(folder: Path = FOLDER) -> list[str]:
+    """Names of schema files that are absent, differ from the models, or belong to no event."""
+    wanted = {event.file_name: render(event) for event in EVENTS}
+    there = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.schema.json")}
+    return sorted(
+        name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name)
+    )
+
+
+def write(folder: Path = FOLDER) -> list[str]:
+    """Bring the folder up to date; answers the names of the files that changed."""
+    changed = stale(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in changed:
+        (folder / name).unlink(missing_ok=True)
+    for event in EVENTS:
+        if event.file_name in changed:
+            (folder / event.file_name).write_text(render(event), encoding="utf-8")
+    return changed
+
+
+def main(arguments: Sequence[str] | None = None, *, folder: Path = FOLDER) -> int:
+    """The command line; answers the exit code."""
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing, exit 1 if stale")
+    if not parser.parse_args(arguments).check:
+        for name in write(folder):
+            sys.stdout.write(f"wrote schemas/json/{name}\n")
+        return 0
+    names = stale(folder)
+    for name in names:
+        sys.stdout.write(f"schemas/json/{name} is not what the models say: run `{COMMAND}`\n")
+    return 1 if names else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
