@@ -1,0 +1,37 @@
+"""Alembic's entry: run each revision in a transaction of its own.
+
+There is no alembic.ini: `worker.storage.schema` builds the configuration and hands the connection
+over in `attributes`. The table of revisions has a name of its own, so that a platform which uses
+Alembic in the same database keeps its own `alembic_version`.
+"""
+
+from __future__ import annotations
+
+from alembic import context
+
+from migrations.online import VERSION_TABLE
+
+
+def run() -> None:
+    """Run on the given connection, or print SQL where there is none (`--sql`)."""
+    if context.is_offline_mode():
+        context.configure(
+            dialect_name="postgresql",
+            dialect_opts={"paramstyle": "named"},
+            literal_binds=True,
+            version_table=VERSION_TABLE,
+            transaction_per_migration=True,
+        )
+    else:
+        attributes = context.config.attributes
+        context.configure(
+            connection=attributes["connection"],
+            on_version_apply=attributes.get("on_version_apply"),
+            version_table=VERSION_TABLE,
+            transaction_per_migration=True,
+        )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+run()
