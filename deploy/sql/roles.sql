@@ -1,0 +1,80 @@
+-- Two roles with as few rights as their work needs. Run as the owner of the tables, after
+-- `trigger-worker migrate up` and again after each later one; it can be run any number of times.
+--
+--   trigger_worker   what `trigger-worker worker`, `streams`, `audit` and `dlq` need
+--   trigger_reader   read only: dashboards, reports, people who look
+--
+-- Neither can log in. Give one to a login: create user awp_worker password '…' in role trigger_worker;
+-- Migrations run as the owner of the tables, never as one of these.
+
+do $roles$
+declare
+    member text;
+    relation text;
+begin
+    foreach member in array array['trigger_worker', 'trigger_reader'] loop
+        if not exists (select from pg_roles where rolname = member) then
+            execute 'create role ' || member || ' nologin';
+        end if;
+        execute 'grant usage on schema ' || quote_ident(current_schema()) || ' to ' || member;
+
+        -- The platform, through its views; a console view may be absent.
+        foreach relation in array array[
+            'preflight_job', 'preflight_server', 'preflight_account', 'preflight_credential',
+            'preflight_owner', 'preflight_automation', 'preflight_grant'
+        ] loop
+            execute 'grant select on ' || relation || ' to ' || member;
+        end loop;
+        foreach relation in array array[
+            'console_job', 'console_job_group', 'console_member', 'console_job_target',
+            'console_execution'
+        ] loop
+            if member = 'trigger_reader' and to_regclass(relation) is not null then
+                execute 'grant select on ' || relation || ' to ' || member;
+            end if;
+        end loop;
+    end loop;
+end $roles$;
+
+-- Both read what the worker writes, and which revision the database is at.
+grant select on
+    awp_job_execution, awp_action_execution, awp_workflow_execution,
+    awp_trigger_ledger, awp_trigger_outbox, awp_dead_letter, awp_trigger_revision
+to trigger_worker, trigger_reader;
+
+-- Of a job only its last outcome (R3). The rest of the row is the platform's.
+grant select (
+    id, trigger_status, trigger_message, last_execution_id, last_scheduled_at, failing_since,
+    consecutive_failures
+) on awp_automcation_job to trigger_worker, trigger_reader;
+grant update (
+    trigger_status, trigger_message, last_execution_id, last_scheduled_at, failing_since,
+    consecutive_failures
+) on awp_automcation_job to trigger_worker;
+
+-- A record is written once. What may change: its repeats, and its outcome when the broker refuses
+-- its dispatch for its size. No record is ever deleted.
+grant insert on awp_job_execution to trigger_worker;
+grant update (
+    duplicate_count, trigger_status, trigger_code, trigger_message, findings, causes, targets
+) on awp_job_execution to trigger_worker;
+
+-- The ledger's place (topic, topic id, partition) never changes and no row is deleted.
+grant insert on awp_trigger_ledger to trigger_worker;
+grant update (
+    epoch, owner, last_offset, deliveries, records, applied, duplicates, redeliveries,
+    dead_letters, events, published, lost, lost_acknowledged, updated_at
+) on awp_trigger_ledger to trigger_worker;
+
+-- The outbox empties as the broker acknowledges; a payload is replaced when the broker refuses it.
+grant insert, delete on awp_trigger_outbox to trigger_worker;
+grant update (events, payload) on awp_trigger_outbox to trigger_worker;
+
+-- A dead letter stays; that it was replayed is noted on it.
+grant insert on awp_dead_letter to trigger_worker;
+grant update (replayed_at) on awp_dead_letter to trigger_worker;
+
+-- The histories of action and orch, as their status events tell them.
+grant insert on awp_action_execution, awp_workflow_execution to trigger_worker;
+grant update (status, message, accepted_at, started_at, ended_at)
+    on awp_action_execution, awp_workflow_execution to trigger_worker;
