@@ -1,0 +1,1 @@
+"""Job trigger worker: every due job leaves a record, and every record its event."""

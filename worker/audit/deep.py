@@ -1,0 +1,232 @@
+"""The deep audit: every trigger in the topic has its record, every record its event (promise 7).
+
+The order is the proof. First one snapshot: the ledger, and what the outbox holds. Then, later, the
+ends of the outgoing topics: an event that is neither in the outbox of the snapshot nor on a topic
+by then was lost. Last the verdicts, on the records as they are then: whatever was read has been
+committed before. So it may run beside the worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import orjson
+from sqlalchemy import Connection
+
+from worker.decode import decode
+from worker.domain.delivery import Delivery
+from worker.domain.record import Claim
+from worker.domain.trigger import Trigger, Uuid, event_id
+from worker.errors import Stop, Transient
+from worker.kafka.settings import KafkaSettings
+from worker.kafka.topic_ids import TopicDescription, TopicIds
+from worker.kafka.window import Window, WindowReader
+from worker.storage import evidence
+from worker.storage.audit import LedgerRow
+from worker.storage.evidence import EventSeen, Offence, TriggerSeen
+
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far the clocks of workers and brokers may be apart: near the edge of what the outgoing
+topics still hold, a record is not judged."""
+
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+Progress = Callable[[str, int, int], None]
+"""Told a topic, how many of its offsets are behind us, and how many there are."""
+
+
+@dataclass(slots=True)
+class Deep:
+    """What the topics say. `cut` names partitions whose log ends before the ledger's position.
+
+    `judged_records` had trigger and event within retention; of the other records,
+    `records_of_old_topics` came from topics that are gone, and the ledger alone speaks for them.
+    """
+
+    triggers_read: int = 0
+    events_read: int = 0
+    judged_records: int = 0
+    records_of_old_topics: int = 0
+    records_out_of_reach: int = 0
+    cut: list[str] = field(default_factory=list)
+    offences: list[Offence] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        """True when nothing offends."""
+        return not self.cut and not any(offence.total for offence in self.offences)
+
+
+class DeepAudit:
+    """One deep audit on one database session; a fresh one each time.
+
+    `note_outbox` belongs into the snapshot that read the ledger rows given to `run`.
+    """
+
+    def __init__(
+        self, connection: Connection, kafka: KafkaSettings, group: str, progress: Progress
+    ) -> None:
+        self._connection = connection
+        self._kafka = kafka
+        self._group = group
+        self._progress = progress
+        self._outcomes = kafka.topics.outcomes()
+
+    def note_outbox(self) -> None:
+        """Keep whose events wait in the outbox; within the ledger's snapshot."""
+        for events in evidence.waiting_events(self._connection):
+            ids = [_ids(event.value)[0] for event in events if event.topic in self._outcomes]
+            evidence.note_waiting(self._connection, [each for each in ids if each is not None])
+
+    def run(self, rows: Sequence[LedgerRow]) -> Deep:
+        """Read the topics up to the position of these ledger rows, and judge.
+
+        Raises `Transient` when brokers or a topic went away meanwhile, `Stop` for a missing topic.
+        """
+        deep = Deep()
+        topic_ids = TopicIds(self._kafka)
+        found = [
+            _describe(topic_ids, name) for name in (self._kafka.topics.triggers, *self._outcomes)
+        ]
+        current = {
+            row.partition: row
+            for row in rows
+            if row.id is not None
+            and (row.topic, row.topic_id) == (found[0].name, found[0].topic_id)
+            and row.partition < found[0].partitions
+        }
+        with WindowReader(self._kafka, self._group) as reader:
+            outgoing = [reader.windows(each.name, each.partitions) for each in found[1:]]
+            self._read_triggers(reader, current, deep)
+            since = [
+                self._read_events(reader, place, windows, deep)
+                for place, windows in enumerate(outgoing)
+            ]
+        for each in found:
+            if _describe(topic_ids, each.name).topic_id != each.topic_id:
+                raise Transient(
+                    f"The topic {each.name} was made again during the audit.",
+                    remedy="Run the audit again.",
+                )
+        with self._connection.begin():
+            evidence.analyze(self._connection)
+            deep.judged_records = evidence.count_judged(self._connection, since)
+            deep.offences = list(evidence.verdicts(self._connection, since))
+        ours = {row.id for row in current.values()}
+        total = sum(row.counted_records for row in rows)
+        deep.records_of_old_topics = sum(row.counted_records for row in rows if row.id not in ours)
+        deep.records_out_of_reach = max(0, total - deep.records_of_old_topics - deep.judged_records)
+        return deep
+
+    def _read_triggers(self, reader: WindowReader, rows: dict[int, LedgerRow], deep: Deep) -> None:
+        topic = self._kafka.topics.triggers
+        windows = [
+            Window(partition, reader.bounds(topic, partition)[0], row.last_offset)
+            for partition, row in rows.items()
+        ]
+        claims = {
+            partition: Claim(row.id or 0, topic, row.topic_id, partition, 0, row.last_offset)
+            for partition, row in rows.items()
+        }
+        with self._connection.begin():
+            evidence.note_windows(
+                self._connection,
+                {claims[each.partition].ledger_id: (each.first, each.last) for each in windows},
+            )
+        now = datetime.now(UTC)  # a slot of what cannot be used; no key depends on it
+        for batch in self._batches(reader, topic, windows):
+            seen = [_trigger(delivery, claims[delivery.partition], now) for delivery in batch]
+            with self._connection.begin():
+                evidence.note_triggers(self._connection, seen)
+            deep.triggers_read += len(seen)
+        deep.cut = [
+            f"{topic} partition {each.partition}: the log ends at offset {each.position}, the "
+            f"ledger has read up to {each.last}."
+            for each in windows
+            if each.is_cut
+        ]
+
+    def _read_events(
+        self, reader: WindowReader, place: int, windows: Sequence[Window], deep: Deep
+    ) -> datetime:
+        """Read an outgoing topic; returns the moment from which on its events are all there."""
+        for batch in self._batches(reader, self._outcomes[place], windows):
+            seen = [_event(place, delivery) for delivery in batch]
+            with self._connection.begin():
+                evidence.note_events(self._connection, seen)
+            deep.events_read += len(seen)
+        edges = [_edge(window) for window in windows if window.is_trimmed]
+        return max(edges) + CLOCK_SKEW if edges else _LONG_AGO
+
+    def _batches(
+        self, reader: WindowReader, topic: str, windows: Sequence[Window]
+    ) -> Iterator[list[Delivery]]:
+        begins = {window.partition: window.first for window in windows}
+
+        def tell() -> None:
+            total = sum(max(0, w.last + 1 - begins[w.partition]) for w in windows)
+            behind = sum(
+                min(w.position, w.last + 1) - begins[w.partition]
+                for w in windows
+                if w.last >= begins[w.partition]
+            )
+            self._progress(topic, behind, total)
+
+        tell()
+        for batch in reader.read(topic, windows):
+            yield batch
+            tell()
+        tell()
+
+
+def _describe(topic_ids: TopicIds, name: str) -> TopicDescription:
+    found = topic_ids.describe(name)
+    if found is None:
+        raise Stop(
+            f"The topic {name} does not exist.",
+            remedy="Run `trigger-worker topics create`, or check TRIGGER_WORKER_TOPIC_PREFIX.",
+        )
+    return found
+
+
+def _trigger(delivery: Delivery, claim: Claim, now: datetime) -> TriggerSeen:
+    message = decode(delivery, claim, now)
+    if isinstance(message, Trigger):
+        key, job_id = message.idempotency_key, message.job_id
+        return TriggerSeen(claim.ledger_id, delivery.offset, job_id, key)
+    return TriggerSeen(claim.ledger_id, delivery.offset, None, None)
+
+
+def _event(place: int, delivery: Delivery) -> EventSeen:
+    execution_id, own_id = _ids(delivery.value)
+    return EventSeen(
+        place,
+        delivery.partition,
+        delivery.offset,
+        execution_id,
+        own_id,
+        execution_id is not None and own_id == event_id(execution_id),
+    )
+
+
+def _ids(value: bytes | None) -> tuple[Uuid | None, Uuid | None]:
+    """Execution and event id of an outcome event; None where it names none."""
+    try:
+        body = orjson.loads(value)  # type: ignore[arg-type]  # None is refused like any nonsense
+        execution_id = str(UUID(body["execution_id"]))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None, None
+    try:
+        return execution_id, str(UUID(body["event_id"]))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return execution_id, None
+
+
+def _edge(window: Window) -> datetime:
+    """When the oldest message that a log still holds was sent; now, where it holds none."""
+    if window.began_ms is None or window.began_ms <= 0:
+        return datetime.now(UTC)
+    return datetime.fromtimestamp(window.began_ms / 1000, UTC)

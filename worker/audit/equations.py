@@ -1,0 +1,150 @@
+"""The equations of promise 7, and the names of what does not fit. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from worker.storage.audit import LedgerRow
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One promise, in numbers. `differences` names each place where it does not hold."""
+
+    promise: str
+    words: str
+    differences: tuple[str, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        """True when nothing differs."""
+        return not self.differences
+
+
+def equations(rows: Sequence[LedgerRow]) -> tuple[Line, ...]:
+    """Every equation over every ledger row. The audit closes when each line holds."""
+    names = _Names(rows)
+    return (
+        _records(rows, names),
+        _events(rows, names),
+        _tables(rows, names),
+        _statuses(rows, names),
+        _lost(rows, names),
+    )
+
+
+class _Names:
+    """What to call a ledger row: with its topic id only where a topic has had several."""
+
+    def __init__(self, rows: Sequence[LedgerRow]) -> None:
+        ids = {(row.topic, row.topic_id) for row in rows}
+        self._ids = Counter(topic for topic, _ in ids)
+
+    def of(self, row: LedgerRow) -> str:
+        if row.topic is None:
+            return "no ledger row" if row.id is None else f"ledger row {row.id}, which is gone"
+        which = f" (topic id {row.topic_id})" if self._ids[row.topic] > 1 else ""
+        return f"{row.topic}{which} partition {row.partition}"
+
+
+def _records(rows: Sequence[LedgerRow], names: _Names) -> Line:
+    triggers = [row for row in rows if row.is_triggers]
+    return Line(
+        "Every trigger has a record",
+        f"{_sum(triggers, 'deliveries')} delivered = {_sum(triggers, 'records')} records "
+        f"+ {_sum(triggers, 'duplicates')} sent again "
+        f"+ {_sum(triggers, 'redeliveries')} delivered again "
+        f"+ {_sum(triggers, 'dead_letters')} unreadable",
+        _binned(triggers, "records", names),
+    )
+
+
+def _statuses(rows: Sequence[LedgerRow], names: _Names) -> Line:
+    statuses = [row for row in rows if row.topic is not None and not row.is_triggers]
+    return Line(
+        "Every status is applied",
+        f"{_sum(statuses, 'deliveries')} delivered = {_sum(statuses, 'applied')} applied "
+        f"+ {_sum(statuses, 'duplicates')} sent again "
+        f"+ {_sum(statuses, 'redeliveries')} delivered again "
+        f"+ {_sum(statuses, 'dead_letters')} unreadable",
+        _binned(statuses, "applied", names),
+    )
+
+
+def _binned(rows: Sequence[LedgerRow], bin_: str, names: _Names) -> tuple[str, ...]:
+    return tuple(
+        f"{names.of(row)}: {row.deliveries:,} delivered, {binned:,} in a bin."
+        for row in rows
+        if row.deliveries
+        != (binned := row.redeliveries + getattr(row, bin_) + row.duplicates + row.dead_letters)
+    )
+
+
+def _events(rows: Sequence[LedgerRow], names: _Names) -> Line:
+    dispatched = sum(row.counted_dispatched for row in rows)
+    failed = sum(row.counted_records for row in rows) - dispatched
+    differences = []
+    for row in rows:
+        if row.topic is None:
+            continue
+        if row.events != row.records:
+            differences.append(f"{names.of(row)}: {row.records:,} records, {row.events:,} events.")
+        if row.events - row.published != row.waiting:
+            differences.append(
+                f"{names.of(row)}: {row.events:,} events, {row.published:,} published, so "
+                f"{row.events - row.published:,} should wait in the outbox, which holds "
+                f"{row.waiting:,}."
+            )
+    return Line(
+        "Every record has its event",
+        f"{_sum(rows, 'events')} = {dispatched:,} dispatched + {failed:,} failures "
+        f"· {_sum(rows, 'waiting')} waiting",
+        tuple(differences),
+    )
+
+
+def _tables(rows: Sequence[LedgerRow], names: _Names) -> Line:
+    differences = []
+    for row in rows:
+        if row.records != row.counted_records:
+            differences.append(
+                f"{names.of(row)}: the ledger says {row.records:,} records, "
+                f"awp_job_execution holds {row.counted_records:,}."
+            )
+        if row.dead_letters != row.counted_letters:
+            differences.append(
+                f"{names.of(row)}: the ledger says {row.dead_letters:,} dead letters without a "
+                f"record, awp_dead_letter holds {row.counted_letters:,}."
+            )
+    said = sum(row.duplicates for row in rows if row.is_triggers)
+    counted = sum(row.counted_repeats for row in rows)
+    if said != counted:
+        differences.append(
+            f"The ledger says that {said:,} triggers were sent again, the records' "
+            f"duplicate_count sums to {counted:,}."
+        )
+    return Line(
+        "The tables hold what the ledger says",
+        f"{_sum(rows, 'counted_records')} records · {counted:,} sent again · "
+        f"{_sum(rows, 'counted_letters')} dead letters without a record",
+        tuple(differences),
+    )
+
+
+def _lost(rows: Sequence[LedgerRow], names: _Names) -> Line:
+    lost = [(names.of(row), each) for row in rows for each in row.lost]
+    total = sum(each.last - each.first + 1 for _, each in lost)
+    return Line(
+        "Nothing was deleted unread",
+        f"{total:,} offsets lost" if lost else "no lost offsets that nobody has acknowledged",
+        tuple(
+            f"{name}: the log deleted offsets {each.first} to {each.last} before they were read."
+            for name, each in lost
+        ),
+    )
+
+
+def _sum(rows: Sequence[LedgerRow], name: str) -> str:
+    return f"{sum(getattr(row, name) for row in rows):,}"

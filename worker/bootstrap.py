@@ -1,0 +1,191 @@
+"""The composition root: everything that a process needs, built in one place."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import socket
+from collections.abc import Callable
+from datetime import timedelta
+from threading import Event as Flag
+from threading import Thread
+from uuid import uuid4
+
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+from sqlalchemy import Engine
+
+from worker.clock import Clock, SystemClock
+from worker.config import Settings
+from worker.errors import Stop, Transient
+from worker.health import HealthServer
+from worker.intake import Intake
+from worker.kafka.consumer import TopicConsumer, call_deadline_s
+from worker.kafka.loop import Handler, Loop
+from worker.kafka.producer import EventProducer
+from worker.kafka.settings import KafkaSettings
+from worker.kafka.taking import Takings
+from worker.kafka.topic_ids import TopicIds
+from worker.metrics import IntakeMetrics, LoopMetrics, Metrics
+from worker.outcome import Recorder
+from worker.relay import Relay
+from worker.status import StatusIntake
+from worker.storage.engine import Session, make_engine
+
+log = logging.getLogger(__name__)
+
+_GC_THRESHOLDS = (50_000, 20, 100)
+"""A batch makes some ten thousand objects that no cycle holds; looking for cycles among them every
+700 costs a tenth of its time."""
+
+
+class Worker:
+    """The trigger loop and the status loop of one process, each in a thread of its own.
+
+    `run` returns when `stop` was called and everything is handed over; it raises what either loop
+    could not mend, after the other has been stopped.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self._kafka = KafkaSettings.of(settings)
+        self._engine: Engine = make_engine(settings)
+        self._stopping = Flag()
+        self._failures: list[BaseException] = []
+        self._owner = f"{settings.group}/{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
+        registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        self._metrics = Metrics(registry)
+        self._figures = {
+            topic: LoopMetrics(self._metrics, topic) for topic in self._kafka.topics.consumed()
+        }
+
+    def stop(self) -> None:
+        """Have both loops give everything up and end."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        health = HealthServer(
+            self._settings.listen,
+            self._metrics.registry,
+            is_live=self._why_not_live,
+            is_ready=self._why_not_ready,
+        )
+        try:
+            self._wait_for_topics()
+            if self._stopping.is_set():
+                return
+            topics = self._kafka.topics
+            threads = [
+                Thread(target=self._serve, args=(name, build), name=name)
+                for name, build in (
+                    (topics.triggers, self._intake),
+                    (topics.statuses, self._statuses),
+                )
+            ]
+            gc.freeze()
+            gc.set_threshold(*_GC_THRESHOLDS)
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        finally:
+            health.close()
+            self._engine.dispose()
+        if self._failures:
+            raise self._failures[0]
+
+    def _serve(self, topic: str, build: Callable[[Session], Handler]) -> None:
+        session = Session(self._engine)
+        try:
+            self._loop(topic, session, build(session)).run()
+        except BaseException as failure:  # noqa: BLE001 - handed to `run`, which raises it
+            self._failures.append(failure)
+        finally:
+            self._stopping.set()
+            session.close()
+
+    def _loop(self, topic: str, session: Session, handler: Handler) -> Loop:
+        settings = self._settings
+        producer = EventProducer(self._kafka)
+        relay = Relay(session, producer, self._kafka.topics, settings.language)
+        takings = Takings(
+            session=session,
+            relay=relay,
+            topic_ids=TopicIds(self._kafka, call_deadline_s(settings)),
+            owner=self._owner,
+            clock=self._clock,
+            metadata_interval_s=settings.metadata_interval_ms / 1000,
+        )
+        consumer = TopicConsumer(
+            self._kafka,
+            settings,
+            topic,
+            on_revoked=takings.revoked,
+            on_lost=takings.lost,
+        )
+        takings.attach(consumer)
+        return Loop(
+            consumer=consumer,
+            producer=producer,
+            takings=takings,
+            relay=relay,
+            handler=handler,
+            batch_triggers=settings.batch_triggers,
+            clock=self._clock,
+            metrics=self._figures[topic],
+            stopping=self._stopping,
+        )
+
+    def _intake(self, session: Session) -> Handler:
+        topics = self._kafka.topics
+        return Intake(
+            session=session,
+            recorder=Recorder(topics, self._settings.language),
+            clock=self._clock,
+            default_max_lateness_s=self._settings.default_max_lateness_s,
+            metrics=IntakeMetrics(self._metrics, topics.triggers),
+        )
+
+    def _statuses(self, session: Session) -> Handler:
+        topics = self._kafka.topics
+        return StatusIntake(
+            session=session, topics=topics, metrics=IntakeMetrics(self._metrics, topics.statuses)
+        )
+
+    def _wait_for_topics(self) -> None:
+        """Wait until the brokers answer; raises `Stop` for a topic that is not there then."""
+        topic_ids = TopicIds(self._kafka)
+        for topic in self._kafka.topics.all():
+            while not self._stopping.is_set():
+                try:
+                    found = topic_ids.describe(topic)
+                except Transient as problem:
+                    log.warning("action=wait_for_brokers reason=%s", problem)
+                    self._stopping.wait(1.0)
+                    continue
+                if found is None:
+                    raise Stop(
+                        f"The topic {topic} does not exist.",
+                        remedy="Make the topics with `trigger-worker topics create`.",
+                    )
+                break
+
+    def _why_not_live(self) -> str | None:
+        """A loop that does not turn for longer than the group waits should be started again."""
+        oldest = self._clock.now() - timedelta(milliseconds=self._settings.max_poll_interval_ms)
+        for topic, figures in self._figures.items():
+            if figures.turned_at is not None and figures.turned_at < oldest:
+                return f"the loop of {topic} last turned at {figures.turned_at.isoformat()}"
+        return None
+
+    def _why_not_ready(self) -> str | None:
+        for topic, figures in self._figures.items():
+            if figures.turned_at is None:
+                return f"the loop of {topic} has not begun"
+            if figures.is_stuck:
+                return f"the loop of {topic} waits for a broker or the database"
+        return self._why_not_live()

@@ -1,0 +1,1 @@
+"""One module a command; `worker.cli` loads the one that is called."""

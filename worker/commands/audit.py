@@ -1,0 +1,181 @@
+"""`trigger-worker audit`: the proof that every trigger has a record and every record its event."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import Progress as Bar
+from rich.text import Text
+
+from worker.audit.deep import Deep, Progress
+from worker.audit.run import Audit, run
+from worker.commands.output import as_json, console, finish
+from worker.config import load
+from worker.storage.audit import LostRange
+
+_TELL_EVERY_S = 5.0
+_ROW_SUMS = (
+    "deliveries",
+    "records",
+    "duplicates",
+    "redeliveries",
+    "dead_letters",
+    "events",
+    "published",
+    "waiting",
+)
+
+
+@click.command("audit")
+@click.option("--deep", "is_deep", is_flag=True, help="Read the topics too; takes its time.")
+@click.option(
+    "--acknowledge-lost",
+    "does_acknowledge",
+    is_flag=True,
+    help="Accept what the log deleted unread, so that the audit may close again.",
+)
+@click.option("--brokers", metavar="TEXT", help="Brokers, host:port, comma-separated.")
+@click.option("--topic-prefix", metavar="TEXT", help="First part of every topic's name.")
+@as_json
+def command(
+    *,
+    is_deep: bool,
+    does_acknowledge: bool,
+    brokers: str | None,
+    topic_prefix: str | None,
+    as_json: bool,
+) -> None:
+    """Prove that every trigger has a record and every record its event. Exit 0 only if so.
+
+    Asks the tables alone, in one snapshot; with --deep the topics themselves, as far as they reach
+    back, and names each trigger without a record and each record without its event. The worker may
+    run meanwhile.
+    """
+    settings = load(kafka_brokers=brokers, topic_prefix=topic_prefix)
+    logging.getLogger("worker.kafka").setLevel(logging.CRITICAL)
+    began = time.monotonic()
+    with _progress() as progress:
+        found = run(settings, is_deep=is_deep, does_acknowledge=does_acknowledge, progress=progress)
+    finish(
+        _result(found, seconds=time.monotonic() - began),
+        as_json=as_json,
+        show=lambda out: _show(out, found),
+        is_good=found.closes,
+    )
+
+
+def _result(found: Audit, *, seconds: float) -> dict[str, Any]:
+    triggers = [row for row in found.rows if row.is_triggers]
+    statuses = [row for row in found.rows if row.topic is not None and not row.is_triggers]
+    sums = {name: sum(getattr(row, name) for row in triggers) for name in _ROW_SUMS}
+    dispatched = sum(row.counted_dispatched for row in found.rows)
+    return {
+        "closes": found.closes,
+        **sums,
+        "dispatched": dispatched,
+        "failures": sum(row.counted_records for row in found.rows) - dispatched,
+        "statuses": {
+            name: sum(getattr(row, name) for row in statuses)
+            for name in ("deliveries", "applied", "duplicates", "redeliveries", "dead_letters")
+        },
+        "lines": [{**asdict(line), "holds": line.holds} for line in found.lines],
+        "lost": [asdict(lost) for row in found.rows for lost in row.lost],
+        "acknowledged": [asdict(lost) for lost in found.acknowledged],
+        "deep": _deep(found.deep, found.offences) if found.deep else None,
+        "seconds": round(seconds, 3),
+    }
+
+
+def _deep(deep: Deep, offences: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "triggers_read": deep.triggers_read,
+        "events_read": deep.events_read,
+        "records_judged": deep.judged_records,
+        "records_of_old_topics": deep.records_of_old_topics,
+        "records_out_of_reach": deep.records_out_of_reach,
+        "logs_cut": deep.cut,
+        **offences,
+    }
+
+
+def _show(out: Console, found: Audit) -> None:
+    for lost in found.acknowledged:
+        out.print(f"acknowledged: {_lost(lost)}", markup=False, soft_wrap=True)
+    width = max(len(line.promise) for line in found.lines)
+    for line in found.lines:
+        mark = Text("✓", "green") if line.holds else Text("✗", "bold red")
+        out.print(Text(f"{line.promise:<{width}}  {line.words}  ").append(mark), soft_wrap=True)
+        for difference in line.differences:
+            out.print(f"    {difference}", markup=False, soft_wrap=True)
+    if found.deep is not None:
+        _show_reach(out, found.deep)
+    if any(row.lost for row in found.rows):
+        out.print(
+            "Once somebody has looked into the lost offsets, accept them with "
+            "`trigger-worker audit --acknowledge-lost`.",
+            soft_wrap=True,
+        )
+    out.print("The count closes." if found.closes else "The count does not close.")
+
+
+def _show_reach(out: Console, deep: Deep) -> None:
+    if deep.records_of_old_topics:
+        out.print(
+            f"{deep.records_of_old_topics:,} records came from topics that are gone or not ours: "
+            "only the ledger speaks for them.",
+            soft_wrap=True,
+        )
+    if deep.records_out_of_reach:
+        out.print(
+            f"{deep.records_out_of_reach:,} records are older than what the topics still hold: "
+            "only the ledger speaks for them.",
+            soft_wrap=True,
+        )
+
+
+def _lost(lost: LostRange) -> str:
+    return (
+        f"{lost.topic} partition {lost.partition} (topic id {lost.topic_id}), "
+        f"offsets {lost.first} to {lost.last} were deleted unread"
+    )
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """A bar a topic on a terminal; otherwise a line when a topic begins, now and then, and ends."""
+    err = console(stderr=True)
+    if not err.is_terminal:
+        yield _Plain(err).tell
+        return
+    with Bar(console=err, transient=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def tell(topic: str, behind: int, total: int) -> None:
+            if topic not in tasks:
+                tasks[topic] = bar.add_task(topic, total=total)
+            bar.update(tasks[topic], completed=behind, total=total)
+
+        yield tell
+
+
+class _Plain:
+    """Progress for a pipe or a log."""
+
+    def __init__(self, err: Console) -> None:
+        self._err = err
+        self._told: dict[str, tuple[float, bool]] = {}
+
+    def tell(self, topic: str, behind: int, total: int) -> None:
+        now, is_done = time.monotonic(), behind >= total
+        before, was_done = self._told.get(topic, (0.0, False))
+        if was_done or (not is_done and now - before < _TELL_EVERY_S):
+            return
+        self._told[topic] = (now, is_done)
+        self._err.print(f"{topic}: {behind:,} of {total:,} offsets", markup=False, soft_wrap=True)

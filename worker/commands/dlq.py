@@ -1,0 +1,202 @@
+"""`trigger-worker dlq`: what could not be read or stored, and the way back for it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from sqlalchemy import Engine
+
+from worker.commands import letter_view
+from worker.commands.brokers import broker_flags, kafka_of
+from worker.commands.output import as_json, console, finish
+from worker.config import load
+from worker.dead_letters import Replayed, check_mended, replay
+from worker.domain.trigger import MAX_ID, replay_key
+from worker.errors import Misused, Stop
+from worker.storage import errors, letters
+from worker.storage.engine import make_engine
+from worker.storage.letters import Choice, Chosen
+
+_LETTER_ID = click.IntRange(1, MAX_ID)
+_NAMED = 100
+
+
+@click.group("dlq")
+def command() -> None:
+    """List, show and replay dead letters.
+
+    A dead letter is a message that could not be read or stored, kept whole with the reason. Mended
+    or not, it can be sent again to the topic that it came from.
+    """
+
+
+@command.command("list")
+@click.option("--reason", metavar="TEXT", help="Only those whose reason contains TEXT.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="At most.")
+@click.option("--all", "with_replayed", is_flag=True, help="Those replayed already, too.")
+@as_json
+def list_command(*, reason: str | None, limit: int, with_replayed: bool, as_json: bool) -> None:
+    """Name dead letters, the newest first."""
+    choice = Choice(reason=reason, with_replayed=with_replayed)
+    with errors.reading(), make_engine(load()).connect() as connection:
+        found = letters.chosen(connection, choice)
+        rows = letters.described(connection, choice, limit=limit)
+    total = found.fresh + found.replayed
+    finish(
+        {"total": total, "dead_letters": [letter_view.described(row) for row in rows]},
+        as_json=as_json,
+        show=lambda out: letter_view.show_list(out, rows, total),
+    )
+
+
+@command.command("show")
+@click.argument("letter_id", metavar="ID", type=_LETTER_ID)
+@as_json
+def show_command(*, letter_id: int, as_json: bool) -> None:
+    """Show one dead letter: reason, origin, headers, bytes, and what became of it."""
+    with errors.reading(), make_engine(load()).connect() as connection:
+        found = letters.get(connection, letter_id)
+        if found is None:
+            raise _no_such([letter_id])
+        letter, kept = found
+        records = letters.records(
+            connection, execution_id=letter.execution_id, key=replay_key(letter_id)
+        )
+    finish(
+        letter_view.whole(letter, kept, records),
+        as_json=as_json,
+        show=lambda out: letter_view.show_whole(out, letter, kept, records),
+    )
+
+
+@command.command("replay")
+@click.argument("ids", nargs=-1, metavar="[ID]...", type=_LETTER_ID)
+@click.option("--reason", metavar="TEXT", help="Those whose reason contains TEXT.")
+@click.option("--all", "is_all", is_flag=True, help="All that were not replayed yet.")
+@click.option(
+    "--edit",
+    "path",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Send the bytes of FILE instead; with exactly one ID.",
+)
+@click.option("--again", is_flag=True, help="Those replayed already, too: a repeat is counted.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@broker_flags
+@as_json
+def replay_command(
+    *,
+    ids: tuple[int, ...],
+    reason: str | None,
+    is_all: bool,
+    path: Path | None,
+    again: bool,
+    yes: bool,
+    brokers: str | None,
+    topic_prefix: str | None,
+    as_json: bool,
+) -> None:
+    """Send dead letters again, to the topic that each came from.
+
+    The same key, headers and bytes, and a header `replay-of` by which the worker knows them: what
+    is sent twice runs once. Those replayed before are left out unless --again is given.
+    """
+    if (bool(ids) + (reason is not None) + is_all) != 1:
+        raise Misused("Say which dead letters: ID..., --reason TEXT, or --all.")
+    if path is not None and len(ids) != 1:
+        raise Misused("--edit FILE mends one dead letter.", remedy="Give exactly one ID.")
+    kafka = kafka_of(brokers, topic_prefix)
+    engine = make_engine(load())
+    asked = Choice(ids=ids or None, reason=reason, with_replayed=True)
+    with errors.reading(), engine.connect() as connection:
+        found = letters.chosen(connection, asked)
+        if found.fresh + found.replayed < len(set(ids)):
+            known = letters.described(connection, asked, limit=len(ids))
+            raise _no_such(sorted(set(ids) - {each.id for each in known}))
+    mended = None if path is None else path.read_bytes()
+    if mended is not None:
+        check_mended(found.topics[0], mended)
+    count = found.fresh + (found.replayed if again else 0)
+    skipped = 0 if again else found.replayed
+    result = Replayed()
+    if count:
+        _ask(count, found, yes=yes)
+        result = _replay(engine, kafka, asked, found, mended=mended, again=again, count=count)
+    finish(
+        _result(result, count, skipped),
+        as_json=as_json,
+        show=lambda out: _show(out, result, count, skipped),
+        is_good=not result.failed,
+    )
+
+
+def _replay(
+    engine: Engine,
+    kafka: Any,
+    asked: Choice,
+    found: Chosen,
+    *,
+    mended: bytes | None,
+    again: bool,
+    count: int,
+) -> Replayed:
+    err = console(stderr=True)
+    return replay(
+        engine,
+        kafka,
+        Choice(asked.ids, asked.reason, with_replayed=again),
+        found,
+        mended=mended,
+        progress=lambda done: err.print(f"replayed {done:,} of {count:,}", markup=False),
+    )
+
+
+def _ask(count: int, found: Chosen, *, yes: bool) -> None:
+    """Nothing runs by accident: a person says yes, a script says --yes."""
+    if yes:
+        return
+    what = f"{count:,} dead letter{'s' if count > 1 else ''} to {' and '.join(found.topics)}"
+    if not sys.stdin.isatty():
+        raise Misused(f"This would send {what}.", remedy="Pass --yes to have it done.")
+    try:
+        click.confirm(f"Send {what}?", abort=True, err=True)
+    except click.Abort:
+        raise Misused("Nothing was sent.", remedy="Answer y, or pass --yes.") from None
+
+
+def _no_such(ids: list[int]) -> Stop:
+    named = ", ".join(map(str, ids))
+    return Stop(
+        f"There is no dead letter {named}.", remedy="`trigger-worker dlq list --all` names them."
+    )
+
+
+def _result(result: Replayed, count: int, skipped: int) -> dict[str, Any]:
+    return {
+        "chosen": count,
+        "replayed": len(result.replayed),
+        "skipped": skipped,
+        "failed": [{"id": i, "error": why} for i, why in list(result.failed.items())[:_NAMED]],
+        "not_sent": count - len(result.replayed) - len(result.failed),
+    }
+
+
+def _show(out: Console, result: Replayed, count: int, skipped: int) -> None:
+    def say(line: str) -> None:
+        out.print(line, markup=False, soft_wrap=True)
+
+    if not count and not skipped:
+        say("No dead letter is meant.")
+        return
+    if count:
+        say(f"{len(result.replayed):,} of {count:,} dead letters were sent again.")
+    if skipped:
+        say(f"{skipped:,} left out, replayed before (--again sends them once more).")
+    for letter_id, why in list(result.failed.items())[:_NAMED]:
+        say(f"not acknowledged: {letter_id} ({why})")
+    if result.failed:
+        say("Run the same again: what did arrive is recognised as a repeat.")

@@ -1,0 +1,147 @@
+"""How a dead letter is shown: for programs whole, for people safe to print."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+
+from worker.storage.letters import Described, Kept
+
+MOST_SHOWN = 64 * 1024
+"""Most bytes of a value that people get to see; --json has all of them."""
+
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_LONGEST_LINE = 160
+
+
+def described(letter: Described) -> dict[str, Any]:
+    """A letter without its bytes, for programs; ids as text, times RFC 3339."""
+    values = asdict(letter)
+    for name in ("job_id", "execution_id"):
+        values[name] = None if values[name] is None else str(values[name])
+    return {n: v.isoformat() if isinstance(v, datetime) else v for n, v in values.items()}
+
+
+def whole(letter: Described, kept: Kept, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """A letter with everything: bytes as `{"text": …}`, or `{"base64": …}` where they are none."""
+    record, replay = _of(letter, records)
+    return {
+        **described(letter),
+        "key": _bytes(kept.key),
+        "headers": [[name, _bytes(content)] for name, content in kept.headers],
+        "value": _bytes(kept.value),
+        "record": record,
+        "replay_record": replay,
+    }
+
+
+def show_list(out: Console, letters: Sequence[Described], total: int) -> None:
+    """A line a letter."""
+    for letter in letters:
+        mark = " (replayed)" if letter.replayed_at else ""
+        job = "" if letter.job_id is None else f" job {letter.job_id}"
+        line = (
+            f"{letter.id}  {_moment(letter.created_at)}  {letter.topic}/{letter.partition}/"
+            f"{letter.offset}{job}  {letter.size:,} bytes{mark}: {printable(letter.reason)}"
+        )
+        out.print(_cut(" ".join(line.split("\n"))), markup=False, soft_wrap=True)
+    if total > len(letters):
+        out.print(f"{len(letters):,} of {total:,} dead letters; --limit shows more.")
+    elif not total:
+        out.print("No dead letters.")
+
+
+def show_whole(
+    out: Console, letter: Described, kept: Kept, records: Sequence[Mapping[str, Any]]
+) -> None:
+    """One letter; control characters are escaped, a value is cut at 64 KiB."""
+
+    def say(name: str, words: object) -> None:
+        out.print(f"{name:<10} {words}", markup=False, soft_wrap=True)
+
+    record, replay = _of(letter, records)
+    say("id", letter.id)
+    say("reason", printable(letter.reason))
+    say("origin", f"{letter.topic} partition {letter.partition} offset {letter.offset}")
+    say("topic id", letter.topic_id)
+    say("sent", _moment(letter.message_at))
+    say("kept", _moment(letter.created_at))
+    say("job", letter.job_id or "cannot be read")
+    say("record", _record(record) if record else "none")
+    say("replayed", _moment(letter.replayed_at) if letter.replayed_at else "no")
+    if replay:
+        say("", _record(replay))
+    say("key", _shown(kept.key))
+    for name, content in kept.headers:
+        say("header", f"{printable(name)}: {_shown(content)}")
+    say("value", f"{letter.size:,} bytes")
+    out.print(_shown(kept.value), markup=False, soft_wrap=True)
+
+
+def printable(words: str) -> str:
+    """Text without anything that could steer a terminal."""
+    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], words)
+
+
+def _of(
+    letter: Described, records: Sequence[Mapping[str, Any]]
+) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """The letter's own record, and that of its replay."""
+    own, replay = None, None
+    for row in records:
+        named = {
+            name: value.isoformat() if isinstance(value, datetime) else value
+            for name, value in row.items()
+        }
+        if letter.execution_id is not None and row["execution_id"] == str(letter.execution_id):
+            own = named
+        else:
+            replay = named
+    return own, replay
+
+
+def _record(record: Mapping[str, Any]) -> str:
+    outcome = "dispatched" if record["trigger_status"] == 1 else f"failed, {record['trigger_code']}"
+    repeats = record["duplicate_count"]
+    return (
+        f"record {record['id']}, execution {record['execution_id']}: {outcome}"
+        f"{f', sent again {repeats} times' if repeats else ''}"
+    )
+
+
+def _bytes(content: bytes | None) -> dict[str, str] | None:
+    if content is None:
+        return None
+    try:
+        return {"text": content.decode()}
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(content).decode()}
+
+
+def _shown(content: bytes | None) -> str:
+    if content is None:
+        return "none"
+    part = content[:MOST_SHOWN]
+    cut = f"\n… cut at {MOST_SHOWN:,} of {len(content):,} bytes; --json has all of them"
+    try:
+        words = content.decode()
+    except UnicodeDecodeError:
+        words = part[: MOST_SHOWN // 2].hex(" ") + " (hex)"
+        part = part[: MOST_SHOWN // 2]
+    else:
+        words = printable(part.decode(errors="ignore"))
+    return words + (cut if len(part) < len(content) else "")
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 1] + "…"
+
+
+def _moment(at: datetime | None) -> str:
+    return "unknown" if at is None else at.isoformat(sep=" ", timespec="seconds")

@@ -1,0 +1,104 @@
+"""`trigger-worker migrate`: the database's schema up, down, and where it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+from rich.console import Console
+
+from worker import config
+from worker.commands.output import as_json, console, finish
+from worker.errors import Misused
+from worker.storage import schema
+
+
+@click.command(name="migrate")
+@click.argument("action", type=click.Choice(["up", "down", "current"]), default="up")
+@click.option("--to", metavar="REV", help="Revision to go to [up: the newest, down: one back].")
+@click.option("--stamp", metavar="REV", help="Up: note REV as done first, without running it.")
+@click.option("--sql", is_flag=True, help="Print the SQL instead; no database is asked.")
+@click.option("--yes", is_flag=True, help="Down: do not ask.")
+@as_json
+def command(
+    *, action: str, to: str | None, stamp: str | None, sql: bool, yes: bool, as_json: bool
+) -> None:
+    """Bring the database schema up or down, or say where it is.
+
+    On an existing platform: `migrate up --stamp 0001` keeps its tables and adds the rest. Tables
+    stay in use meanwhile; after a failure, run the same again.
+    """
+    _refuse_nonsense(action, to=to, stamp=stamp, sql=sql)
+    if sql:
+        _print_sql(action, to=to, stamp=stamp, as_json=as_json)
+        return
+    url = config.load().database_url.get_secret_value()
+    started = time.monotonic()
+    steps: list[str] = []
+    if action == "current":
+        state = schema.current(url)
+    elif action == "up":
+        state = schema.upgrade(url, to=to or "head", stamp=stamp, on_step=_step("up", steps))
+    else:
+        if not yes:
+            _ask(to)
+        state = schema.downgrade(url, to=to or "-1", on_step=_step("down", steps))
+    result = {
+        "action": action,
+        "revision": state.revision,
+        "head": state.head,
+        "is_current": state.is_current,
+        "steps": steps,
+        "missing_views": list(state.missing_views),
+        "seconds": round(time.monotonic() - started, 3),
+    }
+    finish(result, as_json=as_json, show=lambda out: _show(out, result))
+
+
+def _refuse_nonsense(action: str, *, to: str | None, stamp: str | None, sql: bool) -> None:
+    if stamp is not None and action != "up":
+        raise Misused("--stamp goes with `migrate up`.", remedy="See `trigger-worker migrate -h`.")
+    if action == "current" and (sql or to is not None):
+        raise Misused(
+            "`migrate current` only says where the database is.",
+            remedy="Leave out --to and --sql.",
+        )
+
+
+def _print_sql(action: str, *, to: str | None, stamp: str | None, as_json: bool) -> None:
+    printed = schema.script(to=to, stamp=stamp, is_down=action == "down")
+    finish(
+        {"action": action, "sql": printed},
+        as_json=as_json,
+        show=lambda _: click.echo(printed, nl=False),
+    )
+
+
+def _ask(to: str | None) -> None:
+    """Going down loses what the later revisions hold: records' outcomes, ledger, dead letters."""
+    where = f"to revision {to}" if to else "one revision"
+    question = f"Going down {where} drops tables and columns with what is in them. Go on?"
+    try:
+        click.confirm(question, abort=True, err=True)
+    except click.Abort:
+        raise Misused("Nothing was changed.", remedy="Answer y, or pass --yes.") from None
+
+
+def _step(direction: str, steps: list[str]) -> Callable[[str], None]:
+    def note(revision: str) -> None:
+        steps.append(revision)
+        console(stderr=True).print(f"{direction} {revision}")
+
+    return note
+
+
+def _show(out: Console, result: dict[str, Any]) -> None:
+    where = result["revision"] or "no revision"
+    out.print(f"The database is at {where}; the newest is {result['head']}.")
+    if result["is_current"] and result["missing_views"]:
+        out.print(
+            f"Not there: {', '.join(result['missing_views'])}. Define these views over the "
+            "platform's own tables; migrations/README.md lists their columns."
+        )

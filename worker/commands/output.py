@@ -1,0 +1,38 @@
+"""What every command shares: the `--json` flag and how a result is printed."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+from rich.console import Console
+
+as_json = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object, the last line of stdout."
+)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A rich console that honours NO_COLOR and plain pipes."""
+    return Console(stderr=stderr, highlight=False, no_color="NO_COLOR" in os.environ or None)
+
+
+def finish(
+    result: Mapping[str, Any],
+    *,
+    as_json: bool,
+    show: Callable[[Console], None],
+    is_good: bool = True,
+) -> None:
+    """Print a result for a program or for a person, and leave with 0 or 1."""
+    if as_json:
+        sys.stdout.write(json.dumps(result, ensure_ascii=False, default=str) + "\n")
+        sys.stdout.flush()
+    else:
+        show(console())
+    if not is_good:
+        raise SystemExit(1)

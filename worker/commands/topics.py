@@ -1,0 +1,107 @@
+"""`trigger-worker topics`: create the six topics, and check that they are fit for use."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+from rich.console import Console
+
+from worker.commands.brokers import broker_flags, kafka_of
+from worker.commands.output import as_json, finish
+from worker.kafka.admin import BROKER_DEFAULT, DEFAULT_PARTITIONS, CreatedTopic, TopicAdmin
+from worker.kafka.topic_check import TopicReport, check
+
+
+@click.group()
+def command() -> None:
+    """Create and check the topics."""
+
+
+@command.command("create")
+@click.option(
+    "--partitions",
+    type=click.IntRange(1, 10_000),
+    default=DEFAULT_PARTITIONS,
+    show_default=True,
+    help="Partitions of each new topic: as many workers can share the load.",
+)
+@click.option(
+    "--replication",
+    type=click.IntRange(1, 100),
+    default=None,
+    help="Replicas of each new topic; default: what the brokers are set to.",
+)
+@broker_flags
+@as_json
+def create_command(
+    *,
+    partitions: int,
+    replication: int | None,
+    brokers: str | None,
+    topic_prefix: str | None,
+    as_json: bool,
+) -> None:
+    """Create what is missing. Topics that exist are left as they are."""
+    kafka = kafka_of(brokers, topic_prefix)
+    with TopicAdmin(kafka) as admin:
+        created = admin.create(
+            kafka.topics, partitions=partitions, replication=replication or BROKER_DEFAULT
+        )
+    finish(
+        {"brokers": kafka.brokers, "topics": [asdict(each) for each in created]},
+        as_json=as_json,
+        show=lambda out: _show_created(out, created, partitions),
+    )
+
+
+@command.command("check")
+@broker_flags
+@as_json
+def check_command(*, brokers: str | None, topic_prefix: str | None, as_json: bool) -> None:
+    """Say what is missing or unfit, and what to do. Exit 1 when triggers could be lost."""
+    kafka = kafka_of(brokers, topic_prefix)
+    with TopicAdmin(kafka) as admin:
+        states = admin.describe(kafka.topics.all())
+        report = check(kafka.topics, states, brokers=admin.broker_count())
+    finish(
+        {
+            "ok": report.is_good,
+            "brokers": kafka.brokers,
+            "topics": [
+                {
+                    "name": each.name,
+                    "topic_id": str(each.topic_id) if each.topic_id else None,
+                    "partitions": each.partitions,
+                    "replicas": each.replicas,
+                }
+                for each in states.values()
+            ],
+            "problems": [asdict(each) for each in report.problems],
+            "not_known": report.not_known,
+        },
+        as_json=as_json,
+        show=lambda out: _show_report(out, report, len(states)),
+        is_good=report.is_good,
+    )
+
+
+def _show_created(out: Console, created: list[CreatedTopic], partitions: int) -> None:
+    for each in created:
+        words = "created" if each.is_new else "exists"
+        if not each.is_new and each.partitions != partitions:
+            words = f"exists, with {each.partitions} partitions (not changed)"
+        out.print(f"{each.name}: {words}", soft_wrap=True, markup=False)
+
+
+def _show_report(out: Console, report: TopicReport, found: int) -> None:
+    for each in report.problems:
+        out.print(
+            f"{each.severity.upper()} {each.topic}: {each.problem} {each.remedy}",
+            soft_wrap=True,
+            markup=False,
+        )
+    for topic, names in report.not_known.items():
+        out.print(f"not known {topic}: {', '.join(names)}", soft_wrap=True, markup=False)
+    if report.is_good:
+        out.print(f"{found} topics are fit for use.")

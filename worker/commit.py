@@ -1,0 +1,87 @@
+"""What every batch's transaction has in common: the count of deliveries, and the end.
+
+Used for triggers and for statuses alike, so that both topics are proven by the same ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from worker import events
+from worker.domain.delivery import Delivery, Event
+from worker.domain.record import Claim, DeadLetter, OutboxRow, Tally
+from worker.domain.topics import Topics
+from worker.storage import dead_letters, ledger, outbox
+
+
+class Count:
+    """Counts a batch's deliveries by ledger row, and knows which of them came before.
+
+    `positions` is the last offset accounted for, by partition.
+    """
+
+    def __init__(self, claims: Mapping[int, Claim]) -> None:
+        self._claims = claims
+        self._tallies: dict[int, Tally] = {}
+        self.positions: dict[int, int] = {}
+
+    def admit(self, delivery: Delivery) -> Tally | None:
+        """Count a delivery: the tally that it has to be binned in, None for a redelivery."""
+        claim = self._claims[delivery.partition]
+        tally = self._tallies.get(claim.ledger_id)
+        if tally is None:
+            tally = self._tallies[claim.ledger_id] = Tally(claim.last_offset)
+        tally.deliveries += 1
+        if delivery.offset <= tally.last_offset:
+            tally.redeliveries += 1
+            return None
+        self.positions[delivery.partition] = tally.last_offset = delivery.offset
+        return tally
+
+    def tallies(self) -> dict[int, Tally]:
+        """A copy of the tallies by ledger id, for one try of the transaction to add to."""
+        return {ledger_id: replace(tally) for ledger_id, tally in self._tallies.items()}
+
+
+def conclude(
+    connection: Connection,
+    *,
+    topics: Topics,
+    claims: Mapping[int, Claim],
+    tallies: dict[int, Tally],
+    leaving: Mapping[int, Sequence[Event]],
+    letters: Sequence[DeadLetter],
+    acknowledged: Sequence[OutboxRow],
+) -> list[OutboxRow]:
+    """End a batch's transaction: dead letters, outbox, deletes, and the ledger last.
+
+    `claims` is by partition; `leaving` holds the outcome events by ledger id, in the order of their
+    triggers, and dead letters follow them. Returns the outbox rows to publish after the commit.
+    Raises `Fenced` when a partition has a new owner.
+    """
+    owned = {claim.ledger_id: claim for claim in claims.values()}
+    queues = {ledger_id: list(queue) for ledger_id, queue in leaving.items()}
+    if letters:
+        dead_letters.insert(connection, letters)
+    for letter in letters:
+        event = events.dead_letter(topics, letter, owned[letter.ledger_id])
+        queues.setdefault(letter.ledger_id, []).append(event)
+    rows = []
+    if queues:
+        rows = outbox.insert(
+            connection,
+            [
+                (ledger_id, len(leaving.get(ledger_id, ())), tuple(queue))
+                for ledger_id, queue in sorted(queues.items())
+            ],
+        )
+    for row in acknowledged:
+        tallies.setdefault(row.ledger_id, Tally(owned[row.ledger_id].last_offset))
+    if acknowledged:
+        for ledger_id, outcomes in outbox.delete(connection, acknowledged).items():
+            tallies[ledger_id].published += outcomes
+    ledger.advance(connection, owned, tallies)
+    return rows

@@ -1,0 +1,94 @@
+"""Settings: from the environment (`TRIGGER_WORKER_…`), overridden by a command's flags.
+
+One flat class, so that a person finds every setting and its default in one place; README.md holds
+the same table (a test compares the two).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from worker.errors import Misused
+
+PREFIX = "TRIGGER_WORKER_"
+
+Language = Literal["en", "zh"]
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Secrets are `SecretStr`: they never print themselves."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+
+    database_url: SecretStr = Field(
+        SecretStr("postgresql+psycopg2://localhost/awp"),
+        description="PostgreSQL, as postgresql+psycopg2://user:password@host:port/database",
+    )
+    kafka_brokers: str = Field("127.0.0.1:9092", description="Brokers, host:port, comma-separated")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How to talk to the brokers"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="SASL mechanism, with a SASL_ protocol"
+    )
+    kafka_username: str | None = Field(None, description="SASL user")
+    kafka_password: SecretStr | None = Field(None, description="SASL password")
+    kafka_ca_file: Path | None = Field(None, description="CA certificates (PEM) to trust")
+    kafka_cert_file: Path | None = Field(None, description="Client certificate (PEM)")
+    kafka_key_file: Path | None = Field(None, description="Client key (PEM)")
+    topic_prefix: str = Field(
+        "awp", pattern=r"^[a-zA-Z0-9._-]{1,100}$", description="First part of every topic's name"
+    )
+    group: str = Field(
+        "job-trigger-worker",
+        pattern=r"^[^/\s]{1,100}$",
+        description="Consumer group; a partition belongs to one group for good",
+    )
+    language: Language = Field("en", description="Language of stored and published messages")
+    default_max_lateness_s: int = Field(
+        3600, ge=0, description="How late a scheduled trigger may be where its job says nothing"
+    )
+    batch_triggers: int = Field(1000, ge=1, le=10_000, description="Most triggers in a batch")
+    max_poll_interval_ms: int = Field(
+        300_000, ge=6_000, description="How long the group waits for a silent worker"
+    )
+    session_timeout_ms: int = Field(
+        45_000, ge=1_000, description="How long the group waits for a dead worker"
+    )
+    fetch_wait_ms: int = Field(
+        500, ge=1, le=5_000, description="How long a broker may hold a fetch that finds nothing"
+    )
+    metadata_interval_ms: int = Field(
+        30_000, ge=500, description="How often topics are looked at for new partitions and ids"
+    )
+    listen: str = Field(
+        "127.0.0.1:9321", description="Where the worker serves /metrics, /livez and /readyz"
+    )
+    streams_listen: str = Field(
+        "127.0.0.1:9322", description="Where the streams serve /metrics, /livez, /readyz, /windows"
+    )
+    log_format: Literal["text", "json"] = Field("text", description="Form of log lines on stderr")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Least severe log line that is written"
+    )
+
+
+def load(**flags: object) -> Settings:
+    """Settings from the environment; flags that are not None win.
+
+    Raises `Misused` that names the variable and the value's fault, never a secret value.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = PREFIX + str(first["loc"][0]).upper()
+        raise Misused(
+            f"The setting {name} cannot be used: {first['msg']}.",
+            remedy=f"Correct {name}; README.md lists every setting.",
+        ) from None

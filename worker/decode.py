@@ -1,0 +1,217 @@
+"""From a message's bytes to a trigger, or to the reason why it is none (DESIGN section 4).
+
+Strict where it protects us, lenient where producers differ: what stands in fields that we do not
+know is nobody's business, be it a NUL, half a character, NaN or 10,000 nested brackets.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from json.decoder import scanstring  # type: ignore[attr-defined]  # documented nowhere, stable
+from typing import Any
+
+from pydantic import ValidationError
+
+from schemas import JobTrigger, explain
+from schemas.fields import read_id, read_time
+from worker.domain import trigger as keys
+from worker.domain.delivery import Delivery
+from worker.domain.record import Claim
+from worker.domain.trigger import MAX_ID, Origin, Trigger, TriggerKind
+
+MOST_BYTES = 256 * 1024
+"""Largest body of a trigger."""
+
+REPLAY_HEADER = "replay-of"
+"""Header that names the dead letter which a message repeats."""
+
+_LONGEST_REASON = 500
+_KINDS = {kind.value: kind for kind in TriggerKind}
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+_NO_TRACE = "0" * 32
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A message whose job cannot be known: it becomes a dead letter without a record."""
+
+    reason: str
+
+
+def decode(delivery: Delivery, claim: Claim, now: datetime) -> Trigger | Unreadable:
+    """What a message says. Never raises for anything that bytes can hold.
+
+    A message whose `job_id` can be read is always a `Trigger`; one that cannot be used otherwise
+    has a `problem`, and its slot is the one given, or when the broker got it.
+    """
+    trace_id, replay_of = _headers(delivery) if delivery.headers else (None, None)
+    origin = Origin(claim.ledger_id, delivery.offset)
+    body = delivery.value
+    if body is not None and len(body) <= MOST_BYTES:
+        try:
+            wire = JobTrigger.model_validate_json(body)
+        except ValidationError:
+            pass  # the slow path says why, or finds that only an unknown field is odd
+        else:
+            return _trigger(wire, origin, trace_id, replay_of)
+    fields = read_object(body, JobTrigger.model_fields)
+    if isinstance(fields, str):
+        return Unreadable(fields)
+    try:
+        job_id = read_id(fields.get("job_id"))
+    except ValueError as error:
+        return Unreadable(f"job_id: {error}")
+    problem = (
+        f"the body has {len(body)} bytes, the most is {MOST_BYTES}"
+        if body is not None and len(body) > MOST_BYTES
+        else None
+    )
+    if problem is None:
+        try:
+            return _trigger(JobTrigger.model_validate(fields), origin, trace_id, replay_of)
+        except ValidationError as error:
+            problem = explain(error)
+    if replay_of is None:
+        key = keys.poison_key(claim.topic_id, claim.partition, delivery.offset)
+    else:
+        key = keys.replay_key(replay_of)
+    slot = _slot(fields, delivery, now)
+    return Trigger(
+        job_id=job_id,
+        trigger_id=key,
+        idempotency_key=key,
+        kind=TriggerKind.SCHEDULE if replay_of is None else TriggerKind.REPLAY,
+        scheduled_at=slot,
+        fired_at=slot,
+        triggered_by=None,
+        origin=origin,
+        trace_id=trace_id,
+        problem=_cut(problem),
+    )
+
+
+def _trigger(
+    wire: JobTrigger, origin: Origin, trace_id: str | None, replay_of: int | None
+) -> Trigger:
+    kind = _KINDS[wire.kind]
+    if replay_of is not None:
+        kind, key = TriggerKind.REPLAY, keys.replay_key(replay_of)
+    elif kind is TriggerKind.SCHEDULE:
+        key = keys.schedule_key(wire.job_id, wire.scheduled_at)
+    else:
+        key = keys.trigger_key(kind, wire.job_id, str(wire.trigger_id))
+    return Trigger(
+        wire.job_id,
+        key if wire.trigger_id is None else str(wire.trigger_id),
+        key,
+        kind,
+        wire.scheduled_at,
+        wire.fired_at,
+        wire.triggered_by,
+        origin,
+        trace_id,
+    )
+
+
+def read_object(body: bytes | None, names: Iterable[str]) -> dict[str, Any] | str:
+    """The named fields of a JSON object as Python values, or why there is none.
+
+    Reads what the fast path refuses because of fields that nobody asked for.
+    """
+    if body is None:
+        return "the message has no body (a tombstone)"
+    if not body.strip():
+        return "the body is empty"
+    try:
+        text = body.removeprefix(_BOM).decode()
+    except UnicodeDecodeError as error:
+        return f"the body is no UTF-8: {error.reason} at byte {error.start}"
+    try:
+        value = json.loads(text, parse_int=_whole_number)
+    except RecursionError:
+        value = _skim(text)
+    except ValueError as error:
+        return _cut(f"the body is no JSON: {error}")
+    if not isinstance(value, dict):
+        return "the body is no JSON object"
+    return {name: value[name] for name in names if name in value}
+
+
+def _whole_number(digits: str) -> int | float:
+    """A number of any length; one that no field could hold is infinite."""
+    return int(digits) if len(digits) <= len(str(MAX_ID)) + 1 else float("inf")
+
+
+_TOKEN = re.compile(r'\s*(?:(")|([\[{])|([\]}])|([:,])|([^\s"\[\]{}:,]+))')
+
+
+def _skim(text: str) -> dict[str, Any] | None:
+    """The top level of an object that nests too deeply to be read; containers become None."""
+    if not text.lstrip().startswith("{"):
+        return None
+    found: dict[str, Any] = {}
+    depth, position = 0, 0
+    name: str | None = None
+    before = ""
+    while token := _TOKEN.match(text, position):
+        position = token.end()
+        quote, opening, closing, mark, word = token.groups()
+        value: Any = None
+        if quote:
+            try:
+                value, position = scanstring(text, position, False)
+            except ValueError:
+                return None
+        elif word:
+            value = _word(word)
+        if depth == 1:
+            if quote and before in ("{", ","):
+                name = value
+            elif before == ":" and name is not None:
+                found[name] = value
+        depth += bool(opening) - bool(closing)
+        before = opening or mark or ""
+        if depth == 0:
+            break
+    return found if depth == 0 and not text[position:].strip() else None
+
+
+def _word(word: str) -> Any:
+    try:
+        return json.loads(word, parse_int=_whole_number)
+    except ValueError:
+        return None
+
+
+def _slot(fields: dict[str, Any], delivery: Delivery, now: datetime) -> datetime:
+    """A slot for what cannot be used: its own if that can be read, else when it was appended."""
+    try:
+        return read_time(fields.get("scheduled_at"))
+    except ValueError:
+        appended_s = delivery.appended_ms / 1000
+        earliest, latest = now.timestamp() - 366 * 86_400, now.timestamp() + 86_400
+        return datetime.fromtimestamp(appended_s, UTC) if earliest < appended_s < latest else now
+
+
+def _headers(delivery: Delivery) -> tuple[str | None, int | None]:
+    """Trace id and replayed dead letter, where headers name them; anything else is ignored."""
+    trace_id, replay_of = None, None
+    for name, content in delivery.headers:
+        if content is None:
+            continue
+        if name == "traceparent":
+            match = _TRACEPARENT.fullmatch(content)
+            if match and (found := match[1].decode()) != _NO_TRACE:
+                trace_id = found
+        elif name == REPLAY_HEADER and content.isdigit() and len(content) <= len(str(MAX_ID)):
+            replay_of = int(content)
+    return trace_id, replay_of
+
+
+def _cut(words: str) -> str:
+    return words if len(words) <= _LONGEST_REASON else words[: _LONGEST_REASON - 1] + "…"

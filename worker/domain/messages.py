@@ -1,0 +1,176 @@
+"""Findings in words: English and Chinese, from code and objects alone.
+
+A finding is stored with the sentence of the configured language and the objects that it was made
+of, so that it can be said in another language later. Nothing here raises, whatever objects an older
+or newer version has stored: what a sentence needs and does not find is shown as `?`.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from worker.domain.codes import FailureCode
+from worker.domain.sentences import en, zh
+from worker.domain.shortening import cut
+from worker.domain.verdict import Finding
+
+Language = Literal["en", "zh"]
+
+LONGEST_SUMMARY = 1000
+"""Characters of `trigger_message` (R2)."""
+
+_LONGEST_VALUE = 120
+_SENTENCES = {"en": en.SENTENCES, "zh": zh.SENTENCES}
+_REMEDIES = {"en": en.REMEDIES, "zh": zh.REMEDIES}
+_WORDS = {"en": en.WORDS, "zh": zh.WORDS}
+_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+
+
+def sentence(finding: Finding, language: Language = "en") -> str:
+    """One sentence that names the exact object, and the node where there is one."""
+    sentences = _SENTENCES[language]
+    reason = finding.objects.get("reason")
+    template = sentences.get(f"{finding.code}.{reason}") or sentences[finding.code]
+    said = template.format_map(_Pieces(finding.objects, language))
+    if finding.objects.get("node_id") is None:
+        return said
+    node_id = shown(finding.objects["node_id"])
+    return _WORDS[language]["node"].format(node_id=node_id, sentence=said)
+
+
+def remedy(code: FailureCode, language: Language = "en") -> str:
+    """What a person can do about it."""
+    return _REMEDIES[language][code]
+
+
+def summary(
+    findings: Sequence[Finding], language: Language = "en", limit: int = LONGEST_SUMMARY
+) -> str:
+    """The findings' sentences in one text of at most `limit` characters, for `trigger_message`.
+
+    As many whole sentences as fit, then how many there are more; where not even the first fits, it
+    is cut between two characters.
+    """
+    words = _WORDS[language]
+    between = words["between"]
+    sentences: list[str] = []
+    length = 0
+    for finding in findings:
+        said = sentence(finding, language)
+        length += len(said) + (len(between) if sentences else 0)
+        sentences.append(said)
+        if length > limit:
+            break
+    if length <= limit:
+        return between.join(sentences)
+    for kept in range(len(sentences) - 1, 0, -1):
+        more = words["more"].format(count=len(findings) - kept)
+        text = between.join([*sentences[:kept], more])
+        if len(text) <= limit:
+            return text
+    rest = len(findings) - 1
+    end = between + words["more"].format(count=rest) if rest else "…"
+    return cut(sentences[0], limit - len(end)) + end
+
+
+def as_json(finding: Finding, language: Language = "en") -> dict[str, str | int | None]:
+    """A finding as it is stored and sent: `code`, `message`, and the objects beside them."""
+    return {"code": finding.code.value, "message": sentence(finding, language), **finding.objects}
+
+
+def in_language(stored: Mapping[str, Any], language: Language) -> str:
+    """A stored finding said in a language; as it was stored where its code is not known."""
+    try:
+        code = FailureCode(str(stored.get("code")))
+    except ValueError:
+        return str(stored.get("message", "?"))
+    objects = {name: value for name, value in stored.items() if name not in {"code", "message"}}
+    return sentence(Finding(code, objects), language)
+
+
+def shown(value: object) -> str:
+    """A value inside a sentence: one line, without control and direction marks, not too long."""
+    text = "?" if value is None else str(value)
+    if not text.isprintable():
+        text = "".join(map(_harmless, text))
+    return text if len(text) <= _LONGEST_VALUE else cut(text, _LONGEST_VALUE - 1) + "…"
+
+
+def _harmless(character: str) -> str:
+    """A character that cannot break or turn the line that it stands in."""
+    if character in _DIRECTIONS:
+        return ""
+    category = unicodedata.category(character)
+    return _REPLACED.get(category, character)
+
+
+_DIRECTIONS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_REPLACED = {"Cc": "\ufffd", "Cs": "\ufffd", "Zl": " ", "Zp": " "}
+
+
+class _Pieces(dict[str, str]):
+    """What a sentence's braces stand for; made when it is asked for."""
+
+    def __init__(self, objects: Mapping[str, Any], language: Language) -> None:
+        super().__init__()
+        self.objects = objects
+        self.words = _WORDS[language]
+
+    def __missing__(self, name: str) -> str:
+        make = _MADE.get(name)
+        return make(self) if make else shown(self.objects.get(name))
+
+    def place(self) -> str:
+        """The server by its name, or by its id where it has none."""
+        name = self.objects.get("server_name")
+        return shown(name) if name else self.words["server"].format_map(self)
+
+    def at_path(self) -> str:
+        path = self.objects.get("path")
+        return self.words["path"].format(path=shown(path)) if path else ""
+
+    def due(self) -> str:
+        return shown(self.objects.get("scheduled_at"))[:19].replace("T", " ") + " UTC"
+
+    def note(self, *names: str) -> str:
+        """What is known beside an id, in brackets."""
+        known = [shown(value) for name in names if (value := self.objects.get(name))]
+        if not known:
+            return self.words["no_note"]
+        return self.words["note"].format(words=self.words["comma"].join(known))
+
+    def kind(self, *, is_capital: bool) -> str:
+        job_type = str(self.objects.get("job_type"))
+        if job_type not in {"action", "workflow"}:
+            return self.words["automation"]
+        return self.words[job_type.capitalize() if is_capital else job_type]
+
+    def duration(self, seconds: object) -> str:
+        """Seconds in the two largest units that count: `2 h 5 min`."""
+        if not isinstance(seconds, int):
+            return "?"
+        parts: list[str] = []
+        for unit, size in _UNITS:
+            count, seconds = divmod(seconds, size)
+            if count:
+                parts.append(self.words[unit].format(n=count))
+            if parts and (len(parts) == 2 or not count):  # noqa: PLR2004  # two units are enough
+                break
+        return " ".join(parts) or self.words["s"].format(n=0)
+
+
+_MADE: Mapping[str, Callable[[_Pieces], str]] = {
+    "server_note": lambda pieces: pieces.note("ip", "server_name"),
+    "job_note": lambda pieces: pieces.note("job_name"),
+    "owner_note": lambda pieces: pieces.note("owner_name"),
+    "target_note": lambda pieces: pieces.note("target_name"),
+    "kind": lambda pieces: pieces.kind(is_capital=False),
+    "Kind": lambda pieces: pieces.kind(is_capital=True),
+    "lateness": lambda pieces: pieces.duration(pieces.objects.get("lateness_s")),
+    "limit": lambda pieces: pieces.duration(pieces.objects.get("max_lateness_s")),
+    "place": _Pieces.place,
+    "at_path": _Pieces.at_path,
+    "due": _Pieces.due,
+}

@@ -1,0 +1,59 @@
+"""What preflight says of a trigger: passed with its targets, or failed with every finding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from worker.domain.codes import FailureCode
+from worker.domain.inventory import Job
+
+
+class Target(NamedTuple):
+    """One server and account that a job runs on.
+
+    As saved in the job's parameter (`credential_id` None), or as resolved by preflight, with the
+    inventory's ip. `node_id` and `action_id` are set for workflows only.
+    """
+
+    server_id: int
+    ip: str | None
+    account: str
+    credential_id: int | None = None
+    node_id: str | None = None
+    action_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One failed check: its code and the object, in values that a message is rendered from.
+
+    `objects` holds plain JSON values under stable names (`server_id`, `server_name`, `ip`,
+    `account`, `credential_id`, `owner_id`, `node_id`, `target_id`, …); ids are strings.
+    `cause` is the stable key of the root (code + object), the same for every job that it breaks,
+    without the node or the job where the root is a server, an account, a credential or an owner.
+    """
+
+    code: FailureCode
+    objects: Mapping[str, str | int | None] = field(default_factory=dict)
+    cause: str = ""
+
+
+class Verdict(NamedTuple):
+    """The outcome of preflight for one trigger.
+
+    Passed means no findings. `targets` are as resolved then; of a failed trigger as far as they
+    could be, with the saved ip where the server was not found. `findings` stand in the order of
+    checks. `job` is None where there is none, or where it was not looked at.
+    """
+
+    findings: tuple[Finding, ...]
+    targets: tuple[Target, ...]
+    job: Job | None
+    owner_name: str | None = None
+
+    @property
+    def has_passed(self) -> bool:
+        """True when nothing was found."""
+        return not self.findings

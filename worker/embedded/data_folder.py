@@ -1,0 +1,109 @@
+"""Where a run keeps its data: a folder that carries our marker, for one run at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from pathlib import Path
+from typing import TextIO
+
+from worker.errors import Misused, Stop
+
+MARKER = "made-by-trigger-worker-run"
+_LOCK = "run.lock"
+_WORDS = (
+    "`trigger-worker run` keeps a demo's data in this folder. "
+    "`trigger-worker run --fresh` deletes everything in it.\n"
+)
+
+
+def default_folder() -> Path:
+    """The user's data folder (XDG_DATA_HOME, else ~/.local/share), never the checkout."""
+    given = os.environ.get("XDG_DATA_HOME", "")
+    base = Path(given) if given.startswith("/") else Path.home() / ".local" / "share"
+    return base / "trigger-worker"
+
+
+class DataFolder:
+    """The folder of one run, held against other runs until `release`.
+
+    Raises `Misused` for a folder that holds something else, `Stop` when another run has it, or when
+    it cannot be made.
+    """
+
+    def __init__(self, path: Path, *, is_fresh: bool = False) -> None:
+        self.path = path.expanduser().absolute()
+        _refuse_foreign(self.path)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(self.path)
+            (self.path / MARKER).write_text(_WORDS)
+            if is_fresh:
+                self._empty()
+            self._put_logs_by()
+        except OSError as error:
+            raise Stop(
+                f"The data folder {self.path} cannot be used: {error.strerror}.",
+                remedy="Choose another one with --data.",
+            ) from None
+
+    @property
+    def postgres(self) -> Path:
+        """The embedded PostgreSQL's own folder."""
+        return self.path / "postgres"
+
+    def log(self, name: str) -> Path:
+        """The log of a process of this run; that of the run before is `NAME.log.1`."""
+        return self.path / f"{name}.log"
+
+    def release(self) -> None:
+        """Let another run have it."""
+        self._lock.close()
+
+    def shown(self) -> str:
+        """The path as a person would write it."""
+        home = str(Path.home())
+        path = str(self.path)
+        return f"~{path[len(home) :]}" if path.startswith(f"{home}/") else path
+
+    def _empty(self) -> None:
+        for entry in self.path.iterdir():
+            if entry.name in (MARKER, _LOCK):
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+
+    def _put_logs_by(self) -> None:
+        for log in self.path.glob("*.log"):
+            log.replace(log.with_name(f"{log.name}.1"))
+
+
+def _refuse_foreign(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise Misused(f"{path} is no folder.", remedy="Choose another one with --data.")
+    if path.is_dir() and any(path.iterdir()) and not (path / MARKER).exists():
+        raise Misused(
+            f"The folder {path} holds something that is not ours; nothing was changed in it.",
+            remedy="Choose an empty or a new folder with --data.",
+        )
+
+
+def _locked(path: Path) -> TextIO:
+    lock = (path / _LOCK).open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        owner = lock.read().strip() or "unknown"
+        lock.close()
+        raise Stop(
+            f"Another `trigger-worker run` (process {owner}) uses {path}.",
+            remedy="Stop it, or choose another folder with --data.",
+        ) from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock

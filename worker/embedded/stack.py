@@ -1,0 +1,211 @@
+"""Everything on this machine: started in order, as much as possible at once, and stopped in order.
+
+PostgreSQL and the broker live as long as the run. The worker and the streams are the processes that
+production runs, told by the environment where things are.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from threading import Event as Flag
+
+from pydantic import SecretStr
+from sqlalchemy import Engine
+
+from worker.config import PREFIX, Settings
+from worker.embedded import demo_platform
+from worker.embedded.broker import EmbeddedBroker
+from worker.embedded.data_folder import DataFolder
+from worker.embedded.postgres import EmbeddedPostgres
+from worker.embedded.probes import read_figures
+from worker.embedded.progress import Progress, doing
+from worker.embedded.services import Services
+from worker.embedded.supervisor import Supervised
+from worker.errors import Stop
+from worker.kafka.admin import DEFAULT_PARTITIONS, TopicAdmin
+from worker.kafka.settings import KafkaSettings
+from worker.storage import schema
+from worker.storage.engine import make_engine
+
+JOIN_TIMEOUT_S = 30.0
+WORKER_STOP_S = 1.5
+STREAMS_STOP_S = 1.0
+
+_POLL_S = 0.05
+_KEPT = ("LANGUAGE", "LOG_LEVEL", "LOG_FORMAT")
+"""Settings of a person's that hold here too; all others say where something else is."""
+
+_POLL_INTERVAL_MS = 6_000
+"""A joining group waits half of this on the embedded broker; it is the least that is allowed."""
+
+
+_SESSION_TIMEOUT_MS = 2_000
+"""How long the group waits for a killed worker before it lets the next one join."""
+
+_FETCH_WAIT_MS = 10
+"""The embedded broker looks at a waiting fetch only every quarter of this."""
+
+
+class Interrupted(Stop):
+    """A person ended the start."""
+
+
+class Stack:
+    """The parts of a run. `start` once, then `stop`; `stop` also ends what a failed start left."""
+
+    def __init__(self, folder: DataFolder, progress: Progress, stopping: Flag) -> None:
+        self.folder = folder
+        self.partitions = DEFAULT_PARTITIONS
+        self._progress = progress
+        self._stopping = stopping
+        self._postgres = EmbeddedPostgres(folder.postgres)
+        self._broker = EmbeddedBroker(folder.log("broker"))
+        self._ends = ExitStack()
+
+    settings: Settings
+    kafka: KafkaSettings
+    engine: Engine
+    worker: Supervised
+    streams: Supervised
+
+    def start(self) -> None:
+        """Start everything but what fires triggers; returns when the worker has its partitions.
+
+        Raises `Stop` with what did not work, `Interrupted` when `stopping` was set.
+        """
+        with ThreadPoolExecutor(2) as pool:
+            database = pool.submit(self._start_database)
+            broker = pool.submit(self._start_broker)
+            database.result()
+            broker.result()
+        self._go_on()
+        with doing(self._progress, "worker", "its start") as words:
+            self.worker = self._child("worker", "LISTEN")
+            self._ends.callback(lambda: self.worker.stop(WORKER_STOP_S))
+            words.append(f"process {self.worker.pid}")
+        with doing(self._progress, "streams", "its start") as words:
+            self.streams = self._child("streams", "STREAMS_LISTEN")
+            self._ends.callback(lambda: self.streams.stop(STREAMS_STOP_S))
+            words.append(f"process {self.streams.pid}")
+        with doing(self._progress, "demo platform", "PostgreSQL") as words:
+            with self.engine.begin() as connection:
+                demo_platform.fill(connection)
+            words.append("200 jobs, their owners, servers and accounts")
+        with doing(self._progress, "services", "the dispatch topics") as words:
+            services = Services(self.kafka, self.partitions)
+            services.start()
+            self._ends.callback(services.stop)
+            words.append("stand-ins for action and orch")
+        waits_for = "the broker to let it join its group (some 4 s)"
+        with doing(self._progress, "partitions", waits_for) as words:
+            self._wait_for_partitions()
+            words.append(f"the worker has all {self.partitions}")
+
+    def stop(self) -> None:
+        """Worker, streams, services, broker, PostgreSQL; twice does nothing. Within 4 s."""
+        self.stop_processes()
+        self._ends.close()
+        if hasattr(self, "engine"):
+            self.engine.dispose()
+        self._broker.stop()
+        self._postgres.stop()
+
+    def stop_processes(self) -> None:
+        """End the worker, which hands over, and then the streams; the database stays."""
+        if hasattr(self, "worker"):
+            self.worker.stop(WORKER_STOP_S)
+        if hasattr(self, "streams"):
+            self.streams.stop(STREAMS_STOP_S)
+
+    def has_partitions(self) -> bool:
+        """True when the worker that runs now owns every partition of the trigger topic."""
+        triggers = self.kafka.topics.triggers
+        figures = read_figures(self.worker.listen, triggers)
+        return figures is not None and figures.partitions.get(triggers, 0) >= self.partitions
+
+    def _start_database(self) -> None:
+        with doing(self._progress, "PostgreSQL", "its data folder") as words:
+            self._postgres.start()
+            words.append(f"process {self._postgres.pid}, data in {self.folder.shown()}")
+        with doing(self._progress, "migrations", "PostgreSQL") as words:
+            state = schema.upgrade(self._postgres.url)
+            words.append(f"the schema is at {state.revision}")
+
+    def _start_broker(self) -> None:
+        with doing(self._progress, "broker", "its first answer") as words:
+            self._broker.start()
+            words.append(f"process {self._broker.pid}, in memory, at {self._broker.address}")
+        with doing(self._progress, "topics", "the broker"):
+            kafka = KafkaSettings.of(Settings(kafka_brokers=self._broker.address))
+            with TopicAdmin(kafka) as admin:
+                admin.create(kafka.topics, partitions=self.partitions)
+
+    def _go_on(self) -> None:
+        if self._stopping.is_set():
+            raise Interrupted("Stopped before everything had started.")
+        self.settings = Settings(
+            database_url=SecretStr(self._postgres.url),
+            kafka_brokers=self._broker.address,
+            kafka_security_protocol="PLAINTEXT",
+            topic_prefix="awp",
+            group="job-trigger-worker",
+            max_poll_interval_ms=_POLL_INTERVAL_MS,
+            session_timeout_ms=_SESSION_TIMEOUT_MS,
+            fetch_wait_ms=_FETCH_WAIT_MS,
+            metadata_interval_ms=5_000,
+        )
+        self.kafka = KafkaSettings.of(self.settings)
+        self.engine = make_engine(self.settings)
+
+    def _child(self, command: str, listener: str) -> Supervised:
+        program = Path(sys.executable).with_name("trigger-worker")
+        return Supervised(
+            [str(program), command],
+            self.folder.log(command),
+            lambda listen: self._environment({listener: listen}),
+        )
+
+    def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
+        kept = {PREFIX + name for name in _KEPT}
+        ours = {
+            "DATABASE_URL": self.settings.database_url.get_secret_value(),
+            "KAFKA_BROKERS": self.settings.kafka_brokers,
+            "TOPIC_PREFIX": self.settings.topic_prefix,
+            "GROUP": self.settings.group,
+            "MAX_POLL_INTERVAL_MS": str(self.settings.max_poll_interval_ms),
+            "SESSION_TIMEOUT_MS": str(self.settings.session_timeout_ms),
+            "FETCH_WAIT_MS": str(self.settings.fetch_wait_ms),
+            "METADATA_INTERVAL_MS": str(self.settings.metadata_interval_ms),
+            **more,
+        }
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(PREFIX) or name in kept
+        }
+        return inherited | {PREFIX + name: value for name, value in ours.items()}
+
+    def _wait_for_partitions(self) -> None:
+        self.wait(self.has_partitions, JOIN_TIMEOUT_S, "The worker did not get its partitions")
+
+    def wait(self, condition: Callable[[], bool], timeout_s: float, complaint: str) -> None:
+        """Return when a condition holds.
+
+        Raises `Stop` with the worker's last words when it does not in time or the worker cannot
+        run, `Interrupted` when a person does not want to wait.
+        """
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            if self._stopping.wait(_POLL_S):
+                raise Interrupted("Stopped before everything had started.")
+            if self.worker.is_failing or time.monotonic() > deadline:
+                raise Stop(
+                    f"{complaint}. Its log ends:\n{self.worker.last_words()}\n",
+                    remedy=f"The whole log is {self.worker.log_path}.",
+                )

@@ -1,0 +1,54 @@
+"""What can go wrong, and what the caller has to do about it.
+
+An error's class is the answer to 'what now?': `Transient` is tried again, `Refused` concerns one
+row and is isolated, `Fenced` gives the partition up, `Stop` ends the process with exit 1. Expected
+outcomes (failed, duplicate, dead-lettered) are values, not errors.
+"""
+
+from __future__ import annotations
+
+
+class TriggerWorkerError(Exception):
+    """Base of everything raised on purpose: one sentence that names the object and its value.
+
+    `remedy` says what a person can do; it is shown after the sentence.
+    """
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}".rstrip()
+
+
+class Transient(TriggerWorkerError):
+    """The world is away for a moment: roll back, back off, try the same again."""
+
+
+class Unknown(Transient):
+    """A fact could not be read, so there is no verdict; never a finding (promise 6)."""
+
+
+class ConnectionLost(Transient):
+    """A database session ended; whether its last commit happened is not known.
+
+    Every partition has to be taken again before anything else is written.
+    """
+
+
+class Fenced(TriggerWorkerError):
+    """A ledger row has another epoch than ours: somebody else owns the partition now."""
+
+
+class Refused(TriggerWorkerError):
+    """The database refused the values of a write (SQLSTATE class 22, 23 or 54000)."""
+
+
+class Stop(TriggerWorkerError):
+    """Going on would be wrong: say so and exit 1, so that a supervisor or a person acts."""
+
+
+class Misused(TriggerWorkerError):
+    """The command was called with something that cannot be; exit 2."""

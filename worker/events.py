@@ -1,0 +1,299 @@
+"""Rendering the events that leave: dispatch, failure, dead letter (DESIGN section 4).
+
+By hand, because thousands are made a second; tests hold each against its model in `schemas`. Sizes
+are decided here, before anything is committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from schemas import cloudevents
+from worker.config import Language
+from worker.domain import messages
+from worker.domain.cause import cause
+from worker.domain.codes import FailureCode
+from worker.domain.delivery import Event, EventHeaders
+from worker.domain.inventory import JobType
+from worker.domain.record import Claim, DeadLetter
+from worker.domain.shortening import cut
+from worker.domain.topics import Topics
+from worker.domain.trigger import Trigger, Uuid, event_id
+from worker.domain.verdict import Finding, Target, Verdict
+
+MOST_BYTES = 900 * 1024
+"""Largest body that is sent; a broker takes 1 MiB with its headers by default."""
+
+_LONGEST_NAME = 500
+
+_FAILURE = cloudevents.TYPE_TRIGGER_FAILURE.encode()
+_FIXED = (
+    (cloudevents.HEADER_SPEC_VERSION, cloudevents.SPEC_VERSION.encode()),
+    (cloudevents.HEADER_SOURCE, cloudevents.SOURCE.encode()),
+    (cloudevents.HEADER_CONTENT_TYPE, cloudevents.CONTENT_TYPE.encode()),
+)
+_OF_DISPATCH = (*_FIXED, (cloudevents.HEADER_TYPE, cloudevents.TYPE_JOB_DISPATCH.encode()))
+_OF_FAILURE = (*_FIXED, (cloudevents.HEADER_TYPE, _FAILURE))
+
+
+def dispatch(
+    topics: Topics,
+    trigger: Trigger,
+    verdict: Verdict,
+    execution_id: Uuid,
+    decided_at: datetime,
+    targets: bytes,
+) -> Event | None:
+    """The event that has a job run; None when it would be larger than `MOST_BYTES`.
+
+    `targets` is what `render_targets` made. The parameter travels exactly as it was saved.
+    """
+    job = verdict.job
+    if job is None or job.parameter is None:
+        raise ValueError(f"trigger {trigger.trigger_id} has passed without a job")
+    if len(job.parameter) + len(targets) > MOST_BYTES:
+        return None
+    outcome_id = event_id(execution_id)
+    value = orjson.dumps(
+        {
+            "event_id": outcome_id,
+            "execution_id": execution_id,
+            "trigger_id": trigger.trigger_id,
+            "job_id": str(trigger.job_id),
+            "job_type": job.job_type,
+            "target_id": str(job.target_id),
+            "owner": {"user_id": str(job.owner_id), "name": _name(verdict.owner_name)},
+            "kind": trigger.kind,
+            "scheduled_at": trigger.scheduled_at,
+            "dispatched_at": decided_at,
+            "parameter": orjson.Fragment(job.parameter),
+            "targets": orjson.Fragment(targets),
+        },
+        option=orjson.OPT_UTC_Z,
+    )
+    if len(value) > MOST_BYTES:
+        return None
+    topic = topics.dispatch_action if job.job_type == JobType.ACTION else topics.dispatch_orch
+    headers = _headers(_OF_DISPATCH, outcome_id, decided_at, trigger.trace_id)
+    return Event(topic, str(trigger.job_id).encode(), headers, value)
+
+
+def failure(
+    topics: Topics,
+    trigger: Trigger,
+    verdict: Verdict,
+    execution_id: Uuid,
+    decided_at: datetime,
+    findings: Sequence[dict[str, Any]],
+) -> Event:
+    """The event that tells of a failed trigger; findings that do not fit are counted."""
+    job = verdict.job
+    outcome_id = event_id(execution_id)
+    causes = list(dict.fromkeys(finding.cause for finding in verdict.findings))
+    body = {
+        "event_id": outcome_id,
+        "execution_id": execution_id,
+        "trigger_id": trigger.trigger_id,
+        "job_id": str(trigger.job_id),
+        "job_name": job and _name(job.name),
+        "job_type": job and job.job_type,
+        "owner": None
+        if job is None or job.owner_id is None
+        else {"user_id": str(job.owner_id), "name": _name(verdict.owner_name)},
+        "kind": trigger.kind,
+        "scheduled_at": trigger.scheduled_at,
+        "failed_at": decided_at,
+        "code": verdict.findings[0].code,
+        "message": findings[0]["message"],
+        "findings": list(findings),
+        "findings_omitted": 0,
+        "causes": causes,
+        "cause": causes[0],
+    }
+    value = _fit(body, MOST_BYTES)
+    headers = _headers(_OF_FAILURE, outcome_id, decided_at, trigger.trace_id)
+    return Event(topics.failures, str(trigger.job_id).encode(), headers, value)
+
+
+def dead_letter(topics: Topics, letter: DeadLetter, claim: Claim) -> Event:
+    """The original bytes, with reason and origin in headers; cut where they are too large."""
+    delivery = letter.delivery
+    headers: EventHeaders = [
+        *delivery.headers,
+        ("dead-letter-reason", letter.reason.encode("utf-8", "backslashreplace")),
+        ("dead-letter-topic", claim.topic.encode()),
+        ("dead-letter-partition", str(claim.partition).encode()),
+        ("dead-letter-offset", str(delivery.offset).encode()),
+    ]
+    if letter.execution_id is not None:
+        headers.append(("dead-letter-execution-id", letter.execution_id.encode()))
+    event = Event(topics.dead_letters, delivery.key, headers, delivery.value)
+    return event if size(event) <= MOST_BYTES else _cut_letter(event, MOST_BYTES)
+
+
+def render_targets(targets: Sequence[Target]) -> bytes:
+    """Targets as they stand in a dispatch and in the record: a JSON list."""
+    return orjson.dumps(
+        [
+            {
+                "server_id": str(target.server_id),
+                "ip": target.ip,
+                "account": target.account,
+                "credential_id": None
+                if target.credential_id is None
+                else str(target.credential_id),
+            }
+            if target.node_id is None
+            else {
+                "server_id": str(target.server_id),
+                "ip": target.ip,
+                "account": target.account,
+                "credential_id": None
+                if target.credential_id is None
+                else str(target.credential_id),
+                "node_id": target.node_id,
+                "action_id": None if target.action_id is None else str(target.action_id),
+            }
+            for target in targets
+        ]
+    )
+
+
+def size(event: Event) -> int:
+    """About how many bytes an event takes."""
+    headers = sum(len(name) + len(content or b"") for name, content in event.headers)
+    return len(event.value or b"") + len(event.key or b"") + headers
+
+
+@dataclass(frozen=True, slots=True)
+class Shortened:
+    """An event that the broker takes instead of one that it refused.
+
+    `failed` is set when a dispatch became a failure: its record has to say so too.
+    """
+
+    event: Event
+    failed: FailedDispatch | None
+
+
+@dataclass(frozen=True, slots=True)
+class FailedDispatch:
+    """A record whose dispatch the broker refused, and what it says now."""
+
+    execution_id: Uuid
+    finding: Finding
+
+
+def shorten(event: Event, topics: Topics, language: Language) -> Shortened:
+    """The same event, small enough for a broker that refused it, under the same `event_id`.
+
+    A dispatch becomes a `parameter_invalid` failure, a failure loses findings, a dead letter is
+    cut: each time to half of what was refused at the most.
+    """
+    limit = max(size(event) // 2, 1024)
+    if event.topic == topics.dead_letters:
+        return Shortened(_cut_letter(event, limit), None)
+    body = orjson.loads(event.value or b"{}")
+    if event.topic == topics.failures:
+        return Shortened(event._replace(value=_fit(body, limit)), None)
+    finding = too_large(int(body["job_id"]), len(event.value or b""), "refused")
+    rendered = messages.as_json(finding, language)
+    failed = {
+        **{name: body[name] for name in _SHARED},
+        "job_name": None,
+        "failed_at": body["dispatched_at"],
+        "code": finding.code,
+        "message": rendered["message"],
+        "findings": [rendered],
+        "findings_omitted": 0,
+        "causes": [finding.cause],
+        "cause": finding.cause,
+    }
+    headers = [
+        (name, _FAILURE if name == cloudevents.HEADER_TYPE else content)
+        for name, content in event.headers
+    ]
+    return Shortened(
+        Event(topics.failures, event.key, headers, orjson.dumps(failed)),
+        FailedDispatch(body["execution_id"], finding),
+    )
+
+
+_SHARED = (
+    "event_id",
+    "execution_id",
+    "trigger_id",
+    "job_id",
+    "job_type",
+    "owner",
+    "kind",
+    "scheduled_at",
+)
+
+
+def too_large(job_id: int, size_bytes: int, reason: str = "too_large") -> Finding:
+    """The finding of a job whose dispatch no broker would take, or did not (`refused`)."""
+    code = FailureCode.PARAMETER_INVALID
+    objects: dict[str, str | int | None] = {
+        "job_id": str(job_id),
+        "reason": reason,
+        "value": size_bytes,
+    }
+    return Finding(code, objects, cause(code, job=job_id))
+
+
+def _name(name: str | None) -> str | None:
+    """A name as it travels; a platform may allow one that fills an event by itself."""
+    return name if name is None or len(name) <= _LONGEST_NAME else cut(name, _LONGEST_NAME)
+
+
+def _fit(body: dict[str, Any], limit: int) -> bytes:
+    """A failure's JSON, with as many findings and causes as the limit leaves room for."""
+    value = orjson.dumps(body, option=orjson.OPT_UTC_Z)
+    while len(value) > limit and (len(body["findings"]) > 1 or len(body["causes"]) > 1):
+        keep = max(len(body["findings"]) // 2, 1)
+        body = {
+            **body,
+            "findings": body["findings"][:keep],
+            "findings_omitted": body["findings_omitted"] + len(body["findings"]) - keep,
+            "causes": body["causes"][: max(len(body["causes"]) // 2, 1)],
+        }
+        value = orjson.dumps(body, option=orjson.OPT_UTC_Z)
+    return value
+
+
+def _cut_letter(event: Event, limit: int) -> Event:
+    value = (event.value or b"")[: limit // 2]
+    own = [h for h in event.headers if h[0].startswith("dead-letter-")]
+    return Event(
+        event.topic,
+        (event.key or b"")[: limit // 4] or None,
+        [*own, ("truncated", str(len(event.value or b"")).encode())],
+        value,
+    )
+
+
+def _headers(
+    fixed: tuple[tuple[str, bytes], ...], outcome_id: str, at: datetime, trace_id: str | None
+) -> EventHeaders:
+    headers: EventHeaders = [
+        *fixed,
+        (cloudevents.HEADER_ID, outcome_id.encode()),
+        (cloudevents.HEADER_TIME, _moment(at)),
+    ]
+    if trace_id is not None:
+        traceparent = f"00-{trace_id}-{outcome_id.replace('-', '')[:16]}-01"
+        headers.append((cloudevents.HEADER_TRACEPARENT, traceparent.encode()))
+    return headers
+
+
+@lru_cache(maxsize=8)  # one moment of decision serves a whole batch
+def _moment(at: datetime) -> bytes:
+    """A UTC time as it travels: RFC 3339, ends in Z."""
+    return at.isoformat()[:-6].encode() + b"Z"

@@ -1,0 +1,249 @@
+"""A batch of triggers in; records, events and the new position out, in one transaction.
+
+The heart of the worker (DESIGN section 6): every delivery ends in exactly one bin, and nothing is
+acknowledged that is not committed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from worker.clock import Clock
+from worker.commit import Count, conclude
+from worker.decode import Unreadable, decode
+from worker.domain.delivery import Delivery, Event
+from worker.domain.record import Claim, DeadLetter, Handled, OutboxRow, Record
+from worker.domain.trigger import Origin, Trigger
+from worker.domain.verdict import Verdict
+from worker.errors import Refused
+from worker.metrics import IntakeMetrics
+from worker.outcome import Recorder
+from worker.preflight.facts import read_facts
+from worker.preflight.runner import judge
+from worker.storage import records
+from worker.storage.engine import Session
+from worker.storage.isolation import check_fuse, not_a_row, write_isolated
+
+MOST_EVENT_BYTES = 4 * 1024 * 1024
+"""About how many bytes the events of one batch may have."""
+
+
+@dataclass(slots=True)
+class _Decided:
+    """A batch as decided, before anything is written.
+
+    `outcomes` stand in the order of the triggers, with the delivery that each came from. `poison`
+    is why a record's trigger could not be used, by idempotency key; `repeats` are the deliveries of
+    keys that the batch holds again.
+    """
+
+    now: datetime
+    claims: Mapping[int, Claim]
+    count: Count
+    outcomes: list[tuple[Delivery, Record | DeadLetter]] = field(default_factory=list)
+    poison: dict[str, str] = field(default_factory=dict)
+    repeats: dict[str, list[Delivery]] = field(default_factory=dict)
+    rest: Sequence[Delivery] = ()
+
+    def records(self) -> list[Record]:
+        return [outcome for _, outcome in self.outcomes if isinstance(outcome, Record)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Inserted:
+    """A batch whose records are in the transaction: what the database took of what was decided.
+
+    `ids` are those of new records, by execution id. The rest is as in `_Decided`.
+    """
+
+    ids: dict[str, int]
+    outcomes: Sequence[tuple[Delivery, Record | DeadLetter]]
+    poison: Mapping[str, str]
+    repeats: Mapping[str, Sequence[Delivery]]
+
+
+class Intake:
+    """Turns deliveries of the trigger topic into records (a `Handler` of the loop)."""
+
+    def __init__(
+        self,
+        *,
+        session: Session,
+        recorder: Recorder,
+        clock: Clock,
+        default_max_lateness_s: int,
+        metrics: IntakeMetrics,
+    ) -> None:
+        self._session = session
+        self._recorder = recorder
+        self._clock = clock
+        self._default_max_lateness_s = default_max_lateness_s
+        self._metrics = metrics
+
+    def handle(
+        self,
+        batch: Sequence[Delivery],
+        claims: Mapping[int, Claim],
+        acknowledged: Sequence[OutboxRow],
+    ) -> Handled:
+        """See `Handler.handle`."""
+        decided = self._decide(batch, claims)
+        try:
+            rows = self._write(decided, acknowledged, is_isolating=False)
+        except Refused:
+            rows = self._isolate(decided, acknowledged)
+        return Handled(rows, decided.count.positions, decided.rest)
+
+    def _decide(self, batch: Sequence[Delivery], claims: Mapping[int, Claim]) -> _Decided:
+        """Read every delivery, look at the inventory once, and say what becomes of each."""
+        decided = _Decided(self._clock.now(), claims, Count(claims))
+        now = decided.now
+        messages = [decode(delivery, claims[delivery.partition], now) for delivery in batch]
+        verdicts = self._judge([m for m in messages if isinstance(m, Trigger)], now)
+        seen: set[str] = set()
+        size = 0
+        for place, (delivery, message) in enumerate(zip(batch, messages, strict=True)):
+            if size >= MOST_EVENT_BYTES:
+                decided.rest = batch[place:]
+                break
+            tally = decided.count.admit(delivery)
+            if tally is None:
+                continue
+            if isinstance(message, Unreadable):
+                ledger_id = claims[delivery.partition].ledger_id
+                letter = DeadLetter(ledger_id, delivery, message.reason)
+                decided.outcomes.append((delivery, letter))
+                continue
+            key = message.idempotency_key
+            if key in seen:
+                decided.repeats.setdefault(key, []).append(delivery)
+                continue
+            seen.add(key)
+            if message.problem is not None:
+                decided.poison[key] = message.problem
+                record = self._recorder.invalid(message, message.problem, now)
+            else:
+                record = self._recorder.record(message, verdicts[message.origin], now)
+            decided.outcomes.append((delivery, record))
+            size += len(record.event.value or b"")
+        return decided
+
+    def _judge(self, triggers: Sequence[Trigger], now: datetime) -> dict[Origin, Verdict]:
+        """Preflight of those that can be used, on one snapshot of the inventory."""
+        usable = [trigger for trigger in triggers if trigger.problem is None]
+        if not usable:
+            return {}
+        with self._session.snapshot() as connection:
+            facts = read_facts(connection, {trigger.job_id for trigger in usable})
+        verdicts = judge(usable, facts, now, self._default_max_lateness_s)
+        return {trigger.origin: verdict for trigger, verdict in zip(usable, verdicts, strict=True)}
+
+    def _write(
+        self, decided: _Decided, acknowledged: Sequence[OutboxRow], *, is_isolating: bool
+    ) -> list[OutboxRow]:
+        """The transaction: records, repeats, jobs, and the end that every batch has."""
+        tallies = decided.count.tallies()
+        written: list[Record] = []
+        letters: list[DeadLetter] = []
+        leaving: dict[int, list[Event]] = {}
+        with self._session.transaction() as connection:
+            if is_isolating:
+                inserted = self._insert_isolated(connection, decided)
+            else:
+                ids = _insert(connection, decided.records())
+                inserted = _Inserted(ids, decided.outcomes, decided.poison, decided.repeats)
+            repeats = Counter({key: len(again) for key, again in inserted.repeats.items()})
+            for again in inserted.repeats.values():
+                for delivery in again:
+                    tallies[decided.claims[delivery.partition].ledger_id].duplicates += 1
+            for delivery, outcome in inserted.outcomes:
+                if isinstance(outcome, DeadLetter):
+                    tallies[outcome.ledger_id].dead_letters += 1
+                    letters.append(outcome)
+                    continue
+                ledger_id = outcome.trigger.origin.ledger_id
+                key = outcome.trigger.idempotency_key
+                if outcome.execution_id not in inserted.ids:
+                    tallies[ledger_id].duplicates += 1
+                    repeats[key] += 1
+                    continue
+                tallies[ledger_id].records += 1
+                tallies[ledger_id].events += 1
+                written.append(outcome)
+                leaving.setdefault(ledger_id, []).append(outcome.event)
+                if key in inserted.poison:
+                    letters.append(
+                        DeadLetter(
+                            ledger_id,
+                            delivery,
+                            inserted.poison[key],
+                            outcome.trigger.job_id,
+                            outcome.execution_id,
+                        )
+                    )
+            if repeats:
+                records.count_repeats(connection, repeats)
+            rows = conclude(
+                connection,
+                topics=self._recorder.topics,
+                claims=decided.claims,
+                tallies=tallies,
+                leaving=leaving,
+                letters=letters,
+                acknowledged=acknowledged,
+            )
+        self._metrics.count(tallies, written)
+        return rows
+
+    def _isolate(self, decided: _Decided, acknowledged: Sequence[OutboxRow]) -> list[OutboxRow]:
+        try:
+            return self._write(decided, acknowledged, is_isolating=True)
+        except Refused as error:
+            raise not_a_row(error) from error
+
+    def _insert_isolated(self, connection: Connection, decided: _Decided) -> _Inserted:
+        """Write what the database takes; the rest becomes `event_invalid`, or a dead letter alone.
+
+        Where no record can be, the repeats are dead letters too. Raises `Stop` when so much is
+        refused that it is not the triggers.
+        """
+        ids: dict[str, int] = {}
+
+        def insert(rows: Sequence[Record]) -> None:
+            ids.update(_insert(connection, rows))
+
+        refused = write_isolated(connection, decided.records(), insert)
+        check_fuse(refused, len(decided.outcomes))
+        poison = dict(decided.poison)
+        repeats = dict(decided.repeats)
+        reasons = {id(record): reason for record, reason in refused}
+        outcomes: list[tuple[Delivery, Record | DeadLetter]] = []
+        for delivery, outcome in decided.outcomes:
+            reason = reasons.get(id(outcome))
+            if reason is None or isinstance(outcome, DeadLetter):
+                outcomes.append((delivery, outcome))
+                continue
+            trigger = outcome.trigger
+            substitute = self._recorder.invalid(trigger, reason, decided.now)
+            if write_isolated(connection, [substitute], insert):
+                for each in (delivery, *repeats.pop(trigger.idempotency_key, ())):
+                    ledger_id = decided.claims[each.partition].ledger_id
+                    outcomes.append((each, DeadLetter(ledger_id, each, reason, trigger.job_id)))
+            else:
+                poison[trigger.idempotency_key] = reason
+                outcomes.append((delivery, substitute))
+        return _Inserted(ids, outcomes, poison, repeats)
+
+
+def _insert(connection: Connection, batch: Sequence[Record]) -> dict[str, int]:
+    """Write records and show them on their jobs; the ids of those that are new."""
+    if not batch:
+        return {}
+    ids = records.insert(connection, batch)
+    records.project(connection, batch, ids)
+    return ids

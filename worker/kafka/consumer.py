@@ -1,0 +1,277 @@
+"""Membership of one topic's consumer group, and batches from it (DESIGN section 6: batches)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
+
+from worker.config import Settings
+from worker.domain.delivery import Delivery
+from worker.errors import Stop, Transient
+from worker.kafka.complaints import Complaints
+from worker.kafka.received import delivery
+from worker.kafka.settings import KafkaSettings
+
+log = logging.getLogger(__name__)
+
+_SLICE = 200
+"""Messages taken at once after the first: a batch may exceed its bytes by no more than these."""
+
+_LONGEST_CALL_S = 5.0
+
+_STOPPING = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.SASL_AUTHENTICATION_FAILED,
+    KafkaError._AUTHENTICATION,  # noqa: SLF001  # librdkafka's own codes begin with _
+    KafkaError._FATAL,  # noqa: SLF001
+}
+
+
+class TopicConsumer:
+    """What this process is assigned of one topic. Used by one thread.
+
+    Partitions start paused: `seek` and `resume` let them flow. Callbacks run inside any call that
+    polls; they keep `assigned` current and call `on_revoked` with what is about to be given up
+    while it is still ours, or `on_lost` with what is no longer. They may run between the two calls
+    of a fetch, so the caller drops what was fetched of partitions that changed meanwhile.
+    """
+
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        settings: Settings,
+        topic: str,
+        *,
+        on_revoked: Callable[[list[int]], None],
+        on_lost: Callable[[list[int]], None],
+    ) -> None:
+        self.topic = topic
+        self.assigned: set[int] = set()
+        self.out_of_range: set[int] = set()
+        self._on_revoked = on_revoked
+        self._on_lost = on_lost
+        self._failure: KafkaError | None = None
+        self._complaints = Complaints(log, f"consumer of {topic}")
+        self._call_s = call_deadline_s(settings)
+        self._consumer = Consumer(
+            {
+                **kafka.confluent(),
+                "group.id": settings.group,
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "auto.offset.reset": "error",
+                "isolation.level": "read_committed",
+                "partition.assignment.strategy": "cooperative-sticky",
+                "max.poll.interval.ms": settings.max_poll_interval_ms,
+                "session.timeout.ms": min(
+                    settings.session_timeout_ms, settings.max_poll_interval_ms
+                ),
+                "heartbeat.interval.ms": max(settings.session_timeout_ms // 10, 300),
+                "topic.metadata.refresh.interval.ms": settings.metadata_interval_ms,
+                "metadata.max.age.ms": max(settings.metadata_interval_ms * 3, 5_000),
+                "fetch.wait.max.ms": settings.fetch_wait_ms,
+                "socket.timeout.ms": min(60_000, settings.max_poll_interval_ms // 4),
+                # Together these bound the memory of any backlog without starving the loop.
+                "queued.min.messages": 1000,
+                "queued.max.messages.kbytes": 4096,
+                "fetch.queue.backoff.ms": 20,
+                # Compressed bytes: a whole answer is unpacked, a larger message still arrives.
+                "max.partition.fetch.bytes": 64 * 1024,
+                "reconnect.backoff.max.ms": 2000,
+                "error_cb": self._note_error,
+                "log_level": 2,  # its errors come to `error_cb` too
+            },
+            logger=log,
+        )
+        self._consumer.subscribe(
+            [topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
+        )
+
+    def fetch(self, most: int, most_bytes: int, wait_s: float) -> list[Delivery]:
+        """What is there: waits `wait_s` for the first message, then drains without waiting.
+
+        At most `most` messages and about `most_bytes` of values. Raises `Stop` for what will not
+        mend itself, such as a missing right.
+        """
+        batch = self._consume(1, wait_s)
+        if not batch:
+            return batch
+        size = len(batch[0].value or b"")
+        while len(batch) < most and size < most_bytes:
+            more = self._consume(min(_SLICE, most - len(batch)), 0)
+            if not more:
+                break
+            size += sum(len(each.value or b"") for each in more)
+            batch += more
+        return batch
+
+    def keep_membership(self) -> list[Delivery]:
+        """Poll while every partition is paused; returns what had been on its way already."""
+        return self._consume(_SLICE, 0)
+
+    def commit_as_it_stands(self, partition: int) -> None:
+        """Commit the group's own offset again, which only a current member may do.
+
+        Raises `Transient` when the group refuses: the assignment is stale.
+        """
+        place = TopicPartition(self.topic, partition)
+        try:
+            (found,) = self._consumer.committed([place], timeout=self._call_s)
+            place.offset = max(found.offset, 0)
+            (result,) = self._consumer.commit(offsets=[place], asynchronous=False)
+        except KafkaException as error:
+            raise Transient(
+                f"The group does not let us have partition {partition} of {self.topic}: "
+                f"{_words(error)}."
+            ) from error
+        if result.error is not None:
+            raise Transient(
+                f"The group does not let us have partition {partition} of {self.topic}: "
+                f"{result.error.str()}."
+            )
+
+    def log_start(self, partition: int) -> int:
+        """Offset of the first message that the log still holds.
+
+        Its end is not asked for: the embedded broker names the last batch's first message there.
+        """
+        try:
+            bounds = self._consumer.get_watermark_offsets(
+                TopicPartition(self.topic, partition), timeout=self._call_s
+            )
+        except KafkaException as error:
+            raise Transient(
+                f"The beginning of partition {partition} of {self.topic} cannot be read: "
+                f"{_words(error)}."
+            ) from error
+        if bounds is None:
+            raise Transient(f"The brokers do not answer for partition {partition} of {self.topic}.")
+        return bounds[0]
+
+    def seek(self, partition: int, offset: int) -> None:
+        """Let the next message of a partition be the one at `offset`."""
+        place = TopicPartition(self.topic, partition, offset)
+        try:
+            try:
+                self._consumer.seek(place)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError._STATE:  # noqa: SLF001
+                    raise
+                # A fetcher that was told 'out of range' has ended; only a new one can be placed.
+                self._consumer.incremental_unassign([place])
+                self._consumer.incremental_assign([place])
+        except KafkaException as error:
+            raise Transient(
+                f"Partition {partition} of {self.topic} cannot be started: {_words(error)}."
+            ) from error
+
+    def pause(self, partitions: Iterable[int]) -> None:
+        """Let nothing more of these arrive."""
+        places = [TopicPartition(self.topic, p) for p in partitions if p in self.assigned]
+        if places:
+            self._consumer.pause(places)
+
+    def resume(self, partitions: Iterable[int]) -> None:
+        """Go on where `pause` stopped."""
+        places = [TopicPartition(self.topic, p) for p in partitions if p in self.assigned]
+        if places:
+            self._consumer.resume(places)
+
+    def copy_offsets(self, positions: dict[int, int]) -> None:
+        """Tell the group how far we are: a copy of the ledger, for people and lag exporters.
+
+        Does not wait for the answer: nobody continues from the copy, and brokers may be away.
+        """
+        places = [TopicPartition(self.topic, p, offset) for p, offset in positions.items()]
+        if not places:
+            return
+        try:
+            self._consumer.commit(offsets=places, asynchronous=True)
+        except KafkaException as error:
+            log.warning("action=copy_offsets topic=%s error=%s", self.topic, _words(error))
+
+    def close(self) -> None:
+        """Leave the group; `on_revoked` runs for what is still assigned."""
+        self._consumer.close()
+
+    def abandon(self) -> None:
+        """Leave the group and give nothing up: neither callback runs any more."""
+        self._on_revoked = self._on_lost = lambda _: None
+        self._consumer.close()
+
+    def _consume(self, most: int, wait_s: float) -> list[Delivery]:
+        try:
+            messages = self._consumer.consume(most, wait_s)
+        except KafkaException as error:
+            raise Transient(f"{self.topic} cannot be read: {_words(error)}.") from error
+        if self._failure is not None:
+            raise Stop(
+                f"The brokers refuse the worker: {self._failure.str()}.",
+                remedy="Correct the TRIGGER_WORKER_KAFKA_… settings, or grant the right.",
+            )
+        deliveries = []
+        for message in messages:
+            fault = message.error()
+            if fault is None:
+                deliveries.append(delivery(message))
+            else:
+                self._note_message_error(message.partition(), fault)
+        return deliveries
+
+    def _note_message_error(self, partition: int | None, error: KafkaError) -> None:
+        if error.code() == KafkaError._AUTO_OFFSET_RESET and partition is not None:  # noqa: SLF001
+            self.out_of_range.add(partition)
+        elif error.code() in _STOPPING:
+            self._failure = error
+        log.warning("action=consume topic=%s error=%s", self.topic, error.str())
+
+    def _note_error(self, error: KafkaError) -> None:
+        if error.code() in _STOPPING or error.fatal():
+            self._failure = error
+        self._complaints.note(error)
+
+    def _assigned(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        for place in places:
+            place.offset = OFFSET_BEGINNING
+        consumer.incremental_assign(places)
+        consumer.pause(places)
+        self.assigned |= {place.partition for place in places}
+        log.info("action=assigned topic=%s partitions=%s", self.topic, _numbers(places))
+
+    def _revoked(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        partitions = [place.partition for place in places]
+        log.info("action=revoked topic=%s partitions=%s", self.topic, _numbers(places))
+        self._on_revoked(partitions)
+        self.assigned -= set(partitions)
+        consumer.incremental_unassign(places)
+
+    def _lost(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        partitions = [place.partition for place in places]
+        log.warning("action=lost topic=%s partitions=%s", self.topic, _numbers(places))
+        self.assigned -= set(partitions)
+        self._on_lost(partitions)
+        consumer.incremental_unassign(places)
+
+
+def call_deadline_s(settings: Settings) -> float:
+    """How long a single call to a broker may take: several fit between two polls."""
+    return min(_LONGEST_CALL_S, settings.max_poll_interval_ms / 4000)
+
+
+def _numbers(places: list[TopicPartition]) -> str:
+    return ",".join(str(number) for number in sorted(place.partition for place in places))
+
+
+def _words(error: KafkaException) -> str:
+    cause: Any = error.args[0]
+    return str(cause.str() if isinstance(cause, KafkaError) else cause)

@@ -1,0 +1,202 @@
+"""The loop: consume, decide, one transaction, publish, copy the offsets, again (DESIGN section 6).
+
+One class serves the trigger topic and the status topic; what a message becomes is its handler's.
+There is one way back from anything transient: let go of every partition in memory, wait, and take
+again what is still assigned. Taking fences whoever wrote before, publishes what the outbox holds
+and seeks behind the ledger's position, so nothing in hand has to be remembered.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Mapping, Sequence
+from threading import Event as Flag
+from typing import Protocol
+
+from worker.clock import Clock
+from worker.domain.delivery import Delivery
+from worker.domain.record import Claim, Handled, OutboxRow
+from worker.errors import Fenced, Transient, TriggerWorkerError
+from worker.kafka.consumer import TopicConsumer
+from worker.kafka.producer import EventProducer, Interrupted
+from worker.kafka.taking import Takings
+from worker.metrics import LoopMetrics
+from worker.relay import Relay
+
+log = logging.getLogger(__name__)
+
+_IDLE_WAIT_S = 0.2
+_POLL_EVERY_S = 1.0
+"""A rebalance waits this long for events on their way, so that it does not repeat them."""
+
+_FIRST_BACKOFF_S = 0.1
+_LONGEST_BACKOFF_S = 5.0
+_LAST_WAIT_S = 2.0
+BATCH_BYTES = 4 * 1024 * 1024
+"""About how many bytes of messages a batch may hold; its handler bounds what goes out."""
+
+
+class Handler(Protocol):
+    """What the messages of a topic become."""
+
+    def handle(
+        self,
+        batch: Sequence[Delivery],
+        claims: Mapping[int, Claim],
+        acknowledged: Sequence[OutboxRow],
+    ) -> Handled:
+        """Decide on a batch and commit it, in one transaction with its ledger rows.
+
+        `claims` is by partition and covers the batch; `acknowledged` are outbox rows to delete in
+        the same transaction. Nothing is committed when it raises: `Transient` is tried again,
+        `Fenced` gives the partitions up, anything else ends the process. After `ConnectionLost` it
+        may have been committed; the ledger knows.
+        """
+
+
+class Loop:
+    """Serves one topic until `stopping` is set. Owns its consumer, producer and session.
+
+    `run` returns after a clean hand-over. It raises what cannot be mended by waiting; then nothing
+    is handed over, and the outbox and the ledger carry everything.
+    """
+
+    def __init__(
+        self,
+        *,
+        consumer: TopicConsumer,
+        producer: EventProducer,
+        takings: Takings,
+        relay: Relay,
+        handler: Handler,
+        batch_triggers: int,
+        clock: Clock,
+        metrics: LoopMetrics,
+        stopping: Flag,
+    ) -> None:
+        self._consumer = consumer
+        self._producer = producer
+        self._takings = takings
+        self._relay = relay
+        self._handler = handler
+        self._most = batch_triggers
+        self._clock = clock
+        self._metrics = metrics
+        self._stopping = stopping
+        self._next: list[Delivery] = []
+        self._failures = 0
+        self._polled_at = clock.monotonic()
+        self._is_paused = False
+
+    def run(self) -> None:
+        """Turn until told to stop, then give everything up in order."""
+        try:
+            while not self._stopping.is_set():
+                self._turn()
+        except BaseException:
+            self._consumer.abandon()  # librdkafka waits for ever for one that is not closed
+            self._producer.close()
+            raise
+        self._takings.give_up()
+        self._consumer.close()
+        self._producer.close()
+
+    def _turn(self) -> None:
+        try:
+            taken = self._takings.take_missing(self._ticking())
+            if taken:
+                self._next = [d for d in self._next if d.partition not in taken]
+                self._takings.start(taken)
+            if self._is_paused:
+                self._consumer.resume(self._takings.claims)
+                self._is_paused = False
+            batch = self._next or self._fetch()
+            self._next = []
+            batch = [delivery for delivery in batch if self._takings.covers(delivery)]
+            if batch:
+                self._handle(batch)
+            else:
+                self._relay.settle(self._takings.claims.values())
+            self._failures = 0
+            self._metrics.waits(self._takings.is_blind)
+            self._metrics.partitions.set(len(self._takings.claims))
+            self._metrics.turned(self._clock.now())
+        except (Transient, Fenced) as problem:
+            self._recover(problem)
+
+    def _handle(self, batch: Sequence[Delivery]) -> None:
+        began = self._clock.monotonic()
+        claims = self._takings.claims
+        acknowledged = [row for row in self._relay.acknowledged if self._takings.owns(row)]
+        handled = self._handler.handle(batch, claims, acknowledged)
+        self._takings.move(handled.positions)
+        self._relay.forget(acknowledged)
+        self._next = list(handled.rest)
+        committed = self._clock.monotonic()
+        if handled.rows:
+            self._relay.publish(handled.rows, claims.values(), self._ticking())
+        self._consumer.copy_offsets(
+            {p: offset + 1 for p, offset in handled.positions.items() if p in claims}
+        )
+        self._metrics.observe_batch(
+            batch[: len(batch) - len(handled.rest)],
+            now=self._clock.now(),
+            transaction_s=committed - began,
+            publish_s=self._clock.monotonic() - committed,
+            has_events=bool(handled.rows),
+        )
+
+    def _ticking(self) -> Callable[[], None]:
+        """What to do while waiting for brokers: poll, and stop waiting when that is no use."""
+        before = self._takings.changes
+        began = self._clock.monotonic()
+
+        def tick() -> None:
+            self._keep_membership()
+            if self._takings.changes != before:
+                raise Interrupted("The assignment changed while the brokers were waited for.")
+            if self._stopping.is_set() and self._clock.monotonic() - began > _LAST_WAIT_S:
+                raise Interrupted("Told to stop while the brokers are away; the outbox has it.")
+
+        return tick
+
+    def _fetch(self) -> list[Delivery]:
+        self._polled_at = self._clock.monotonic()
+        return self._consumer.fetch(self._most, BATCH_BYTES, _IDLE_WAIT_S)
+
+    def _keep_membership(self) -> None:
+        """Poll, paused, when the last poll is a while ago; what comes belongs to the next batch."""
+        if self._clock.monotonic() - self._polled_at < _POLL_EVERY_S:
+            return
+        self._pause()
+        self._next += self._consumer.keep_membership()
+        self._polled_at = self._clock.monotonic()
+        self._metrics.turned(self._clock.now())
+
+    def _pause(self) -> None:
+        self._consumer.pause(self._consumer.assigned)
+        self._is_paused = True
+
+    def _recover(self, problem: TriggerWorkerError) -> None:
+        """Let go of everything in memory and wait, polling, before the next try."""
+        self._failures += 1
+        self._metrics.waits(True)
+        self._metrics.retries.inc()
+        longest = min(_LONGEST_BACKOFF_S, _FIRST_BACKOFF_S * 2 ** min(self._failures, 10))
+        pause_s = random.uniform(longest / 2, longest)  # noqa: S311  # jitter, no secret
+        log.warning(
+            "action=wait topic=%s attempt=%d pause_s=%.1f reason=%s",
+            self._consumer.topic,
+            self._failures,
+            pause_s,
+            problem,
+        )
+        self._takings.let_go()
+        self._pause()
+        deadline = self._clock.monotonic() + pause_s
+        while self._clock.monotonic() < deadline and not self._stopping.is_set():
+            self._consumer.keep_membership()
+            self._metrics.turned(self._clock.now())
+            self._stopping.wait(0.05)
+        self._next = []

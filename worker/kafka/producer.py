@@ -1,0 +1,161 @@
+"""Sends committed events, and returns when every one of them is acknowledged or refused."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from confluent_kafka import KafkaError, Message, Producer
+
+from worker.domain.delivery import Event
+from worker.errors import Stop, Transient
+from worker.kafka.complaints import Complaints
+from worker.kafka.settings import KafkaSettings
+
+log = logging.getLogger(__name__)
+
+_SLICE_S = 0.2
+_TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE}
+_MISSING = {
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
+    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+}
+
+
+class Interrupted(Transient):
+    """The assignment changed while events were on their way; what was sent is not known."""
+
+
+class EventProducer:
+    """An idempotent librdkafka producer. Used by one thread.
+
+    Events of one key keep their order on their topic (Kafka's default partitioner). A message waits
+    for its broker without limit: `publish` ends early only through its `tick`.
+    """
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._config: dict[str, Any] = {
+            **kafka.confluent(),
+            "acks": "all",
+            "enable.idempotence": True,
+            "compression.type": "lz4",
+            # A flush ends the wait at once; until then events gather into few, large requests.
+            "linger.ms": 50,
+            "message.timeout.ms": 0,
+            "partitioner": "murmur2_random",
+            "queue.buffering.max.messages": 200_000,
+            "queue.buffering.max.kbytes": 65_536,
+            "delivery.report.only.error": True,
+            "topic.metadata.propagation.max.ms": 10_000,
+            "reconnect.backoff.max.ms": 2000,
+            "error_cb": self._note_error,
+            "log_level": 2,  # its errors come to `error_cb` too
+        }
+        self._fatal: KafkaError | None = None
+        self._complaints = Complaints(log, "producer")
+        self._producer = Producer(self._config, logger=log)
+
+    def publish(
+        self, events: Sequence[Event], tick: Callable[[], None] = lambda: None
+    ) -> list[Event]:
+        """Send events in order and wait until the broker has every one.
+
+        Returns those that the broker refuses for their size. `tick` runs about every 0.2 s of
+        waiting; what it raises ends the wait, and what was under way is forgotten here (the outbox
+        has it). Raises `Transient` when the producer had to be made anew, `Stop` for a topic that
+        is missing or may not be written.
+        """
+        refused = self._publish(events, tick)
+        if len(refused) == 1:
+            return refused
+        # A broker refuses a set of messages for the size of one: alone, each speaks for itself.
+        return [event for each in refused for event in self._publish([each], tick)]
+
+    def _publish(self, events: Sequence[Event], tick: Callable[[], None]) -> list[Event]:
+        reports: list[tuple[KafkaError, Message]] = []
+
+        def reported(error: KafkaError | None, message: Message) -> None:
+            if error is not None:
+                reports.append((error, message))
+
+        produce = self._producer.produce
+        try:
+            for topic, key, headers, value in events:
+                while True:
+                    try:
+                        produce(topic, value, key, headers=headers, on_delivery=reported)
+                    except BufferError:
+                        self._wait(tick)
+                    else:
+                        break
+            while self._producer.flush(_SLICE_S):
+                self._look_for_failure()
+                tick()
+            self._look_for_failure()
+        except BaseException:
+            self._begin_anew()
+            raise
+        return _too_large(_named(reports, events))
+
+    def _wait(self, tick: Callable[[], None]) -> None:
+        """The queue is full: let some of it leave."""
+        self._producer.poll(_SLICE_S)
+        self._look_for_failure()
+        tick()
+
+    def close(self) -> None:
+        """Forget what is under way and end the connections."""
+        self._producer.purge(in_queue=True, in_flight=True)
+        self._producer.flush(_SLICE_S)
+
+    def _begin_anew(self) -> None:
+        """Another producer: what is still under way in this one can no longer be told apart."""
+        self.close()
+        self._fatal = None
+        self._producer = Producer(self._config, logger=log)
+
+    def _look_for_failure(self) -> None:
+        if self._fatal is not None:
+            raise Transient(f"The producer has to be made anew: {self._fatal.str()}.")
+
+    def _note_error(self, error: KafkaError) -> None:
+        if error.fatal():
+            self._fatal = error
+        self._complaints.note(error)
+
+
+def _named(
+    reports: Sequence[tuple[KafkaError, Message]], events: Sequence[Event]
+) -> list[tuple[KafkaError, Event]]:
+    """The event that each report speaks of; of several alike, each once."""
+    left = list(events)
+    named = []
+    for error, message in reports:
+        topic, value = message.topic(), message.value()
+        place = next(i for i, e in enumerate(left) if e.topic == topic and e.value == value)
+        named.append((error, left.pop(place)))
+    return named
+
+
+def _too_large(refused: Sequence[tuple[KafkaError, Event]]) -> list[Event]:
+    """Refusals by size; any other refusal is raised."""
+    other = next((pair for pair in refused if pair[0].code() not in _TOO_LARGE), None)
+    if other is None:
+        return [event for _, event in refused]
+    error, event = other
+    if error.code() in _MISSING:
+        raise Stop(
+            f"The topic {event.topic} does not exist.",
+            remedy="Make it with `trigger-worker topics create`; nothing is lost meanwhile.",
+        )
+    if error.code() in (
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    ):
+        raise Stop(
+            f"The worker may not write to {event.topic}: {error.str()}.",
+            remedy="Grant its principal WRITE on the topic; nothing is lost meanwhile.",
+        )
+    raise Transient(f"{event.topic} did not take an event: {error.str()}.")

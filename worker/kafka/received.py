@@ -1,0 +1,35 @@
+"""From librdkafka's message to a delivery, whatever a producer has put into it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import methodcaller
+
+from confluent_kafka import Message
+
+from worker.domain.delivery import Delivery, Headers
+
+_ask_headers: Callable[[Message], Headers | None] = methodcaller("headers")
+"""Never `message.headers()`: for a name that is no UTF-8, confluent-kafka (2.16) returns a list
+with a hole in it and leaves an error set. Through `methodcaller` the interpreter notices and raises
+SystemError; a plain call, once it is specialised, goes on, and the process dies later."""
+
+
+def delivery(message: Message) -> Delivery:
+    """A message without an error, as our code sees it. Never raises for what a message holds."""
+    return Delivery(
+        message.partition(),  # type: ignore[arg-type]
+        message.offset(),  # type: ignore[arg-type]
+        message.key(),
+        message.value(),
+        _headers(message),
+        message.timestamp()[1],
+    )
+
+
+def _headers(message: Message) -> Headers:
+    """The headers; none where a name is no UTF-8, because the client cannot tell them then."""
+    try:
+        return _ask_headers(message) or ()
+    except SystemError:
+        return ()

@@ -1,0 +1,107 @@
+"""Sends messages once more, exactly as they came, and says what became of each.
+
+Uses confluent-kafka, because kafka-python refuses what others may send: a header without a value,
+and a message with neither key nor body.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from worker.domain.delivery import Event
+from worker.kafka.admin import TopicAdmin
+from worker.kafka.settings import KafkaSettings
+
+log = logging.getLogger(__name__)
+
+_CONNECT_S = 10.0
+_GRACE_S = 1.0
+"""So that the client's own verdict, which knows why, comes before ours."""
+_LARGEST_BYTES = 64 * 1024 * 1024
+"""The broker decides what is too large, not the client."""
+_REFUSALS = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE, KafkaError.INVALID_RECORD}
+
+
+class Resent(NamedTuple):
+    """What became of a message. `error` is None when the brokers have it.
+
+    `is_refused` is True where they will never take it, False where they did not answer in time.
+    """
+
+    error: str | None
+    is_refused: bool = False
+
+
+class Resender:
+    """Sends messages to topics that exist; a context manager.
+
+    Acknowledged by all in-sync replicas, without repeats of the client's own; partitions by key as
+    Kafka does (murmur2). Raises `Transient` when no broker answers, `Stop` for a topic that does
+    not exist.
+    """
+
+    def __init__(
+        self, kafka: KafkaSettings, topics: Sequence[str], *, timeout_s: float = 30.0
+    ) -> None:
+        self._timeout_s = timeout_s
+        with TopicAdmin(kafka, timeout_s=min(timeout_s, _CONNECT_S)) as admin:
+            for topic in topics:
+                admin.require(topic)
+        self._producer = Producer(
+            {
+                **kafka.confluent(),
+                "acks": "all",
+                "enable.idempotence": True,
+                "compression.type": "lz4",
+                "partitioner": "murmur2_random",
+                "message.timeout.ms": int(timeout_s * 1000),
+                "message.max.bytes": _LARGEST_BYTES,
+                "log_level": 3,
+            },
+            logger=log,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._producer.purge(in_queue=True, in_flight=True)
+        self._producer.flush(_GRACE_S)
+
+    def send(self, messages: Sequence[Event]) -> list[Resent]:
+        """Send messages and return what became of each, in the order given, within the deadline.
+
+        One that is not acknowledged may have arrived all the same.
+        """
+        outcomes = [Resent("not acknowledged in time")] * len(messages)
+        for place, message in enumerate(messages):
+
+            def answered(error: KafkaError | None, _: object, place: int = place) -> None:
+                outcomes[place] = Resent(None) if error is None else _failed(error)
+
+            try:
+                self._producer.produce(
+                    message.topic,
+                    message.value,
+                    message.key,
+                    headers=list(message.headers),
+                    on_delivery=answered,
+                )
+            except KafkaException as error:
+                outcomes[place] = _failed(error.args[0])
+        self._producer.flush(self._timeout_s + _GRACE_S)
+        return list(outcomes)
+
+
+def _failed(error: KafkaError) -> Resent:
+    return Resent(error.str(), is_refused=error.code() in _REFUSALS)

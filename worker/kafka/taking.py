@@ -1,0 +1,248 @@
+"""Taking partitions and giving them up (DESIGN section 6).
+
+A partition is ours when its ledger row carries our epoch. Assignment by the group is only the
+permission to try.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+
+from worker.clock import Clock
+from worker.domain.delivery import Delivery
+from worker.domain.record import Claim, OutboxRow
+from worker.errors import Fenced, Transient
+from worker.kafka.consumer import TopicConsumer
+from worker.kafka.topic_ids import TopicDescription, TopicIds
+from worker.relay import Relay
+from worker.storage import ledger
+from worker.storage.engine import Session
+
+log = logging.getLogger(__name__)
+
+
+class Takings:
+    """The claims of one loop. `claims` is by partition; `changes` rises when the group takes any.
+
+    `is_blind` while the brokers did not say, at the last look, which topic it is.
+    Give `revoked` and `lost` to the consumer as its callbacks: they run inside its calls.
+    """
+
+    def __init__(
+        self,
+        *,
+        session: Session,
+        relay: Relay,
+        topic_ids: TopicIds,
+        owner: str,
+        clock: Clock,
+        metadata_interval_s: float,
+    ) -> None:
+        self.claims: dict[int, Claim] = {}
+        self.changes = 0
+        self._former: dict[int, Claim] = {}
+        self._session = session
+        self._relay = relay
+        self._topic_ids = topic_ids
+        self._owner = owner
+        self._clock = clock
+        self._interval_s = metadata_interval_s
+        self._looked_at = 0.0
+        self.is_blind = False
+        self._topic: TopicDescription | None = None
+        self._consumer: TopicConsumer | None = None
+
+    def attach(self, consumer: TopicConsumer) -> None:
+        """Serve this consumer; once, before the first take."""
+        self._consumer = consumer
+
+    @property
+    def consumer(self) -> TopicConsumer:
+        """The consumer attached."""
+        if self._consumer is None:
+            raise RuntimeError("attach a consumer first")
+        return self._consumer
+
+    def covers(self, delivery: Delivery) -> bool:
+        """True for a message of a partition that is ours, and has been since it was fetched."""
+        return delivery.partition in self.claims
+
+    def owns(self, row: OutboxRow) -> bool:
+        """True for an outbox row of a partition that is ours."""
+        return any(claim.ledger_id == row.ledger_id for claim in self.claims.values())
+
+    def move(self, positions: Mapping[int, int]) -> None:
+        """Remember how far the ledger got."""
+        for partition, offset in positions.items():
+            if partition in self.claims:
+                self.claims[partition] = self.claims[partition].at(offset)
+
+    def let_go(self) -> None:
+        """Stop serving; what is still assigned is taken again, or given up as it was."""
+        self._former |= self.claims
+        self.claims.clear()
+
+    def take_missing(self, tick: Callable[[], None]) -> dict[int, Claim]:
+        """Take what is assigned and not ours yet, and leave it paused.
+
+        The caller drops what it holds of the partitions returned and calls `start`. `tick` may
+        poll, and has to raise `Transient` when that changes the assignment; `take_missing` raises
+        it too, to be tried again, and `Stop` when another group owns a partition.
+        """
+        self._look_at_topic()
+        missing = sorted(self.consumer.assigned - self.claims.keys())
+        return {partition: self._take(partition, tick) for partition in missing}
+
+    def start(self, taken: Mapping[int, Claim]) -> None:
+        """Let partitions just taken flow, from behind their position."""
+        positions = {partition: claim.last_offset + 1 for partition, claim in taken.items()}
+        for partition, position in positions.items():
+            self.consumer.seek(partition, position)
+            self._former.pop(partition, None)
+        self.claims.update(taken)
+        self.consumer.resume(taken)
+        self.consumer.copy_offsets(positions)
+        owned = {claim.ledger_id for claim in self.claims.values()}
+        self._relay.forget([r for r in self._relay.acknowledged if r.ledger_id not in owned])
+
+    def give_up(self) -> None:
+        """Give up everything, in order."""
+        self.revoked([*self._former, *self.claims])
+
+    def revoked(self, partitions: list[int]) -> None:
+        """Give partitions up: delete what is acknowledged, copy the offsets, release.
+
+        The same for those that were let go: their epoch says whether they are still ours.
+        """
+        self.changes += 1
+        given = self._drop(partitions)
+        if not given:
+            return
+        try:
+            self._relay.settle(given)
+            self.consumer.copy_offsets({claim.partition: claim.last_offset + 1 for claim in given})
+            with self._session.transaction() as connection:
+                ledger.release(connection, given)
+        except (Transient, Fenced) as problem:
+            # The next owner publishes again what we could not delete, under the same event ids.
+            log.warning("action=give_up topic=%s reason=%s", self.consumer.topic, problem)
+            self._forget(given)
+
+    def lost(self, partitions: list[int]) -> None:
+        """Write nothing: somebody else owns these by now."""
+        self.changes += 1
+        self._forget(self._drop(partitions))
+
+    def _drop(self, partitions: list[int]) -> list[Claim]:
+        mine = self._former | self.claims
+        for partition in partitions:
+            self._former.pop(partition, None)
+            self.claims.pop(partition, None)
+        return [mine[partition] for partition in partitions if partition in mine]
+
+    def _forget(self, claims: list[Claim]) -> None:
+        ids = {claim.ledger_id for claim in claims}
+        self._relay.forget([row for row in self._relay.acknowledged if row.ledger_id in ids])
+
+    def _take(self, partition: int, tick: Callable[[], None]) -> Claim:
+        topic = self._topic
+        if topic is None:
+            raise Transient(f"The topic {self.consumer.topic} is not there (any more).")
+        self.consumer.commit_as_it_stands(partition)
+        log_start = self.consumer.log_start(partition)
+        with self._session.transaction() as connection:
+            claim = ledger.take(
+                connection,
+                topic=topic.name,
+                topic_id=topic.topic_id,
+                partition=partition,
+                owner=self._owner,
+                log_start=log_start,
+            )
+        self._former[partition] = claim
+        if partition == 0:
+            self._catch_up_orphans(topic, tick)
+        repeated = self._relay.catch_up(claim, tick)
+        claim = self._within(claim, log_start)
+        tick()
+        log.info(
+            "action=taken topic=%s partition=%d epoch=%d position=%d outbox_rows=%d",
+            claim.topic,
+            partition,
+            claim.epoch,
+            claim.last_offset + 1,
+            repeated,
+        )
+        return claim
+
+    def _catch_up_orphans(self, topic: TopicDescription, tick: Callable[[], None]) -> None:
+        """Publish what partitions that no longer exist have left; partition 0 speaks for them."""
+        with self._session.transaction() as connection:
+            orphans = ledger.take_orphans(
+                connection,
+                topic=topic.name,
+                topic_id=topic.topic_id,
+                partitions=topic.partitions,
+                owner=self._owner,
+            )
+        for orphan in orphans:
+            self._relay.catch_up(orphan, tick)
+        if orphans:
+            with self._session.transaction() as connection:
+                ledger.release(connection, orphans)
+
+    def _within(self, claim: Claim, first: int) -> Claim:
+        """Compare our position with the log: what it deleted unread is recorded, loudly."""
+        position = claim.last_offset + 1
+        is_refused = claim.partition in self.consumer.out_of_range
+        self.consumer.out_of_range.discard(claim.partition)
+        if position >= first:
+            if is_refused:
+                raise Transient(
+                    f"The log of {claim.topic} partition {claim.partition} ends before our "
+                    f"position {position}: the brokers lost its end, or are still finding it."
+                )
+            return claim
+        log.error(
+            "action=lost_range topic=%s partition=%d first=%d last=%d "
+            "message='the log deleted triggers before they were read; the audit fails until a "
+            "person acknowledges it'",
+            claim.topic,
+            claim.partition,
+            position,
+            first - 1,
+        )
+        with self._session.transaction() as connection:
+            return ledger.lose(connection, claim, first)
+
+    def _look_at_topic(self) -> None:
+        """Before every take, and at every metadata interval: see that it is the same topic."""
+        now = self._clock.monotonic()
+        is_taking = not self.consumer.assigned <= self.claims.keys()
+        is_due = is_taking or now - self._looked_at >= self._interval_s
+        if not is_due and not self.consumer.out_of_range:
+            return
+        self._looked_at = now
+        known = self._topic
+        try:
+            found = self._topic_ids.describe(self.consumer.topic)
+        except Transient as problem:
+            if is_taking:
+                raise
+            self.is_blind = True
+            log.warning("action=describe topic=%s reason=%s", self.consumer.topic, problem)
+            return
+        self.is_blind = False
+        self._topic = found
+        if known is not None and (found is None or found.topic_id != known.topic_id):
+            log.error(
+                "action=topic_replaced topic=%s was=%s is=%s",
+                self.consumer.topic,
+                known.topic_id,
+                found.topic_id if found else "gone",
+            )
+            self.let_go()
+            self.consumer.out_of_range.clear()  # said of the other topic
+        for partition in self.consumer.out_of_range & self.claims.keys():
+            self._former[partition] = self.claims.pop(partition)

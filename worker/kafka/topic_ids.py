@@ -1,0 +1,75 @@
+"""Which topic it is: a topic deleted and made again has the same name and another id."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import TimeoutError as Late
+from dataclasses import dataclass
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
+
+from worker.errors import Stop, Transient
+from worker.kafka.settings import KafkaSettings
+
+log = logging.getLogger(__name__)
+
+
+_REFUSALS = {
+    KafkaError._AUTHENTICATION,  # noqa: SLF001  # librdkafka's own codes begin with _
+    KafkaError.SASL_AUTHENTICATION_FAILED,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TopicDescription:
+    """A topic as the brokers know it now."""
+
+    name: str
+    topic_id: str
+    partitions: int
+
+
+class TopicIds:
+    """Asks the brokers for topic ids; an answer takes `deadline_s` at most."""
+
+    def __init__(self, kafka: KafkaSettings, deadline_s: float = 5.0) -> None:
+        self._deadline_s = deadline_s
+        self._brokers = kafka.brokers
+        self._complaint: KafkaError | None = None
+        config = {**kafka.confluent(), "log_level": 2, "error_cb": self._note}
+        self._admin = AdminClient(config, logger=log)
+
+    def describe(self, topic: str) -> TopicDescription | None:
+        """The topic of that name, None where there is none.
+
+        Raises `Transient` without brokers, `Stop` when they refuse us.
+        """
+        asked = self._admin.describe_topics(
+            TopicCollection([topic]), request_timeout=self._deadline_s
+        )
+        try:
+            found = asked[topic].result(timeout=self._deadline_s + 1)
+        except Late:  # a process that was frozen meanwhile
+            raise Transient(f"The brokers did not describe {topic} in time.") from None
+        except KafkaException as error:
+            cause: KafkaError = error.args[0]
+            if cause.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                return None
+            self._admin.poll(0)  # runs `_note`
+            reason = self._complaint or cause
+            if {cause.code(), reason.code()} & _REFUSALS:
+                raise Stop(
+                    f"The brokers at {self._brokers} refuse the worker: {reason.str()}.",
+                    remedy="Correct the TRIGGER_WORKER_KAFKA_… settings, or grant the right.",
+                ) from error
+            raise Transient(
+                f"The brokers at {self._brokers} do not describe {topic}: {reason.str()}."
+            ) from error
+        self._complaint = None
+        return TopicDescription(topic, str(found.topic_id), len(found.partitions))
+
+    def _note(self, error: KafkaError) -> None:
+        self._complaint = error

@@ -1,0 +1,175 @@
+"""Figures for Prometheus. Names and labels are listed here and nowhere else."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter as CountOf
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.registry import Collector
+
+from worker.domain.delivery import Delivery
+from worker.domain.record import Record, Tally
+
+_LATENCY_S = (
+    *(0.001, 0.0015, 0.002, 0.003, 0.004, 0.005, 0.006, 0.008, 0.01, 0.0125, 0.015, 0.02, 0.025),
+    *(0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600),
+)
+_DURATION_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
+
+
+class Metrics:
+    """Every figure of a worker process, in a registry of its own."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self.deliveries = Counter(
+            "trigger_worker_deliveries_total",
+            "Messages accounted for, by bin.",
+            ["topic", "bin"],
+            registry=registry,
+        )
+        self.outcomes = Counter(
+            "trigger_worker_outcomes_total",
+            "Execution records written, by failure code ('passed' without one).",
+            ["code"],
+            registry=registry,
+        )
+        self.latency = LatencyHistogram()
+        registry.register(self.latency)
+        self.batch_size = Histogram(
+            "trigger_worker_batch_size",
+            "Messages in a batch.",
+            ["topic"],
+            buckets=_SIZES,
+            registry=registry,
+        )
+        self.step = Histogram(
+            "trigger_worker_step_seconds",
+            "Time of a batch in each step.",
+            ["topic", "step"],
+            buckets=_DURATION_S,
+            registry=registry,
+        )
+        self.retries = Counter(
+            "trigger_worker_retries_total",
+            "Times that a loop had to wait for something transient.",
+            ["topic"],
+            registry=registry,
+        )
+        self.waiting = Gauge(
+            "trigger_worker_waiting",
+            "1 while a loop waits for a broker or the database.",
+            ["topic"],
+            registry=registry,
+        )
+        self.partitions = Gauge(
+            "trigger_worker_partitions",
+            "Partitions owned.",
+            ["topic"],
+            registry=registry,
+        )
+        self.last_turn = Gauge(
+            "trigger_worker_last_turn_timestamp_seconds",
+            "When a loop last turned.",
+            ["topic"],
+            registry=registry,
+        )
+
+
+class LatencyHistogram(Collector):
+    """Time from a trigger's append to its acknowledged event, observed a batch at a time.
+
+    The library's histogram costs as much as decoding a trigger does, once for each of a batch.
+    """
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(_LATENCY_S) + 1)
+        self._sum_s = 0.0
+        self._bounds_ms = [bound * 1000 for bound in _LATENCY_S]
+
+    def observe(self, latencies_ms: Iterable[float]) -> None:
+        """Count milliseconds; a clock that went back counts as none."""
+        for latency_ms in latencies_ms:
+            self._counts[bisect_left(self._bounds_ms, latency_ms)] += 1
+            self._sum_s += max(latency_ms, 0) / 1000
+
+    def collect(self) -> Iterable[HistogramMetricFamily]:
+        """See `Collector.collect`."""
+        bounds = [*map(str, _LATENCY_S), "+Inf"]
+        yield HistogramMetricFamily(
+            "trigger_worker_append_to_event_seconds",
+            "From a trigger's append to the broker's acknowledgement of its event.",
+            buckets=list(zip(bounds, accumulate(self._counts), strict=True)),
+            sum_value=self._sum_s,
+        )
+
+
+class LoopMetrics:
+    """The figures of one loop."""
+
+    def __init__(self, metrics: Metrics, topic: str) -> None:
+        self.retries = metrics.retries.labels(topic)
+        self._waiting = metrics.waiting.labels(topic)
+        self.partitions = metrics.partitions.labels(topic)
+        self._last_turn = metrics.last_turn.labels(topic)
+        self._size = metrics.batch_size.labels(topic)
+        self._transaction = metrics.step.labels(topic, "transaction")
+        self._publish = metrics.step.labels(topic, "publish")
+        self._latency = metrics.latency
+        self.turned_at: datetime | None = None
+        self.is_stuck = False
+
+    def waits(self, is_stuck: bool) -> None:
+        """The loop waits for something, or no longer does."""
+        self.is_stuck = is_stuck
+        self._waiting.set(is_stuck)
+
+    def turned(self, now: datetime) -> None:
+        """The loop is alive."""
+        self.turned_at = now
+        self._last_turn.set(now.timestamp())
+
+    def observe_batch(
+        self,
+        batch: Sequence[Delivery],
+        *,
+        now: datetime,
+        transaction_s: float,
+        publish_s: float,
+        has_events: bool,
+    ) -> None:
+        """A batch is committed and its events, if it has any (statuses have none), acknowledged."""
+        self._size.observe(len(batch))
+        self._transaction.observe(transaction_s)
+        if not has_events:
+            return
+        self._publish.observe(publish_s)
+        now_ms = now.timestamp() * 1000
+        self._latency.observe(
+            [now_ms - delivery.appended_ms for delivery in batch if delivery.appended_ms > 0]
+        )
+
+
+class IntakeMetrics:
+    """What triggers became."""
+
+    def __init__(self, metrics: Metrics, topic: str) -> None:
+        self._outcomes = metrics.outcomes
+        self._bins = {
+            name: metrics.deliveries.labels(topic, name)
+            for name in ("records", "duplicates", "redeliveries", "dead_letters", "applied")
+        }
+
+    def count(self, tallies: Mapping[int, Tally], records: Iterable[Record]) -> None:
+        """Add a committed batch; `records` are those written."""
+        for tally in tallies.values():
+            for name, counter in self._bins.items():
+                counter.inc(getattr(tally, name))
+        for code, count in CountOf(record.code or "passed" for record in records).items():
+            self._outcomes.labels(code).inc(count)

@@ -1,0 +1,84 @@
+"""From a trigger and its verdict to a record with its event. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+from uuid_utils import uuid7
+
+from worker import events
+from worker.config import Language
+from worker.domain import messages
+from worker.domain.cause import cause
+from worker.domain.codes import FailureCode
+from worker.domain.record import Record
+from worker.domain.topics import Topics
+from worker.domain.trigger import Trigger, Uuid
+from worker.domain.verdict import Finding, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """Makes records: dispatched where the verdict has passed, failed where it has not."""
+
+    topics: Topics
+    language: Language
+
+    def record(self, trigger: Trigger, verdict: Verdict, decided_at: datetime) -> Record:
+        """The record of a trigger; mints its `execution_id`.
+
+        A dispatch too large to be sent is a `parameter_invalid` failure.
+        """
+        execution_id = str(uuid7())
+        if not verdict.has_passed:
+            return self._failed(trigger, verdict, execution_id, decided_at)
+        targets = events.render_targets(verdict.targets)
+        event = events.dispatch(self.topics, trigger, verdict, execution_id, decided_at, targets)
+        if event is None:
+            job = verdict.job
+            size = len(targets) + len(job.parameter or "" if job else "")
+            refused = Verdict(
+                (events.too_large(trigger.job_id, size),), verdict.targets, job, verdict.owner_name
+            )
+            return self._failed(trigger, refused, execution_id, decided_at)
+        return Record(
+            trigger,
+            verdict,
+            execution_id,
+            decided_at,
+            None,
+            None,
+            None,
+            None,
+            targets.decode(),
+            event,
+        )
+
+    def invalid(self, trigger: Trigger, problem: str, decided_at: datetime) -> Record:
+        """The `event_invalid` record of a trigger that cannot be used, for the sake of its job."""
+        finding = Finding(
+            FailureCode.EVENT_INVALID,
+            {"job_id": str(trigger.job_id), "problem": problem},
+            cause(FailureCode.EVENT_INVALID, job=trigger.job_id),
+        )
+        return self._failed(trigger, Verdict((finding,), (), None), str(uuid7()), decided_at)
+
+    def _failed(
+        self, trigger: Trigger, verdict: Verdict, execution_id: Uuid, decided_at: datetime
+    ) -> Record:
+        findings = [messages.as_json(finding, self.language) for finding in verdict.findings]
+        event = events.failure(self.topics, trigger, verdict, execution_id, decided_at, findings)
+        return Record(
+            trigger,
+            verdict,
+            execution_id,
+            decided_at,
+            verdict.findings[0].code,
+            messages.summary(verdict.findings, self.language),
+            orjson.dumps(findings).decode(),
+            tuple(dict.fromkeys(finding.cause for finding in verdict.findings)),
+            events.render_targets(verdict.targets).decode() if verdict.targets else None,
+            event,
+        )

@@ -1,0 +1,254 @@
+"""The checks: pure functions of (trigger, job, facts, circumstances), and the list of them.
+
+Each returns what it found, nothing when all is well; a further check is a function here, a place in
+`CHECKS`, and its sentences. A verdict's findings stand in the order of `FailureCode`, so that the
+first one is the cause whatever the order of this list.
+
+One root, one finding: where a server is missing its accounts are not judged, and where the owner or
+the automation is missing the permission is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from worker.domain.cause import cause
+from worker.domain.codes import FailureCode
+from worker.domain.inventory import Account, Credential, Job, JobType, Server, ServerState
+from worker.domain.trigger import Trigger, TriggerKind, slot_name
+from worker.domain.verdict import Finding, Target
+from worker.preflight.facts import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What is the same for every trigger of a batch.
+
+    `now` is the moment of the decision; `default_max_lateness_s` is how late a scheduled trigger
+    may be whose job says nothing.
+    """
+
+    now: datetime
+    default_max_lateness_s: int
+
+
+Objects = dict[str, str | int | None]
+Check = Callable[[Trigger, Job, Facts, Circumstances], Sequence[Finding]]
+
+_TYPES = frozenset(map(str, JobType))
+_SCHEDULE = TriggerKind.SCHEDULE
+_REPLAY = TriggerKind.REPLAY
+_ON = ServerState.ON
+_UNFIT = {
+    ServerState.OFFLINE: FailureCode.SERVER_OFFLINE,
+    ServerState.OFF: FailureCode.SERVER_POWERED_OFF,
+}
+
+
+def is_enabled(_trigger: Trigger, job: Job, _facts: Facts, _at: Circumstances) -> Sequence[Finding]:
+    """`job_disabled`: its owner switched the job off."""
+    if job.enabled:
+        return ()
+    return (_of_job(FailureCode.JOB_DISABLED, job),)
+
+
+def is_in_time(trigger: Trigger, job: Job, _facts: Facts, at: Circumstances) -> Sequence[Finding]:
+    """`expired`: the slot is too long ago to be run now.
+
+    The job's own limit holds for every kind but a replay, whose old slot a person has chosen; the
+    default holds for `schedule` alone.
+    """
+    limit_s = job.max_lateness_s
+    if limit_s is None:
+        if trigger.kind is not _SCHEDULE:
+            return ()
+        limit_s = at.default_max_lateness_s
+    lateness_s = (at.now - trigger.scheduled_at).total_seconds()
+    if lateness_s <= limit_s or trigger.kind is _REPLAY:
+        return ()
+    late: Objects = {
+        "scheduled_at": slot_name(trigger.scheduled_at),
+        "lateness_s": int(lateness_s),
+        "max_lateness_s": limit_s,
+    }
+    return (_of_job(FailureCode.EXPIRED, job, late),)
+
+
+def automation_exists(
+    _trigger: Trigger, job: Job, facts: Facts, _at: Circumstances
+) -> Sequence[Finding]:
+    """`automation_not_found`: the action or workflow is gone, switched off, or not named."""
+    target_id = job.target_id
+    automation = None
+    if target_id is not None:
+        automation = facts.automations.get((job.job_type, target_id))
+        if automation is not None and automation.enabled and job.job_type in _TYPES:
+            return ()
+    code = FailureCode.AUTOMATION_NOT_FOUND
+    if job.job_type not in _TYPES:
+        root = cause(code, job_type=job.job_type)
+        objects = _job(job) | {"reason": "unknown_type", "job_type": job.job_type}
+    elif target_id is None:
+        root = cause(code, job=job.job_id)
+        objects = _job(job) | {"reason": "unset", "job_type": job.job_type}
+    else:
+        root = cause(code, **{job.job_type: target_id})
+        objects = {"job_type": job.job_type, "target_id": str(target_id)}
+        if automation is not None:
+            objects |= {"reason": "disabled", "target_name": automation.name}
+    return (Finding(code, objects, root),)
+
+
+def parameter_holds(
+    _trigger: Trigger, job: Job, facts: Facts, _at: Circumstances
+) -> Sequence[Finding]:
+    """`parameter_invalid` and `no_targets`: what the saved parameter lacks."""
+    problems = facts.parameters[job.job_id].problems
+    if not problems:
+        return ()
+    return [_of_job(problem.code, job, problem.objects) for problem in problems]
+
+
+def servers_are_up(
+    _trigger: Trigger, job: Job, facts: Facts, _at: Circumstances
+) -> Sequence[Finding]:
+    """`server_not_found`, `server_offline`, `server_powered_off`; once a server and node."""
+    servers = facts.servers
+    bad: dict[tuple[str | None, int], Finding] = {}
+    for target in facts.parameters[job.job_id].targets:
+        server = servers.get(target.server_id)
+        if server is None:
+            code = FailureCode.SERVER_NOT_FOUND
+        elif server.state is _ON:
+            continue
+        elif server.state in _UNFIT:
+            code = _UNFIT[server.state]
+        else:
+            continue
+        key = (target.node_id, target.server_id)
+        if key not in bad:
+            root = cause(code, server=target.server_id)
+            bad[key] = Finding(code, _server(target, server), root)
+    return tuple(bad.values())
+
+
+def accounts_are_usable(
+    _trigger: Trigger, job: Job, facts: Facts, _at: Circumstances
+) -> Sequence[Finding]:
+    """`account_not_found` and `credential_not_found`, on servers that exist, whatever their state.
+
+    An account that is switched off is not found; a credential that is not named, not there or not
+    usable is not found.
+    """
+    accounts, credentials = facts.accounts, facts.credentials
+    found: list[Finding] = []
+    for target in facts.parameters[job.job_id].targets:
+        account = accounts.get((target.server_id, target.account))
+        credential_id = None if account is None else account.credential_id
+        credential = None if credential_id is None else credentials.get(credential_id)
+        if account and account.enabled and credential and credential.usable:
+            continue
+        server = facts.servers.get(target.server_id)
+        if server is not None:
+            found.append(_of_account(target, server, account, credential))
+    return found
+
+
+def _of_account(
+    target: Target, server: Server, account: Account | None, credential: Credential | None
+) -> Finding:
+    """What is wrong with an account that cannot be used."""
+    objects = _server(target, server) | {"account": target.account}
+    if account is None or not account.enabled:
+        code = FailureCode.ACCOUNT_NOT_FOUND
+        if account is not None:
+            objects["reason"] = "disabled"
+        return Finding(code, objects, cause(code, server=target.server_id, account=target.account))
+    code = FailureCode.CREDENTIAL_NOT_FOUND
+    if account.credential_id is None:
+        objects["reason"] = "unset"
+        return Finding(code, objects, cause(code, server=target.server_id, account=target.account))
+    objects["credential_id"] = str(account.credential_id)
+    if credential is not None:
+        objects["reason"] = "unusable"
+    return Finding(code, objects, cause(code, credential=account.credential_id))
+
+
+def owner_is_there(
+    _trigger: Trigger, job: Job, facts: Facts, _at: Circumstances
+) -> Sequence[Finding]:
+    """`owner_not_found` and `owner_disabled`."""
+    owner_id = job.owner_id
+    if owner_id is None:
+        return (_of_job(FailureCode.OWNER_NOT_FOUND, job, {"reason": "unset"}),)
+    owner = facts.owners.get(owner_id)
+    if owner is None:
+        code = FailureCode.OWNER_NOT_FOUND
+        return (Finding(code, {"owner_id": str(owner_id)}, cause(code, user=owner_id)),)
+    if owner.enabled:
+        return ()
+    code = FailureCode.OWNER_DISABLED
+    objects = {"owner_id": str(owner_id), "owner_name": owner.name}
+    return (Finding(code, objects, cause(code, user=owner_id)),)
+
+
+def owner_may(_trigger: Trigger, job: Job, facts: Facts, _at: Circumstances) -> Sequence[Finding]:
+    """`permission_denied`: neither the owner nor one of their groups is granted it (R10)."""
+    owner_id, job_type, target_id = job.owner_id, job.job_type, job.target_id
+    grants = facts.grants
+    if owner_id is None or target_id is None or ("user", owner_id, job_type, target_id) in grants:
+        return ()
+    owner = facts.owners.get(owner_id)
+    automation = facts.automations.get((job_type, target_id))
+    if owner is None or automation is None or job_type not in _TYPES:
+        return ()
+    for group_id in owner.group_ids:
+        if ("group", group_id, job_type, target_id) in grants:
+            return ()
+    code = FailureCode.PERMISSION_DENIED
+    objects = {
+        "owner_id": str(owner_id),
+        "owner_name": owner.name,
+        "job_type": job_type,
+        "target_id": str(target_id),
+        "target_name": automation.name,
+    }
+    return (Finding(code, objects, cause(code, user=owner_id, **{job_type: target_id})),)
+
+
+CHECKS: tuple[Check, ...] = (
+    is_enabled,
+    is_in_time,
+    automation_exists,
+    parameter_holds,
+    servers_are_up,
+    accounts_are_usable,
+    owner_is_there,
+    owner_may,
+)
+"""Every check, each once for every trigger whose job exists."""
+
+
+def _job(job: Job) -> Objects:
+    return {"job_id": str(job.job_id), "job_name": job.name}
+
+
+def _of_job(
+    code: FailureCode, job: Job, more: Mapping[str, str | int | None] | None = None
+) -> Finding:
+    """A finding whose root is the job itself."""
+    return Finding(code, _job(job) | dict(more or {}), cause(code, job=job.job_id))
+
+
+def _server(target: Target, server: Server | None) -> Objects:
+    """A server in words for people: the inventory's ip, or the saved one where there is no row."""
+    objects: Objects = {"server_id": str(target.server_id)}
+    if server is None:
+        objects["ip"] = target.ip
+    else:
+        objects |= {"ip": server.ip, "server_name": server.name}
+    if target.node_id is not None:
+        objects["node_id"] = target.node_id
+    return objects

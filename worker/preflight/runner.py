@@ -1,0 +1,91 @@
+"""Triggers and facts in, verdicts out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import uuid4
+
+from worker.domain.cause import cause
+from worker.domain.codes import FailureCode
+from worker.domain.trigger import Trigger
+from worker.domain.verdict import Finding, Target, Verdict
+from worker.preflight.checks import CHECKS, Check, Circumstances
+from worker.preflight.facts import Facts
+
+log = logging.getLogger(__name__)
+
+_ORDER = {code: place for place, code in enumerate(FailureCode)}
+
+
+def judge(
+    triggers: Iterable[Trigger],
+    facts: Facts,
+    now: datetime,
+    default_max_lateness_s: int,
+    *,
+    checks: Sequence[Check] = CHECKS,
+) -> list[Verdict]:
+    """One verdict for each trigger, in their order, with every finding in the order of codes.
+
+    The triggers are those that could be read. `facts` were read for all of their jobs. An exception
+    in a check becomes `internal_error` of that trigger alone, with a correlation id that is in the
+    log beside the traceback; what the other checks found stands too. Raises nothing of its own.
+    """
+    at = Circumstances(now, default_max_lateness_s)
+    return [_judge(trigger, facts, at, checks) for trigger in triggers]
+
+
+def _judge(trigger: Trigger, facts: Facts, at: Circumstances, checks: Sequence[Check]) -> Verdict:
+    job = facts.jobs.get(trigger.job_id)
+    if job is None:
+        code = FailureCode.JOB_NOT_FOUND
+        job_id = trigger.job_id
+        missing = Finding(code, {"job_id": str(job_id)}, cause(code, job=job_id))
+        return Verdict((missing,), (), None)
+    findings: list[Finding] = []
+    for check in checks:
+        try:
+            if found := check(trigger, job, facts, at):
+                findings += found
+        except Exception as error:  # noqa: BLE001  # a fault of ours concerns this trigger alone
+            findings.append(_fault(error, check, trigger))
+    if len(findings) > 1:
+        findings.sort(key=_place)
+    owner = None if job.owner_id is None else facts.owners.get(job.owner_id)
+    owner_name = None if owner is None else owner.name
+    return Verdict(tuple(findings), _resolve(job.job_id, facts), job, owner_name)
+
+
+def _place(finding: Finding) -> int:
+    return _ORDER[finding.code]
+
+
+def _resolve(job_id: int, facts: Facts) -> tuple[Target, ...]:
+    """The job's targets with the inventory's ip and credential, as far as there are any."""
+    parameter = facts.parameters.get(job_id)
+    if parameter is None:
+        return ()
+    servers, accounts, make = facts.servers, facts.accounts, Target._make
+    resolved = []
+    for server_id, ip, name, _, node_id, action_id in parameter.targets:
+        if (server := servers.get(server_id)) is not None:
+            ip = server.ip  # noqa: PLW2901  # the inventory's, where it knows the server
+        account = accounts.get((server_id, name))
+        credential_id = None if account is None else account.credential_id
+        resolved.append(make((server_id, ip, name, credential_id, node_id, action_id)))
+    return tuple(resolved)
+
+
+def _fault(error: Exception, check: Check, trigger: Trigger) -> Finding:
+    correlation_id = str(uuid4())
+    name = getattr(check, "__name__", "unnamed")
+    log.error(
+        "check_raised",
+        exc_info=error,
+        extra={"correlation_id": correlation_id, "check": name, "job_id": trigger.job_id},
+    )
+    code = FailureCode.INTERNAL_ERROR
+    objects = {"correlation_id": correlation_id, "job_id": str(trigger.job_id), "check": name}
+    return Finding(code, objects, cause(code, check=name))

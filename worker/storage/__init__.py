@@ -1,0 +1,1 @@
+"""All SQL. Statements are compiled once; columns of rows travel as array literals (`arrays`)."""

@@ -1,0 +1,110 @@
+"""Sessions of the worker with PostgreSQL, with a deadline on everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine, create_engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError
+from sqlalchemy.pool import NullPool
+
+from worker.config import Settings
+from worker.errors import ConnectionLost, Misused
+from worker.storage import errors
+from worker.storage.prepared import prepare_on
+
+_LONGEST_STATEMENT_MS = 60_000
+
+
+def make_engine(settings: Settings) -> Engine:
+    """An engine whose every wait ends before half of the poll interval.
+
+    lock_timeout < idle_in_transaction_session_timeout < statement_timeout < half of
+    max.poll.interval.ms, and likewise for connecting and for a silent peer. Raises `Misused` for an
+    address that is none.
+    """
+    limit_ms = min(_LONGEST_STATEMENT_MS, settings.max_poll_interval_ms * 45 // 100)
+    options = {
+        "lock_timeout": limit_ms // 3,
+        "idle_in_transaction_session_timeout": limit_ms * 2 // 3,
+        "statement_timeout": limit_ms,
+        "plan_cache_mode": "force_generic_plan",
+    }
+    try:
+        url = make_url(settings.database_url.get_secret_value())
+        engine = create_engine(
+            url,
+            poolclass=NullPool,
+            connect_args={
+                "connect_timeout": min(10, max(2, limit_ms // 1000)),
+                "application_name": "trigger-worker",
+                "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
+                "keepalives_idle": 10,
+                "keepalives_interval": 5,
+                "keepalives_count": 3,
+                "tcp_user_timeout": limit_ms,
+            },
+        )
+        prepare_on(engine)
+    except (ArgumentError, InvalidRequestError, ImportError):
+        raise Misused(
+            "TRIGGER_WORKER_DATABASE_URL is no address of a PostgreSQL database.",
+            remedy="Write it as postgresql+psycopg2://user:password@host:port/database.",
+        ) from None
+    else:
+        return engine
+
+
+class Session:
+    """Two connections of one loop: one reads snapshots, one writes.
+
+    Both are opened when first used. A lost connection ends both, and the next use opens new ones;
+    the caller takes its partitions again first (an epoch belongs to a session).
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._writer = engine
+        self._reader = engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+        self._connections: dict[Engine, Connection] = {}
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """One REPEATABLE READ READ ONLY transaction; what it raises is a read's error."""
+        with errors.reading(), self._transaction(self._reader) as connection:
+            yield connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One READ COMMITTED transaction, committed at the end, rolled back on any error.
+
+        An error of the commit itself is `ConnectionLost`: whether it happened is not known.
+        """
+        with errors.writing(), self._transaction(self._writer) as connection:
+            yield connection
+
+    def close(self) -> None:
+        """End both connections; the next use opens new ones."""
+        for connection in self._connections.values():
+            try:
+                connection.close()
+            except DBAPIError:
+                connection.invalidate()
+        self._connections.clear()
+
+    @contextmanager
+    def _transaction(self, engine: Engine) -> Iterator[Connection]:
+        connection = self._connections.get(engine)
+        if connection is None:
+            connection = self._connections[engine] = engine.connect()
+        try:
+            with connection.begin():
+                yield connection
+        except DBAPIError as error:
+            if error.connection_invalidated or isinstance(
+                errors.classify(error, is_write=True), ConnectionLost
+            ):
+                self.close()
+            raise

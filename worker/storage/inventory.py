@@ -1,0 +1,173 @@
+"""What preflight reads: seven views and nothing else (DESIGN section 5).
+
+The views are the seam to a platform with tables of its own, so every column is cast to what we
+need, and a null flag counts as true: not knowing is never a finding. The keys in `where` stay bare,
+so that an index under the view serves them: ids compare with `bigint` and names with `text`.
+
+One statement a function, whatever the number of keys; no statement for none. Keys go out as array
+literals. An error is the caller's to classify: a fact that could not be read is *unknown*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, TextClause
+
+from worker.domain.inventory import (
+    Account,
+    Automation,
+    Credential,
+    Grant,
+    Job,
+    Owner,
+    Server,
+    ServerState,
+)
+from worker.storage.arrays import bigints, texts
+from worker.storage.prepared import every_batch
+
+_JOBS = every_batch(
+    """
+    select cast(job_id as bigint), coalesce(cast(name as text), ''),
+           coalesce(cast(job_type as text), ''), cast(target_id as bigint),
+           cast(owner_id as bigint), cast(enabled as boolean) is not false,
+           cast(paramter as text), cast(max_lateness_s as bigint),
+           coalesce(cast(version as bigint), 0)
+    from preflight_job where job_id = any(cast(:ids as bigint[]))
+    """
+)
+_SERVERS = every_batch(
+    """
+    select cast(server_id as bigint), coalesce(cast(name as text), ''), cast(ip as text),
+           cast(state as text)
+    from preflight_server where server_id = any(cast(:ids as bigint[]))
+    """
+)
+_ACCOUNTS = every_batch(
+    """
+    select cast(a.server_id as bigint), cast(a.account as text),
+           cast(a.enabled as boolean) is not false, cast(a.credential_id as bigint)
+    from unnest(cast(:ids as bigint[]), cast(:accounts as text[])) as k (server_id, account)
+    join preflight_account a on a.server_id = k.server_id and a.account = k.account
+    """
+)
+_CREDENTIALS = every_batch(
+    """
+    select cast(credential_id as bigint), coalesce(cast(kind as text), ''),
+           cast(usable as boolean) is not false
+    from preflight_credential where credential_id = any(cast(:ids as bigint[]))
+    """
+)
+_OWNERS = every_batch(
+    """
+    select cast(owner_id as bigint), coalesce(cast(name as text), ''),
+           cast(enabled as boolean) is not false, cast(group_ids as bigint[])
+    from preflight_owner where owner_id = any(cast(:ids as bigint[]))
+    """
+)
+_AUTOMATIONS = every_batch(
+    """
+    select cast(job_type as text), cast(target_id as bigint), coalesce(cast(name as text), ''),
+           cast(enabled as boolean) is not false
+    from preflight_automation
+    where target_id = any(cast(:ids as bigint[])) and job_type = any(cast(:types as text[]))
+    """
+)
+_GRANTS = every_batch(
+    """
+    select cast(principal_kind as text), cast(principal_id as bigint), cast(job_type as text),
+           cast(target_id as bigint)
+    from preflight_grant
+    where target_id = any(cast(:ids as bigint[])) and job_type = any(cast(:types as text[]))
+      and (principal_kind = 'user' and principal_id = any(cast(:users as bigint[]))
+           or principal_kind = 'group' and principal_id = any(cast(:groups as bigint[])))
+    """
+)
+_STATES = {str(state): state for state in ServerState}
+_HOST_MASKS = ("/32", "/128")
+
+
+def select_jobs(connection: Connection, ids: Collection[int]) -> dict[int, Job]:
+    """Jobs by id; one that does not exist is absent."""
+    return {row[0]: Job._make(row) for row in _rows(connection, _JOBS, ids)}
+
+
+def select_servers(connection: Connection, ids: Collection[int]) -> dict[int, Server]:
+    """Servers by id. A state that we do not know is `unknown`; an inet's host mask is cut."""
+    unknown = ServerState.UNKNOWN
+    return {
+        server_id: Server(server_id, name, _host(ip), _STATES.get(state, unknown))
+        for server_id, name, ip, state in _rows(connection, _SERVERS, ids)
+    }
+
+
+def _host(ip: str | None) -> str | None:
+    return ip.removesuffix("/32").removesuffix("/128") if ip and ip.endswith(_HOST_MASKS) else ip
+
+
+def select_accounts(
+    connection: Connection, keys: Collection[tuple[int, str]]
+) -> dict[tuple[int, str], Account]:
+    """Accounts by server id and name."""
+    ids, names = zip(*keys, strict=True) if keys else ((), ())
+    return {
+        (row[0], row[1]): Account._make(row)
+        for row in _rows(connection, _ACCOUNTS, ids, accounts=texts(names))
+    }
+
+
+def select_credentials(connection: Connection, ids: Collection[int]) -> dict[int, Credential]:
+    """Credentials by id."""
+    return {row[0]: Credential._make(row) for row in _rows(connection, _CREDENTIALS, ids)}
+
+
+def select_owners(connection: Connection, ids: Collection[int]) -> dict[int, Owner]:
+    """Owners by id, each with the groups that they are in."""
+    return {
+        owner_id: Owner(owner_id, name, enabled, tuple(group_ids or ()))
+        for owner_id, name, enabled, group_ids in _rows(connection, _OWNERS, ids)
+    }
+
+
+def select_automations(
+    connection: Connection, keys: Collection[tuple[str, int]]
+) -> dict[tuple[str, int], Automation]:
+    """Automations by job type and target id; perhaps others than those asked for, too."""
+    ids, types = {target_id for _, target_id in keys}, {job_type for job_type, _ in keys}
+    return {
+        (row[0], row[1]): Automation._make(row)
+        for row in _rows(connection, _AUTOMATIONS, ids, types=texts(types))
+    }
+
+
+def select_grants(
+    connection: Connection,
+    keys: Collection[tuple[str, int]],
+    users: Collection[int],
+    groups: Collection[int],
+) -> set[Grant]:
+    """Who of these users and groups may use which of these automations."""
+    ids, types = {target_id for _, target_id in keys}, {job_type for job_type, _ in keys}
+    rows = _rows(
+        connection,
+        _GRANTS,
+        ids,
+        types=texts(types),
+        users=bigints(users),
+        groups=bigints(groups),
+    )
+    return set(map(Grant._make, rows))
+
+
+def _rows(
+    connection: Connection, statement: TextClause, ids: Collection[int], **columns: str
+) -> Sequence[tuple[Any, ...]]:
+    """The driver's own tuples: SQLAlchemy's rows would cost as much again as reading them."""
+    if not ids:
+        return ()
+    result = connection.execute(statement, {"ids": bigints(ids), **columns})
+    rows: Sequence[tuple[Any, ...]] = result.cursor.fetchall()
+    result.close()
+    return rows

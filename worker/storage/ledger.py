@@ -1,0 +1,178 @@
+"""The ledger: one row a partition. It is the position, the proof and the fence (promises 3, 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import Connection, text
+
+from worker.domain.record import Claim, Tally
+from worker.errors import Fenced, Stop
+from worker.storage.arrays import bigints
+from worker.storage.prepared import every_batch
+
+_TAKE = text(
+    """
+    insert into awp_trigger_ledger as l (topic, topic_id, "partition", epoch, owner, last_offset)
+    values (:topic, :topic_id, :partition, 1, :owner, :log_start - 1)
+    on conflict (topic, topic_id, "partition") do update
+        set epoch = l.epoch + 1, owner = excluded.owner, updated_at = now()
+        where l.owner is null or split_part(l.owner, '/', 1) = split_part(excluded.owner, '/', 1)
+    returning id, epoch, last_offset
+    """
+)
+_OWNER = text(
+    """
+    select owner from awp_trigger_ledger
+    where topic = :topic and topic_id = :topic_id and "partition" = :partition
+    """
+)
+_ORPHANS = text(
+    """
+    update awp_trigger_ledger l set epoch = l.epoch + 1, owner = :owner, updated_at = now()
+    where l.topic = :topic and (l.topic_id <> :topic_id or l."partition" >= :partitions)
+      and (l.owner is null or split_part(l.owner, '/', 1) = split_part(:owner, '/', 1))
+      and exists (select from awp_trigger_outbox o where o.ledger_id = l.id)
+    returning l.id, l.topic_id, l."partition", l.epoch, l.last_offset
+    """
+)
+_ADVANCE = every_batch(
+    """
+    update awp_trigger_ledger l set
+        last_offset = greatest(l.last_offset, b.last_offset),
+        deliveries = l.deliveries + b.deliveries,
+        records = l.records + b.records,
+        applied = l.applied + b.applied,
+        duplicates = l.duplicates + b.duplicates,
+        redeliveries = l.redeliveries + b.redeliveries,
+        dead_letters = l.dead_letters + b.dead_letters,
+        events = l.events + b.events,
+        published = l.published + b.published,
+        updated_at = now()
+    from unnest(
+        cast(:id as bigint[]), cast(:epoch as bigint[]), cast(:last_offset as bigint[]),
+        cast(:deliveries as bigint[]), cast(:records as bigint[]), cast(:applied as bigint[]),
+        cast(:duplicates as bigint[]), cast(:redeliveries as bigint[]),
+        cast(:dead_letters as bigint[]), cast(:events as bigint[]), cast(:published as bigint[])
+    ) as b (id, epoch, last_offset, deliveries, records, applied, duplicates, redeliveries,
+            dead_letters, events, published)
+    where l.id = b.id and l.epoch = b.epoch
+    """
+)
+_RELEASE = text(
+    """
+    update awp_trigger_ledger l set owner = null, updated_at = now()
+    from unnest(cast(:id as bigint[]), cast(:epoch as bigint[])) as b (id, epoch)
+    where l.id = b.id and l.epoch = b.epoch
+    """
+)
+_LOSE = text(
+    """
+    update awp_trigger_ledger set
+        lost = lost + int8multirange(int8range(:first, :end)),
+        last_offset = :end - 1, updated_at = now()
+    where id = :id and epoch = :epoch
+    """
+)
+
+_COUNTS = (
+    "deliveries",
+    "records",
+    "applied",
+    "duplicates",
+    "redeliveries",
+    "dead_letters",
+    "events",
+    "published",
+)
+
+
+def take(
+    connection: Connection,
+    *,
+    topic: str,
+    topic_id: str,
+    partition: int,
+    owner: str,
+    log_start: int,
+) -> Claim:
+    """Become the owner of a partition: raise its epoch, and learn its position.
+
+    `owner` is `group/instance`; a partition never seen before begins at `log_start`. To be
+    committed alone. Raises `Stop` when another consumer group
+    owns the row: two groups would record each trigger's deliveries twice.
+    """
+    place = {"topic": topic, "topic_id": topic_id, "partition": partition}
+    row = connection.execute(_TAKE, {**place, "owner": owner, "log_start": log_start}).one_or_none()
+    if row is None:
+        other = connection.execute(_OWNER, place).scalar_one()
+        raise Stop(
+            f"Partition {partition} of {topic} belongs to consumer group "
+            f"'{other.split('/')[0]}', not to '{owner.split('/', maxsplit=1)[0]}'.",
+            remedy="Stop the workers of that group with SIGTERM (they release it), "
+            "or set TRIGGER_WORKER_GROUP to it.",
+        )
+    return Claim(row.id, topic, topic_id, partition, row.epoch, row.last_offset)
+
+
+def take_orphans(
+    connection: Connection, *, topic: str, topic_id: str, partitions: int, owner: str
+) -> list[Claim]:
+    """Take the rows of partitions that no longer exist and still hold unsent events."""
+    rows = connection.execute(
+        _ORPHANS,
+        {"topic": topic, "topic_id": topic_id, "partitions": partitions, "owner": owner},
+    )
+    return [
+        Claim(row.id, topic, row.topic_id, row.partition, row.epoch, row.last_offset)
+        for row in rows
+    ]
+
+
+def advance(
+    connection: Connection, claims: Mapping[int, Claim], tallies: Mapping[int, Tally]
+) -> None:
+    """Add a batch to its ledger rows; the last statement of the batch's transaction.
+
+    Both mappings are by ledger id. Raises `Fenced` when a row has another epoch: somebody else
+    owns the partition, and the whole transaction must be rolled back.
+    """
+    ids = sorted(tallies)
+    columns = {name: bigints(getattr(tallies[i], name) for i in ids) for name in _COUNTS}
+    result = connection.execute(
+        _ADVANCE,
+        {
+            "id": bigints(ids),
+            "epoch": bigints(claims[i].epoch for i in ids),
+            "last_offset": bigints(tallies[i].last_offset for i in ids),
+            **columns,
+        },
+    )
+    if result.rowcount != len(ids):
+        raise Fenced(f"{len(ids) - result.rowcount} of {len(ids)} partitions have a new owner.")
+
+
+def release(connection: Connection, claims: list[Claim]) -> None:
+    """Leave partitions without an owner, so that another group may take them too."""
+    connection.execute(
+        _RELEASE,
+        {
+            "id": bigints(claim.ledger_id for claim in claims),
+            "epoch": bigints(claim.epoch for claim in claims),
+        },
+    )
+
+
+def lose(connection: Connection, claim: Claim, beginning: int) -> Claim:
+    """Record that the log deleted everything between our position and `beginning` unread.
+
+    The audit fails until a person acknowledges the range. Raises `Fenced` without the epoch.
+    """
+    first = claim.last_offset + 1
+    result = connection.execute(
+        _LOSE,
+        {"first": first, "end": beginning, "id": claim.ledger_id, "epoch": claim.epoch},
+    )
+    if result.rowcount != 1:
+        raise Fenced(f"Partition {claim.partition} of {claim.topic} has a new owner.")
+    return claim.at(beginning - 1)

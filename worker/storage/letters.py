@@ -1,0 +1,193 @@
+"""Looking at dead letters, and choosing those that are sent again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgpack
+from sqlalchemy import Connection, text
+
+from worker.domain.delivery import Headers
+from worker.domain.trigger import Uuid
+from worker.storage.arrays import bigints
+
+_COLUMNS = """
+    d.id, l.topic, l.topic_id, l."partition", d.origin_offset as "offset", d.reason, d.job_id,
+    d.execution_id, d.message_at, d.created_at, d.replayed_at, coalesce(length(d.value), 0) as size
+"""
+_CHOSEN = """
+    from awp_dead_letter d join awp_trigger_ledger l on l.id = d.ledger_id
+    where (cast(:ids as bigint[]) is null or d.id = any(cast(:ids as bigint[])))
+      and (cast(:reason as text) is null
+           or position(lower(cast(:reason as text)) in lower(d.reason)) > 0)
+      and (cast(:with_replayed as boolean) or d.replayed_at is null)
+"""
+_LIST = text(f"select {_COLUMNS} {_CHOSEN} order by d.id desc limit :limit")
+_COUNT = text(
+    f"""
+    select count(*) filter (where d.replayed_at is null) as fresh,
+        count(*) filter (where d.replayed_at is not null) as replayed,
+        coalesce(max(d.id), 0) as last, array_agg(distinct l.topic) as topics
+    {_CHOSEN}
+    """
+)
+_GET = text(
+    f"""
+    select {_COLUMNS}, d.key, d.headers, d.value
+    from awp_dead_letter d join awp_trigger_ledger l on l.id = d.ledger_id where d.id = :id
+    """
+)
+_PAGE = text(
+    f"""
+    with page as (
+        select d.id, l.topic, d.key, d.headers, d.value {_CHOSEN}
+          and d.id > :after and d.id <= :last
+        order by d.id limit :rows
+    ), sized as (
+        select page.*, sum(coalesce(length(value), 0)) over (order by id) as so_far,
+            row_number() over (order by id) as place
+        from page
+    )
+    select id, topic, key, headers, value from sized where so_far <= :bytes or place = 1 order by id
+    """
+)
+_MARK = text(
+    "update awp_dead_letter set replayed_at = now() where id = any(cast(:ids as bigint[]))"
+)
+_RECORD = text(
+    """
+    select r.id, r.job_id, cast(r.execution_id as text) as execution_id, r.trigger_status,
+        r.trigger_code, r.trigger_message, r.duplicate_count, r.decided_at
+    from awp_job_execution r
+    where r.execution_id = cast(:execution_id as uuid) or r.idempotency_key = cast(:key as uuid)
+    """
+)
+_PAGE_ROWS = 500
+_PAGE_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which letters are meant: all, or these `ids`, or those whose reason contains `reason`.
+
+    Letters that were replayed already are meant only `with_replayed`.
+    """
+
+    ids: tuple[int, ...] | None = None
+    reason: str | None = None
+    with_replayed: bool = False
+
+    def values(self) -> dict[str, Any]:
+        """As bound parameters."""
+        return {
+            "ids": None if self.ids is None else bigints(self.ids),
+            "reason": self.reason,
+            "with_replayed": self.with_replayed,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """How many letters a choice means; `last` is the largest id of them, `topics` their origins."""
+
+    fresh: int
+    replayed: int
+    last: int
+    topics: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A letter without its bytes; `size` is how many its value has."""
+
+    id: int
+    topic: str
+    topic_id: str
+    partition: int
+    offset: int
+    reason: str
+    job_id: int | None
+    execution_id: UUID | None
+    message_at: datetime | None
+    created_at: datetime
+    replayed_at: datetime | None
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A letter's message as it came, and the topic that it came from."""
+
+    id: int
+    topic: str
+    key: bytes | None = field(repr=False)
+    headers: Headers = field(repr=False)
+    value: bytes | None = field(repr=False)
+
+
+def described(connection: Connection, choice: Choice, *, limit: int) -> list[Described]:
+    """The newest letters of a choice, newest first."""
+    rows = connection.execute(_LIST, {**choice.values(), "limit": limit})
+    return [Described(**row._mapping) for row in rows]  # noqa: SLF001  # a public name
+
+
+def chosen(connection: Connection, choice: Choice) -> Chosen:
+    """Count a choice's letters."""
+    row = connection.execute(_COUNT, choice.values()).one()
+    return Chosen(row.fresh, row.replayed, row.last, tuple(sorted(row.topics or ())))
+
+
+def get(connection: Connection, letter_id: int) -> tuple[Described, Kept] | None:
+    """One letter with its bytes; None where there is none of that id."""
+    row = connection.execute(_GET, {"id": letter_id}).mappings().one_or_none()
+    if row is None:
+        return None
+    kept = Kept(row["id"], row["topic"], *_message(row["key"], row["headers"], row["value"]))
+    return Described(**{name: row[name] for name in Described.__slots__}), kept
+
+
+def page(connection: Connection, choice: Choice, *, after: int, last: int) -> list[Kept]:
+    """The next letters of a choice in the order of their ids, behind `after` and up to `last`.
+
+    At most about 8 MiB of values, but always one where there is one.
+    """
+    rows = connection.execute(
+        _PAGE,
+        {
+            **choice.values(),
+            "after": after,
+            "last": last,
+            "rows": _PAGE_ROWS,
+            "bytes": _PAGE_BYTES,
+        },
+    )
+    return [Kept(row.id, row.topic, *_message(row.key, row.headers, row.value)) for row in rows]
+
+
+def mark_replayed(connection: Connection, ids: Sequence[int]) -> None:
+    """Note that letters were sent again, and acknowledged, just now."""
+    connection.execute(_MARK, {"ids": bigints(ids)})
+
+
+def records(
+    connection: Connection, *, execution_id: UUID | None, key: Uuid
+) -> list[dict[str, Any]]:
+    """The record that a letter has itself, and the one that its replay has made."""
+    rows = connection.execute(
+        _RECORD, {"execution_id": execution_id and str(execution_id), "key": key}
+    )
+    return [dict(row._mapping) for row in rows]  # noqa: SLF001
+
+
+def _message(
+    key: memoryview | None, headers: memoryview, value: memoryview | None
+) -> tuple[bytes | None, Headers, bytes | None]:
+    return (
+        None if key is None else bytes(key),
+        [(name, content) for name, content in msgpack.unpackb(bytes(headers), raw=False)],
+        None if value is None else bytes(value),
+    )

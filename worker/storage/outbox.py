@@ -1,0 +1,106 @@
+"""The outbox: what was decided and is not yet acknowledged by the broker.
+
+One row a batch and partition: a format byte, then the batch's events in order, framed by msgpack
+and compressed by zstd. A row costs the database as much as one event would.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import msgpack
+import zstandard
+from sqlalchemy import Connection, text
+
+from worker.domain.delivery import Event
+from worker.domain.record import OutboxRow
+from worker.errors import Stop
+from worker.storage.arrays import bigints, bytestrings
+from worker.storage.prepared import every_batch
+
+_FORMAT = b"\x01"
+_COMPRESSION_LEVEL = 1
+_LARGEST_PAYLOAD = 256 * 1024 * 1024
+
+_INSERT = every_batch(
+    """
+    insert into awp_trigger_outbox (ledger_id, events, payload)
+    select * from unnest(
+        cast(:ledger_id as int[]), cast(:events as int[]), cast(:payload as bytea[]))
+    returning id, ledger_id
+    """
+)
+_DELETE = every_batch(
+    """
+    delete from awp_trigger_outbox where id = any(cast(:id as bigint[]))
+    returning ledger_id, events
+    """
+)
+_PAGE = text(
+    """
+    select id, events, payload from awp_trigger_outbox
+    where ledger_id = :ledger_id order by id limit :rows
+    """
+)
+_REPLACE = text("update awp_trigger_outbox set payload = :payload where id = :id")
+
+
+def pack(events: Sequence[Event]) -> bytes:
+    """Events as a payload. `unpack` gives the same events back, in the same order."""
+    frames = msgpack.packb([tuple(event) for event in events], use_bin_type=True)
+    compressor = zstandard.ZstdCompressor(level=_COMPRESSION_LEVEL)
+    return _FORMAT + compressor.compress(frames)
+
+
+def unpack(payload: bytes) -> tuple[Event, ...]:
+    """The events of a payload. Raises `Stop` for a format that a later version wrote."""
+    if payload[:1] != _FORMAT:
+        raise Stop(
+            f"An outbox row has format {payload[:1].hex() or 'none'}; this version cannot read it.",
+            remedy="Run the version that wrote it until the outbox is empty, then this one.",
+        )
+    frames = zstandard.ZstdDecompressor().decompress(payload[1:], max_output_size=_LARGEST_PAYLOAD)
+    return tuple(
+        Event(topic, key, [(name, content) for name, content in headers], value)
+        for topic, key, headers, value in msgpack.unpackb(frames, raw=False)
+    )
+
+
+def insert(
+    connection: Connection, batches: Sequence[tuple[int, int, tuple[Event, ...]]]
+) -> list[OutboxRow]:
+    """Put events into the outbox: one row for each (ledger id, outcomes, events)."""
+    by_ledger = {ledger_id: (outcomes, events) for ledger_id, outcomes, events in batches}
+    rows = connection.execute(
+        _INSERT,
+        {
+            "ledger_id": bigints(ledger_id for ledger_id, _, _ in batches),
+            "events": bigints(outcomes for _, outcomes, _ in batches),
+            "payload": bytestrings(pack(events) for _, _, events in batches),
+        },
+    )
+    return [OutboxRow(row_id, ledger_id, *by_ledger[ledger_id]) for row_id, ledger_id in rows]
+
+
+def delete(connection: Connection, rows: Sequence[OutboxRow]) -> Counter[int]:
+    """Remove rows whose every event is acknowledged.
+
+    Returns how many outcomes left with them, by ledger id, for the ledger's `published`. A row that
+    is gone already counts nothing.
+    """
+    published: Counter[int] = Counter()
+    for ledger_id, outcomes in connection.execute(_DELETE, {"id": bigints(r.id for r in rows)}):
+        published[ledger_id] += outcomes
+    return published
+
+
+def page(connection: Connection, ledger_id: int, *, rows: int) -> list[OutboxRow]:
+    """The oldest rows of a partition, in order."""
+    found = connection.execute(_PAGE, {"ledger_id": ledger_id, "rows": rows})
+    return [OutboxRow(row.id, ledger_id, row.events, unpack(bytes(row.payload))) for row in found]
+
+
+def replace(connection: Connection, row: OutboxRow) -> None:
+    """Write a row's events again, for one that the broker refused and that was shortened."""
+    connection.execute(_REPLACE, {"id": row.id, "payload": pack(row.events)})

@@ -1,0 +1,231 @@
+"""Execution records, their repeats, and what a job shows of its newest one (R2, R3)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from operator import attrgetter
+
+from sqlalchemy import Connection, text
+
+from worker.domain.record import FAILED, SUCCEEDED, Record
+from worker.domain.trigger import TriggerKind, Uuid
+from worker.storage.arrays import bigints, texts, timestamps, uuids
+from worker.storage.prepared import every_batch
+
+_INSERT = every_batch(
+    """
+    insert into awp_job_execution (
+        job_id, job_type, execution_id, trigger_id, idempotency_key, trigger_kind, triggered_by,
+        scheduled_at, fired_at, decided_at, trigger_status, trigger_code, trigger_message,
+        findings, causes, job_name, owner_id, target_id, targets, ledger_id, origin_offset,
+        trace_id)
+    select
+        b.job_id, b.job_type, b.execution_id, b.trigger_id, b.idempotency_key, b.trigger_kind,
+        b.triggered_by, b.scheduled_at, b.fired_at, cast(:decided_at as timestamptz), b.status,
+        b.code, b.message, b.findings, cast(b.causes as text[]), b.job_name, b.owner_id,
+        b.target_id, b.targets, b.ledger_id, b.origin_offset, b.trace_id
+    from unnest(
+        cast(:job_id as bigint[]), cast(:job_type as text[]), cast(:execution_id as uuid[]),
+        cast(:trigger_id as uuid[]), cast(:idempotency_key as uuid[]),
+        cast(:trigger_kind as text[]), cast(:triggered_by as text[]),
+        cast(:scheduled_at as timestamptz[]),
+        cast(:fired_at as timestamptz[]), cast(:status as int[]), cast(:code as text[]),
+        cast(:message as text[]), cast(:findings as jsonb[]), cast(:causes as text[]),
+        cast(:job_name as text[]), cast(:owner_id as bigint[]), cast(:target_id as bigint[]),
+        cast(:targets as jsonb[]), cast(:ledger_id as int[]), cast(:origin_offset as bigint[]),
+        cast(:trace_id as text[])
+    ) as b (job_id, job_type, execution_id, trigger_id, idempotency_key, trigger_kind,
+            triggered_by, scheduled_at, fired_at, status, code, message, findings, causes,
+            job_name, owner_id, target_id, targets, ledger_id, origin_offset, trace_id)
+    on conflict (idempotency_key) do nothing
+    returning id, cast(execution_id as text)
+    """
+)
+_COUNT_REPEATS = every_batch(
+    """
+    update awp_job_execution r set duplicate_count = r.duplicate_count + b.repeats
+    from unnest(cast(:key as uuid[]), cast(:repeats as int[])) as b (key, repeats)
+    where r.idempotency_key = b.key
+    """
+)
+_PROJECT = every_batch(
+    """
+    update awp_automcation_job j set
+        trigger_status = b.status,
+        trigger_message = b.message,
+        last_execution_id = b.record_id,
+        last_scheduled_at = b.scheduled_at,
+        consecutive_failures = case when b.status = 1 then 0 else (
+            select count(*) from unnest(cast(b.failing as timestamptz[])) s
+            where j.last_scheduled_at is null or s >= j.last_scheduled_at
+        ) + case when b.succeeded_at >= j.last_scheduled_at then 0
+            else j.consecutive_failures end end,
+        failing_since = case when b.status = 1 then null
+            when j.failing_since is null or b.succeeded_at >= j.last_scheduled_at then (
+                select min(s) from unnest(cast(b.failing as timestamptz[])) s
+                where j.last_scheduled_at is null or s >= j.last_scheduled_at)
+            else j.failing_since end
+    from unnest(
+        cast(:job_id as bigint[]), cast(:record_id as bigint[]),
+        cast(:scheduled_at as timestamptz[]), cast(:status as int[]), cast(:message as text[]),
+        cast(:failing as text[]), cast(:succeeded_at as timestamptz[])
+    ) as b (job_id, record_id, scheduled_at, status, message, failing, succeeded_at)
+    where j.id = b.job_id
+      and (j.last_scheduled_at is null
+           or (j.last_scheduled_at, j.last_execution_id) < (b.scheduled_at, b.record_id))
+    """
+)
+_FAIL = text(
+    """
+    update awp_job_execution set
+        trigger_status = 2, trigger_code = :code, trigger_message = :message,
+        findings = cast(:findings as jsonb), causes = cast(:causes as text[])
+    where execution_id = cast(:execution_id as uuid) and trigger_status = 1
+    returning id
+    """
+)
+_FAIL_JOB = text(
+    """
+    update awp_automcation_job set
+        trigger_status = 2, trigger_message = :message,
+        consecutive_failures = consecutive_failures + 1,
+        failing_since = coalesce(failing_since, last_scheduled_at)
+    where last_execution_id = :record_id
+    """
+)
+
+
+def insert(connection: Connection, records: Sequence[Record]) -> dict[str, int]:
+    """Write records whose idempotency key is new, in the order of their keys.
+
+    No two of `records` may have the same key. Returns the ids of the rows written, by the text of
+    their `execution_id`; a record that is not in it was sent before.
+    """
+    rows = sorted(records, key=_idempotency_key)
+    triggers = [record.trigger for record in rows]
+    jobs = [record.verdict.job for record in rows]
+    written = connection.execute(
+        _INSERT,
+        {
+            "decided_at": rows[0].decided_at,
+            "job_id": bigints(t.job_id for t in triggers),
+            "job_type": texts(job and job.job_type for job in jobs),
+            "execution_id": uuids(record.execution_id for record in rows),
+            "trigger_id": uuids(t.trigger_id for t in triggers),
+            "idempotency_key": uuids(t.idempotency_key for t in triggers),
+            "trigger_kind": texts(t.kind for t in triggers),
+            "triggered_by": texts(t.triggered_by for t in triggers),
+            "scheduled_at": timestamps(t.scheduled_at for t in triggers),
+            "fired_at": timestamps(t.fired_at for t in triggers),
+            "status": bigints(record.status for record in rows),
+            "code": texts(record.code for record in rows),
+            "message": texts(record.message for record in rows),
+            "findings": texts(record.findings for record in rows),
+            "causes": texts(
+                None if record.causes is None else texts(record.causes) for record in rows
+            ),
+            "job_name": texts(job and job.name for job in jobs),
+            "owner_id": bigints(job and job.owner_id for job in jobs),
+            "target_id": bigints(job and job.target_id for job in jobs),
+            "targets": texts(record.targets for record in rows),
+            "ledger_id": bigints(t.origin.ledger_id for t in triggers),
+            "origin_offset": bigints(t.origin.offset for t in triggers),
+            "trace_id": texts(t.trace_id for t in triggers),
+        },
+    )
+    return {execution_id: record_id for record_id, execution_id in written}
+
+
+def count_repeats(connection: Connection, repeats: Counter[str]) -> None:
+    """Raise `duplicate_count` of the records with these idempotency keys."""
+    keys = sorted(repeats)
+    connection.execute(
+        _COUNT_REPEATS,
+        {
+            "key": "{" + ",".join(keys) + "}",
+            "repeats": bigints(repeats[key] for key in keys),
+        },
+    )
+
+
+def project(connection: Connection, records: Sequence[Record], ids: Mapping[str, int]) -> None:
+    """Show on each job its newest record, if that is newer than what the job shows (R3).
+
+    Newest is the greatest (`scheduled_at`, record id). An older slot that arrives late changes
+    nothing, a canary never counts. `ids` is what `insert` returned for `records`.
+    """
+    by_job: dict[int, list[tuple[Record, int]]] = {}
+    for record in records:
+        record_id = ids.get(record.execution_id)
+        if record_id is not None and record.trigger.kind is not TriggerKind.CANARY:
+            by_job.setdefault(record.trigger.job_id, []).append((record, record_id))
+    if not by_job:
+        return
+    newest: list[tuple[Record, int]] = []
+    failing: list[str] = []
+    succeeded_at: list[datetime | None] = []
+    jobs = sorted(by_job)
+    for job_id in jobs:
+        history = by_job[job_id]
+        if len(history) > 1:
+            history.sort(key=_slot)
+        newest.append(history[-1])
+        if history[-1][0].status == SUCCEEDED:
+            failing.append("{}")
+            succeeded_at.append(None)
+            continue
+        last_good = next((r for r, _ in reversed(history) if r.status == SUCCEEDED), None)
+        run: list[Record] = []
+        for record, _ in reversed(history):
+            if record.status != FAILED:
+                break
+            run.append(record)
+        failing.append(timestamps(record.trigger.scheduled_at for record in run))
+        succeeded_at.append(None if last_good is None else last_good.trigger.scheduled_at)
+    connection.execute(
+        _PROJECT,
+        {
+            "job_id": bigints(jobs),
+            "record_id": bigints(record_id for _, record_id in newest),
+            "scheduled_at": timestamps(record.trigger.scheduled_at for record, _ in newest),
+            "status": bigints(record.status for record, _ in newest),
+            "message": texts(record.message for record, _ in newest),
+            "failing": texts(failing),
+            "succeeded_at": timestamps(succeeded_at),
+        },
+    )
+
+
+_idempotency_key = attrgetter("trigger.idempotency_key")
+
+
+def _slot(entry: tuple[Record, int]) -> tuple[object, int]:
+    record, record_id = entry
+    return (record.trigger.scheduled_at, record_id)
+
+
+def fail(
+    connection: Connection,
+    execution_id: Uuid,
+    *,
+    code: str,
+    message: str,
+    findings: str,
+    causes: Sequence[str],
+) -> None:
+    """Turn a dispatched record into a failed one: no broker would take its dispatch.
+
+    `findings` is JSON text. The job follows if this is still its newest record.
+    """
+    values = {
+        "execution_id": execution_id,
+        "code": code,
+        "message": message,
+        "findings": findings,
+        "causes": texts(causes),
+    }
+    record_id = connection.execute(_FAIL, values).scalar_one_or_none()
+    if record_id is not None:
+        connection.execute(_FAIL_JOB, {"message": message, "record_id": record_id})

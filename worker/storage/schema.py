@@ -1,0 +1,240 @@
+"""The schema's revisions: where a database is, up and down (DESIGN section 5).
+
+Alembic without an ini file: the revisions are those of the installed package `migrations`.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, create_engine, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError
+from sqlalchemy.pool import NullPool
+
+import migrations
+from migrations.online import VERSION_TABLE, Patience
+from migrations.views import VIEWS
+from worker.errors import Misused, Stop
+
+_TURN = 7_263_014_899_117_604
+"""Key of the advisory lock that a migration holds."""
+_TURN_TIMEOUT_S = 1_800.0
+_TURN_POLL_S = 0.2
+_CONNECT_TIMEOUT_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where a database is. `revision` is None before the first; `missing_views` of the thirteen."""
+
+    revision: str | None
+    head: str
+    missing_views: tuple[str, ...]
+
+    @property
+    def is_current(self) -> bool:
+        """True when there is nothing to bring up."""
+        return self.revision == self.head
+
+
+def current(url: str) -> State:
+    """The state of a database. Raises `Stop` when it cannot be reached."""
+    with _connected(url) as connection:
+        return _state(connection)
+
+
+def upgrade(
+    url: str,
+    *,
+    to: str = "head",
+    stamp: str | None = None,
+    patience: Patience | None = None,
+    on_step: Callable[[str], None] = lambda _: None,
+) -> State:
+    """Bring a database up; `stamp` notes that revision as done first, without running it.
+
+    Two at once wait for each other. `on_step` is told each revision when it is done. Raises `Stop`
+    when the database refuses, or a table stayed locked; running it again goes on from there.
+    """
+    with _turn(url) as connection:
+        before = _state(connection).revision
+        config = _config(connection, patience, on_step)
+        if stamp is not None:
+            if before is not None:
+                raise Stop(
+                    f"The database is at revision {before} already, so {stamp} is not stamped.",
+                    remedy="Run `trigger-worker migrate up` without --stamp.",
+                )
+            connection.rollback()
+            command.stamp(config, stamp)
+        elif before is None:
+            _refuse_foreign_tables(connection)
+        connection.rollback()
+        command.upgrade(config, to)
+        return _state(connection)
+
+
+def downgrade(
+    url: str,
+    *,
+    to: str = "-1",
+    patience: Patience | None = None,
+    on_step: Callable[[str], None] = lambda _: None,
+) -> State:
+    """Bring a database down to a revision: one step, or to `base`. What it drops is gone.
+
+    Otherwise as `upgrade`.
+    """
+    with _turn(url) as connection:
+        if _state(connection).revision is None:
+            raise Stop("The database is at no revision, so there is nothing to bring down.")
+        connection.rollback()
+        command.downgrade(_config(connection, patience, on_step), to)
+        return _state(connection)
+
+
+def script(*, to: str | None = None, stamp: str | None = None, is_down: bool = False) -> str:
+    """The SQL of going up or down, for a person to run; no database is asked.
+
+    Up starts before the first revision, or at `stamp`; down starts at the newest and goes one back.
+    Raises `Misused` for no such revision.
+    """
+    printed = io.StringIO()
+    config = _config(None, None, lambda _: None)
+    config.output_buffer = printed
+    with _named_errors():
+        if is_down:
+            command.downgrade(config, f"{_head(config)}:{to or _revisions(config)[-2]}", sql=True)
+        else:
+            if stamp:
+                command.stamp(config, stamp, sql=True)
+            first = f"{stamp}:" if stamp else ""
+            command.upgrade(config, f"{first}{to or 'head'}", sql=True)
+    return printed.getvalue()
+
+
+def _revisions(config: Config) -> list[str]:
+    return sorted(s.revision for s in ScriptDirectory.from_config(config).walk_revisions())
+
+
+def _head(config: Config) -> str:
+    return _revisions(config)[-1]
+
+
+def _state(connection: Connection) -> State:
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+    missing = connection.execute(
+        text(
+            "select name from unnest(cast(:names as text[])) name where to_regclass(name) is null"
+        ),
+        {"names": list(VIEWS)},
+    )
+    return State(
+        context.get_current_revision(),
+        _head(_config(None, None, lambda _: None)),
+        tuple(missing.scalars()),
+    )
+
+
+def _config(
+    connection: Connection | None, patience: Patience | None, on_step: Callable[[str], None]
+) -> Config:
+    config = Config()
+    folder = str(Path(migrations.__file__).parent)
+    config.set_main_option("script_location", folder.replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+
+    def tell(*, step: Any, **_: Any) -> None:
+        if step.is_stamp:
+            return
+        on_step(step.up_revision_id or step.down_revision_ids[0])
+
+    config.attributes.update(connection=connection, patience=patience, on_version_apply=tell)
+    return config
+
+
+def _refuse_foreign_tables(connection: Connection) -> None:
+    """An existing platform's first revision is stamped; running it would fail half-way."""
+    names = ("awp_automcation_job", "awp_job_execution", "awp_server")
+    rows = connection.execute(
+        text("select n from unnest(cast(:names as text[])) n where to_regclass(n) is not null"),
+        {"names": list(names)},
+    )
+    found = rows.scalars().all()
+    if found:
+        raise Stop(
+            f"The database holds a platform's tables already ({', '.join(found)}).",
+            remedy="Run `trigger-worker migrate up --stamp 0001`: it keeps them and adds the rest.",
+        )
+
+
+@contextmanager
+def _turn(url: str) -> Iterator[Connection]:
+    """A connection, while nobody else migrates.
+
+    The lock is held by a session of its own, and is asked for again and again instead of waited
+    for: a waiting statement would hold a snapshot, for which a concurrent index build waits.
+    """
+    with _connected(url) as connection, _connected(url) as other:
+        keeper = other.execution_options(isolation_level="AUTOCOMMIT")
+        deadline = time.monotonic() + _TURN_TIMEOUT_S
+        while not keeper.execute(
+            text("select pg_try_advisory_lock(:key)"), {"key": _TURN}
+        ).scalar():
+            if time.monotonic() > deadline:
+                raise Stop(
+                    f"Another migration has been running for {_TURN_TIMEOUT_S / 60:.0f} minutes.",
+                    remedy="Look for it in pg_stat_activity (trigger-worker migrate).",
+                )
+            time.sleep(_TURN_POLL_S)
+        yield connection
+
+
+@contextmanager
+def _connected(url: str) -> Iterator[Connection]:
+    try:
+        engine = create_engine(
+            make_url(url),
+            poolclass=NullPool,
+            connect_args={
+                "connect_timeout": _CONNECT_TIMEOUT_S,
+                "application_name": "trigger-worker migrate",
+            },
+        )
+    except (ArgumentError, InvalidRequestError, ImportError):
+        raise Misused(
+            "TRIGGER_WORKER_DATABASE_URL is no address of a PostgreSQL database.",
+            remedy="Write it as postgresql+psycopg2://user:password@host:port/database.",
+        ) from None
+    with _named_errors(), engine.connect() as connection:
+        yield connection
+
+
+@contextmanager
+def _named_errors() -> Iterator[None]:
+    """Turn what Alembic and the driver raise into one sentence without statements or values."""
+    try:
+        yield
+    except CommandError as error:
+        raise Misused(f"Alembic cannot do that: {error}.") from None
+    except DBAPIError as error:
+        diagnosis = getattr(error.orig, "diag", None)
+        words = getattr(diagnosis, "message_primary", None) or str(error.orig)
+        hint = getattr(diagnosis, "message_hint", None) or ""
+        if getattr(error.orig, "pgcode", None) is None:
+            raise Stop(
+                f"The database cannot be reached: {words.strip().splitlines()[0]}.",
+                remedy="Check TRIGGER_WORKER_DATABASE_URL.",
+            ) from None
+        raise Stop(f"The database refused the migration: {words}.", remedy=hint) from None

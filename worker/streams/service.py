@@ -1,0 +1,108 @@
+"""The process: the listener from the beginning, the topics when the brokers answer, then Faust."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+
+from worker.clock import Clock
+from worker.errors import Stop, Transient
+from worker.streams.app import FailureStreams, StreamsConfig
+from worker.streams.changelog import Changelog
+from worker.streams.metrics import StreamsMetrics
+from worker.streams.web import WindowServer
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_RETRY_S = 1.0
+
+
+class StreamsProcess:
+    """Serves until `stop`. `stop` may be called from a signal handler, also before `run`."""
+
+    def __init__(
+        self, config: StreamsConfig, changelog: Changelog, listen: str, clock: Clock
+    ) -> None:
+        self._config = config
+        self._changelog = changelog
+        self._listen = listen
+        self._clock = clock
+        registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        self._metrics = StreamsMetrics(registry)
+        self._streams: FailureStreams | None = None
+        self._is_stopping = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Have it end in order."""
+        self._is_stopping = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._stopping.set)
+
+    def run(self) -> None:
+        """Count failures until told to stop; raises `Stop` for what it cannot mend."""
+        asyncio.run(self._run())
+
+    async def _run(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        if self._is_stopping:
+            return
+        server = WindowServer(
+            self._listen,
+            self._metrics.registry,
+            is_ready=self._why_not_ready,
+            windows=lambda: self._streams.windows() if self._streams else {},
+        )
+        server.start()
+        try:
+            if not await self._prepare():
+                return
+            with tempfile.TemporaryDirectory(prefix="trigger-worker-streams-") as folder:
+                config = replace(self._config, data_folder=folder)
+                self._streams = FailureStreams(config, self._metrics, self._clock)
+                await self._streams.run(self._stopping)
+        finally:
+            await server.close()
+
+    async def _prepare(self) -> bool:
+        """Wait for the brokers and make the changelog; False when told to stop meanwhile."""
+        partitions = await self._patiently(lambda: self._changelog.partitions(self._config.topic))
+        if self._is_stopping:
+            return False
+        if not partitions:
+            raise Stop(
+                f"The topic {self._config.topic} does not exist.",
+                remedy="Make the topics with `trigger-worker topics create`.",
+            )
+        await self._patiently(lambda: self._changelog.ensure(partitions))
+        return not self._is_stopping
+
+    async def _patiently(self, ask: Callable[[], T]) -> T | None:
+        while not self._is_stopping:
+            try:
+                return await asyncio.get_running_loop().run_in_executor(None, ask)
+            except Transient as problem:
+                log.warning("action=wait_for_brokers reason=%s", problem)
+            try:
+                await asyncio.wait_for(self._stopping.wait(), _RETRY_S)
+            except TimeoutError:
+                continue
+        return None
+
+    def _why_not_ready(self) -> str | None:
+        if self._streams is None:
+            return "waits for the brokers"
+        if not self._streams.is_ready:
+            return "waits for its partitions, or reads the changelog"
+        return None
