@@ -1,0 +1,91 @@
+"""What a measurement runs on: PostgreSQL that syncs to the disk, a broker, fresh topics."""
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from tests.benchmarks import inventory
+from tests.support.postgres import PostgresServer
+from tests.support.sql import session
+from tests.support.topics import Broker
+from worker.config import Settings
+from worker.embedded.broker import EmbeddedBroker
+from worker.embedded.postgres import EmbeddedPostgres
+from worker.kafka.admin import TopicAdmin
+from worker.kafka.settings import KafkaSettings
+from worker.storage import schema
+
+BrokerFor = Callable[[], AbstractContextManager[Broker]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A database server with a filled platform as its template, and a folder for logs."""
+
+    server: PostgresServer
+    folder: Path
+
+    @contextmanager
+    def set(self, broker: Broker, *, partitions: int) -> Iterator[Settings]:
+        """A fresh copy of the platform and fresh topics; both are gone afterwards."""
+        name = f"b{secrets.token_hex(5)}"
+        is_embedded = broker.name == "embedded"
+        settings = Settings(
+            database_url=SecretStr(self.server.create(name)),
+            kafka_brokers=broker.address,
+            topic_prefix=name,
+            group=name,
+            listen="127.0.0.1:0",
+            max_poll_interval_ms=6_000 if is_embedded else 60_000,
+        )
+        kafka = KafkaSettings.of(settings)
+        with ExitStack() as stack:
+            stack.callback(self.server.drop, name)
+            with TopicAdmin(kafka) as admin:
+                admin.create(kafka.topics, partitions=partitions)
+                stack.callback(_delete, kafka)
+            yield settings
+
+
+def _delete(kafka: KafkaSettings) -> None:
+    with TopicAdmin(kafka) as admin:
+        admin.delete(kafka.topics.all())
+
+
+@contextmanager
+def built() -> Iterator[Stage]:
+    """A stage in a folder on the disk (not in memory), removed at the end."""
+    with ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix="awp-bench-"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        postgres = EmbeddedPostgres(folder / "postgres", fsync=True)
+        stack.callback(postgres.stop)
+        server = PostgresServer(postgres.start().url, "bench_template")
+        url = server.create(server.template, template="template0")
+        schema.upgrade(url)
+        inventory.fill(url)
+        with session(url) as opened:
+            opened.autocommit = True
+            opened.cursor().execute("vacuum analyze")
+        yield Stage(server, folder)
+
+
+@contextmanager
+def embedded_broker(folder: Path) -> Iterator[Broker]:
+    """An embedded broker of one's own: it keeps everything in memory, so none lives long."""
+    broker = _Embedded(folder / "broker.log")
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.stop()
+
+
+class _Embedded(EmbeddedBroker):
+    name = "embedded"

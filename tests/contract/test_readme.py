@@ -1,0 +1,32 @@
+"""The README says what is."""
+
+import re
+from pathlib import Path
+
+from worker.cli import COMMANDS
+from worker.config import PREFIX, Settings
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def test_every_setting_stands_in_the_readme_with_its_default() -> None:
+    table = dict(re.findall(rf"^\| `{PREFIX}(\w+)` \| (?:`(.*?)`)? ?\|", README, re.MULTILINE))
+    defaults = {}
+    for name, field in Settings.model_fields.items():
+        default = field.default
+        shown = getattr(default, "get_secret_value", lambda value=default: value)()
+        defaults[name.upper()] = "" if shown is None else str(shown)
+    assert table == defaults
+
+
+def test_every_command_stands_in_the_readme() -> None:
+    assert set(re.findall(r"`trigger-worker (\w+)", README)) == set(COMMANDS)
+
+
+def test_every_file_that_a_readme_names_is_there() -> None:
+    for readme in [ROOT / "CONTRIBUTING.md", *ROOT.glob("*/README.md"), ROOT / "README.md"]:
+        for name in re.findall(
+            r"`((?:worker|tests|schemas|migrations|deploy|locks)/[\w./-]+)`", readme.read_text()
+        ):
+            assert (ROOT / name).exists(), f"{readme.relative_to(ROOT)} names {name}"

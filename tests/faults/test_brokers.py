@@ -1,0 +1,58 @@
+"""The brokers are away for a while; the worker waits, and everything leaves afterwards."""
+
+from collections.abc import Callable
+from time import monotonic
+
+import pytest
+
+from tests.support import sql
+from tests.support.kafka import KafkaNode
+from tests.support.ledgers import Judge
+from tests.support.load import Load
+from tests.support.waiting import wait_until
+from tests.support.worker import WorkerProcess
+
+pytestmark = pytest.mark.parametrize("broker", ["node"], indirect=True)
+Start = Callable[..., WorkerProcess]
+OUTAGE_S = 10.0
+
+
+def _outlasts(worker: WorkerProcess) -> bool:
+    began = monotonic()
+    return wait_until(
+        lambda: worker.get("/livez") == 200 and monotonic() - began > OUTAGE_S,
+        OUTAGE_S + 5,
+        "an outage that it lives through",
+    )
+
+
+def test_brokers_away_for_10_s_are_waited_for_with_the_events_in_the_outbox(
+    start: Start, load: Load, judge: Judge, kafka_node: KafkaNode
+) -> None:
+    worker = start({"batch_triggers": 50})
+    load.fire(60)
+    judge.settled(load.sent)
+    load.fire(3000)
+    wait_until(lambda: judge.records() > 60, 20, "a batch under way")
+    kafka_node.kill()
+    assert _outlasts(worker)
+    kafka_node.start()
+    load.fire(60)
+    outcome = judge.settled(load.sent, 40)
+    assert len(worker.words().splitlines()) < 500  # an outage is no flood of words
+    assert (outcome.records, outcome.duplicates) == (3120, 0)
+    assert worker.stop() == 0
+
+
+def test_sigterm_while_the_brokers_are_away_ends_with_0(
+    start: Start, load: Load, judge: Judge, kafka_node: KafkaNode
+) -> None:
+    worker = start({"batch_triggers": 20})
+    load.fire(3000)
+    wait_until(lambda: judge.records() > 0, 20, "a batch under way")
+    kafka_node.kill()
+    assert worker.stop() == 0
+    counted = sql.rows(judge.database, "select sum(events), sum(published) from awp_trigger_ledger")
+    waiting = sql.value(judge.database, "select sum(events) from awp_trigger_outbox")
+    assert counted[0][0] == judge.records()
+    assert counted[0][0] - counted[0][1] == waiting > 0

@@ -1,0 +1,63 @@
+"""kill -9 of the worker, a real process, at the steps where it matters."""
+
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.crashing import Crash
+from tests.support.ledgers import Judge
+from tests.support.load import Load
+from tests.support.waiting import wait_until
+from tests.support.worker import WorkerProcess
+
+on_kafka = pytest.mark.parametrize("broker", ["kafka"], indirect=True)
+Start = Callable[..., WorkerProcess]
+
+
+def _died(worker: WorkerProcess) -> None:
+    status = wait_until(worker.child.exit_status, 30, "the worker's death")
+    assert status == -signal.SIGKILL, worker.words()[-3000:]
+
+
+@pytest.mark.parametrize("broker", ["kafka", "embedded"], indirect=True)
+def test_killed_after_the_transaction_and_before_publishing_each_event_leaves_once(
+    start: Start, load: Load, judge: Judge, brief: dict[str, int]
+) -> None:
+    load.fire(120)
+    _died(start(brief, program=Crash("worker.relay:Relay.publish", "before").program(), wait=False))
+    committed = judge.records()
+    assert committed > 0
+    load.fire(60)
+    start()
+    outcome = judge.settled(load.sent)
+    assert (outcome.records, outcome.duplicates, outcome.repeats) == (180, 0, 0)
+
+
+@on_kafka
+def test_killed_after_publishing_and_before_the_delete_events_repeat_with_the_same_id(
+    start: Start, load: Load, judge: Judge, brief: dict[str, int]
+) -> None:
+    load.fire(120)
+    publish = "worker.kafka.producer:EventProducer.publish"
+    _died(start(brief, program=Crash(publish, "after").program(), wait=False))
+    published = judge.records()
+    assert published > 0
+    load.fire(60)
+    start()
+    outcome = judge.settled(load.sent)
+    assert (outcome.records, outcome.duplicates) == (180, 0)
+    assert outcome.repeats == published
+
+
+@on_kafka
+def test_killed_between_the_delete_and_the_commit_nothing_is_deleted(
+    start: Start, load: Load, judge: Judge, brief: dict[str, int]
+) -> None:
+    load.fire(120)
+    advance = "worker.storage.ledger:advance"
+    _died(start(brief, program=Crash(advance, "after", nth=1).program(), wait=False))
+    assert judge.records() == 0
+    start()
+    outcome = judge.settled(load.sent)
+    assert (outcome.records, outcome.redeliveries, outcome.repeats) == (120, 0, 0)

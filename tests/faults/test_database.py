@@ -1,0 +1,119 @@
+"""The database is away, answers too late, or cannot answer: no verdict, no loss, no restart."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+import pytest
+from pydantic import SecretStr
+
+from tests.support import sql
+from tests.support.ledgers import Judge, Outcome
+from tests.support.load import Load
+from tests.support.proxy import proxied
+from tests.support.waiting import wait_until
+from tests.support.worker import WorkerProcess
+
+pytestmark = pytest.mark.parametrize("broker", ["kafka"], indirect=True)
+Start = Callable[..., WorkerProcess]
+OUTAGE_S = 10.0
+
+
+@contextmanager
+def _broken_view(database: str) -> Iterator[None]:
+    """`preflight_server` divides by zero, for as long as the block lasts."""
+    (definition,) = sql.rows(database, "select pg_get_viewdef('preflight_server')")[0]
+    raising = "case when 1 / (server_id - server_id) = 0 then state end as state"
+    sql.execute(
+        database,
+        f"create or replace view preflight_server as select server_id, name, ip, {raising} "
+        f"from ({definition.rstrip(';')}) as whole",
+    )
+    yield
+    sql.execute(database, f"create or replace view preflight_server as {definition}")
+
+
+def _clean(load: Load) -> Outcome:
+    return Outcome(records=len(load.sent), duplicates=0, redeliveries=0, repeats=0)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [b"insert into awp_job_execution", b"delete from awp_trigger_outbox"],
+    ids=["records", "delete of what is published"],
+)
+def test_a_commit_whose_answer_is_lost_happened_once(
+    start: Start, load: Load, judge: Judge, statement: bytes
+) -> None:
+    with proxied(judge.database) as proxy:
+        worker = start({"database_url": SecretStr(proxy.url)})
+        proxy.lose_answer(statement)
+        load.fire(60)
+        wait_until(lambda: proxy.lost_answers == 1, 20, "a lost answer")
+        load.fire(60)
+        assert judge.settled(load.sent) == _clean(load)
+        assert worker.stop() == 0
+
+
+def test_a_database_away_for_10_s_is_waited_for_as_a_member_of_the_group(
+    start: Start, load: Load, judge: Judge
+) -> None:
+    with proxied(judge.database) as proxy:
+        worker = start({"database_url": SecretStr(proxy.url)})
+        load.fire(60)
+        judge.settled(load.sent)
+        proxy.refuse()
+        load.fire(300)
+        began = monotonic()
+        wait_until(
+            lambda: worker.get("/livez") == 200 and monotonic() - began > OUTAGE_S,
+            OUTAGE_S + 5,
+            "an outage that it lives through",
+        )
+        assert worker.get("/readyz") == 503
+        proxy.listen()
+        assert judge.settled(load.sent) == _clean(load)
+        assert "action=revoked" not in worker.words().partition("action=wait")[2]
+        assert "action=lost" not in worker.words()
+        assert worker.stop() == 0
+
+
+def test_sessions_ended_by_the_server_cost_nothing(start: Start, load: Load, judge: Judge) -> None:
+    start({"batch_triggers": 50})
+    for _ in range(5):
+        load.fire(200)
+        sql.rows(
+            judge.database,
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            "where datname = current_database() and application_name = 'trigger-worker'",
+        )
+    outcome = judge.settled(load.sent)
+    assert (outcome.records, outcome.duplicates, outcome.redeliveries) == (1000, 0, 0)
+
+
+def test_a_view_that_raises_is_unknown_until_it_is_mended(
+    start: Start, load: Load, judge: Judge
+) -> None:
+    worker = start()
+    with _broken_view(judge.database):
+        load.fire(60)
+        wait_until(lambda: worker.words().count("division by zero") >= 3, 20, "three tries")
+        assert worker.get("/readyz") == 503
+        assert judge.records() == 0
+    assert judge.settled(load.sent) == _clean(load)
+    assert sql.value(judge.database, "select count(*) from awp_dead_letter") == 0
+    failed = "select count(*) from awp_job_execution where trigger_status = 2"
+    assert sql.value(judge.database, failed) == 15  # those on the dead server, no other
+
+
+def test_a_view_that_is_not_there_stops_the_worker_with_one_sentence(
+    start: Start, load: Load, judge: Judge
+) -> None:
+    worker = start()
+    sql.execute(judge.database, "drop view preflight_server")
+    load.fire(10)
+    assert wait_until(worker.child.exit_status, 20, "its end") == 1
+    last = worker.words().splitlines()[-1]
+    assert last.startswith("trigger-worker: The database cannot serve the worker (42P01)")
+    assert 'relation "preflight_server" does not exist' in last
+    assert judge.records() == 0

@@ -1,0 +1,101 @@
+"""What cannot be mended by waiting is one clear sentence and exit 1; the rest is waited for."""
+
+import signal
+from collections.abc import Callable
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import make_url
+
+from tests.conftest import kafka_settings
+from tests.support import sql
+from tests.support.ledgers import Judge
+from tests.support.load import Load
+from tests.support.topics import Broker
+from tests.support.waiting import wait_until
+from tests.support.worker import WorkerProcess
+from worker.domain.topics import Topics
+from worker.kafka.admin import TopicAdmin
+
+pytestmark = pytest.mark.parametrize("broker", ["kafka"], indirect=True)
+Start = Callable[..., WorkerProcess]
+WRONG = "open-sesame"
+
+
+def _last_words(worker: WorkerProcess) -> str:
+    """What it said in the end, once it has ended with 1."""
+    assert wait_until(worker.child.exit_status, 30, "its end") == 1, worker.words()[-3000:]
+    assert "Traceback" not in worker.words()
+    return worker.words().splitlines()[-1]
+
+
+def test_a_wrong_password_is_said_without_the_password(start: Start, database: str) -> None:
+    url = make_url(database).set(password=WRONG).render_as_string(hide_password=False)
+    worker = start({"database_url": SecretStr(url)}, wait=False)
+    assert _last_words(worker).startswith(
+        "trigger-worker: The database refuses the connection: connection to server"
+    )
+    assert "password authentication failed" in _last_words(worker)
+    assert "TRIGGER_WORKER_DATABASE_URL" in _last_words(worker)
+    assert WRONG not in worker.words()
+
+
+def test_a_missing_table_is_named(start: Start, load: Load, database: str) -> None:
+    sql.execute(database, "drop table awp_trigger_outbox")
+    load.fire(10)
+    worker = start(wait=False)
+    assert 'relation "awp_trigger_outbox" does not exist' in _last_words(worker)
+    assert "trigger-worker migrate" in _last_words(worker)
+    assert sql.value(database, "select count(*) from awp_job_execution") == 0
+
+
+def test_a_missing_topic_is_named(
+    start: Start, broker: Broker, topic_prefix: str, topics: Topics
+) -> None:
+    with TopicAdmin(kafka_settings(broker, topic_prefix)) as admin:
+        admin.delete((topics.failures,))
+    worker = start(wait=False)
+    assert _last_words(worker) == (
+        f"trigger-worker: The topic {topics.failures} does not exist. "
+        "Make the topics with `trigger-worker topics create`."
+    )
+
+
+def test_no_broker_is_waited_for_and_sigterm_ends_the_wait(
+    start: Start, unused_address: str
+) -> None:
+    worker = start({"kafka_brokers": unused_address}, wait=False)
+    wait_until(lambda: "action=wait_for_brokers" in worker.words(), 30, "a worker that waits")
+    assert worker.get("/livez") == 200
+    assert worker.get("/readyz") == 503
+    assert worker.stop() == 0
+
+
+def test_no_database_is_waited_for_and_sigterm_ends_the_wait(
+    start: Start, unused_address: str, database: str
+) -> None:
+    host, port = unused_address.split(":")
+    url = make_url(database).set(host=host, port=int(port)).render_as_string(hide_password=False)
+    worker = start({"database_url": SecretStr(url)}, wait=False)
+    wait_until(lambda: "The database is away" in worker.words(), 30, "a worker that waits")
+    assert worker.get("/livez") == 200
+    assert worker.get("/readyz") == 503
+    assert worker.stop() == 0
+
+
+def test_a_partition_of_another_group_is_refused_until_that_group_releases_it(
+    start: Start, load: Load, judge: Judge, topic_prefix: str
+) -> None:
+    first = start()
+    load.fire(30)
+    judge.settled(load.sent)
+    other = start({"group": "night-shift"}, wait=False)
+    assert f"belongs to consumer group '{topic_prefix}-worker', not to 'night-shift'" in (
+        _last_words(other)
+    )
+    first.child.send(signal.SIGTERM)
+    assert wait_until(lambda: first.child.exit_status() is not None, 20, "its end")
+    start({"group": "night-shift"})
+    load.fire(30)
+    outcome = judge.settled(load.sent)
+    assert (outcome.records, outcome.duplicates, outcome.repeats) == (60, 0, 0)

@@ -1,0 +1,133 @@
+"""Topics change under the worker: made again, with more partitions, with a part deleted."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
+
+from tests.conftest import kafka_settings
+from tests.support import sql
+from tests.support.ledgers import Judge
+from tests.support.load import Load
+from tests.support.topics import Broker
+from tests.support.waiting import wait_until
+from tests.support.worker import WorkerProcess
+from worker.domain.topics import Topics
+from worker.kafka.admin import TopicAdmin
+
+pytestmark = pytest.mark.parametrize("broker", ["kafka"], indirect=True)
+Start = Callable[..., WorkerProcess]
+LOST = "select lost::text from awp_trigger_ledger where topic = '{}'"
+
+
+@pytest.fixture
+def admin(broker: Broker, topic_prefix: str) -> Iterator[TopicAdmin]:
+    with TopicAdmin(kafka_settings(broker, topic_prefix)) as opened:
+        yield opened
+
+
+def _make_again(admin: TopicAdmin, topics: Topics, load: Load) -> None:
+    admin.delete((topics.triggers,))
+    admin.create(topics, partitions=3)
+    load.recreated()
+
+
+def _delete_before(broker: Broker, topic: str, offset: int) -> None:
+    client = AdminClient({"bootstrap.servers": broker.address})
+    (done,) = client.delete_records([TopicPartition(topic, 0, offset)]).values()
+    assert done.result(timeout=10).low_watermark == offset
+
+
+def _ledger(database: str, topic: str) -> list[tuple[int, int]]:
+    """Ids of the topic that have rows, and how many records they count."""
+    return sql.rows(
+        database,
+        f"select count(*), sum(records) from awp_trigger_ledger where topic = '{topic}' "
+        "group by topic_id order by min(id)",
+    )
+
+
+def test_a_topic_made_again_under_a_running_worker_is_another_one(
+    start: Start, load: Load, judge: Judge, admin: TopicAdmin, topics: Topics
+) -> None:
+    start()
+    load.fire(60)
+    judge.settled(load.sent)
+    _make_again(admin, topics, load)
+    load.fire(90)  # more than before: the old position lies within the new log
+    judge.settled(load.sent)
+    assert _ledger(judge.database, topics.triggers) == [(3, 60), (3, 90)]
+
+
+def test_a_topic_made_again_while_no_worker_runs_is_another_one(
+    start: Start, load: Load, judge: Judge, admin: TopicAdmin, topics: Topics
+) -> None:
+    first = start()
+    load.fire(60)
+    judge.settled(load.sent)
+    assert first.stop() == 0
+    _make_again(admin, topics, load)
+    load.fire(90)
+    start()
+    assert judge.settled(load.sent).duplicates == 0
+    assert _ledger(judge.database, topics.triggers) == [(3, 60), (3, 90)]
+
+
+def test_a_partition_added_under_a_running_worker_loses_nothing(
+    start: Start, load: Load, judge: Judge, broker: Broker, topics: Topics
+) -> None:
+    worker = start()
+    load.fire(60)
+    client = AdminClient({"bootstrap.servers": broker.address})
+    (done,) = client.create_partitions([NewPartitions(topics.triggers, 5)]).values()
+    done.result(timeout=10)
+    load.reconnect()
+    load.fire(60, partition=4)  # before the worker knows of it
+    wait_until(lambda: worker.partitions(topics.triggers) == 5, 20, "the new partitions")
+    load.fire(60)
+    outcome = judge.settled(load.sent)
+    assert (outcome.records, outcome.duplicates, outcome.repeats) == (180, 0, 0)
+
+
+@pytest.mark.parametrize("topics", [1], indirect=True)
+def test_what_the_log_deleted_under_a_worker_that_waits_is_recorded(
+    start: Start, load: Load, judge: Judge, broker: Broker
+) -> None:
+    worker = start({"batch_triggers": 10})
+    kept = load.fire(30)
+    judge.settled(kept)
+    with sql.session(judge.database) as foreign, foreign.cursor() as cursor:
+        cursor.execute("select from awp_automcation_job for update")
+        load.fire(20)
+        wait_until(lambda: "lock timeout" in worker.words(), 20, "a batch that cannot go on")
+        _delete_before(broker, load.topic, 50)
+        tries = worker.words().count("lock timeout")
+        wait_until(
+            lambda: worker.words().count("lock timeout") > tries or "lost_range" in worker.words(),
+            20,
+            "a worker that takes its partition again",
+        )
+        foreign.rollback()
+    kept += load.fire(10)
+    assert judge.settled(kept).records == 40
+    assert sql.value(judge.database, LOST.format(load.topic)) == "{[30,50)}"
+
+
+@pytest.mark.parametrize("topics", [1], indirect=True)
+def test_what_the_log_deleted_unread_is_recorded_and_said(
+    start: Start, load: Load, judge: Judge, broker: Broker
+) -> None:
+    first = start()
+    kept = load.fire(30)
+    judge.settled(kept)
+    assert first.stop() == 0
+    load.fire(20)
+    kept += load.fire(10)
+    _delete_before(broker, load.topic, 50)
+    second = start()
+    outcome = judge.settled(kept)
+    assert (outcome.records, outcome.repeats) == (40, 0)
+    assert sql.value(judge.database, LOST.format(load.topic)) == "{[30,50)}"
+    assert "action=lost_range" in second.words()
+    assert "first=30 last=49" in second.words()

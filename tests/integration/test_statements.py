@@ -1,0 +1,86 @@
+"""A constant number of statements a batch, whatever its size (a counter, not a clock)."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
+from sqlalchemy import Engine, create_engine, event
+
+from tests.support.platform import Platform
+from worker.clock import SystemClock
+from worker.config import Settings
+from worker.domain.delivery import Delivery
+from worker.domain.record import Handled
+from worker.domain.topics import Topics
+from worker.intake import Intake
+from worker.metrics import IntakeMetrics, Metrics
+from worker.outcome import Recorder
+from worker.storage import ledger
+from worker.storage.engine import Session, make_engine
+
+READS = 7
+WRITES = 3  # records, jobs, ledger; the outbox and its deletes make five
+CHANGES = ("insert", "update", "delete")
+
+
+@pytest.fixture
+def engine(database: str) -> Iterator[Engine]:
+    with create_engine(database).begin() as connection:
+        platform = Platform(connection)
+        fine = platform.target()
+        for number in range(1, 1001):
+            targets = [fine] if number % 10 else [(9_999, "deploy")]
+            platform.action_job(targets, id=number)
+    engine = make_engine(Settings(database_url=SecretStr(database)))
+    yield engine
+    engine.dispose()
+
+
+def test_batches_of_1_100_and_1000_take_the_same_number_of_statements(engine: Engine) -> None:
+    session = Session(engine)
+    intake = Intake(
+        session=session,
+        recorder=Recorder(Topics.under("awp"), "en"),
+        clock=SystemClock(),
+        default_max_lateness_s=3600,
+        metrics=IntakeMetrics(Metrics(CollectorRegistry()), "t"),
+    )
+    with session.transaction() as connection:
+        claim = ledger.take(
+            connection, topic="t", topic_id="i", partition=0, owner="g/1", log_start=0
+        )
+    said: list[str] = []
+    event.listen(
+        engine, "before_cursor_execute", lambda *a: said.append(a[4].statement.split()[0].lower())
+    )
+    counts = []
+    handled = Handled((), {0: -1})
+    for size in (1, 100, 1000):
+        said.clear()
+        batch = _batch(first=handled.positions[0] + 1, size=size)
+        handled = intake.handle(batch, {0: claim}, handled.rows)
+        claim = claim.at(handled.positions[0])
+        counts.append((said.count("select"), sum(said.count(word) for word in CHANGES)))
+    session.close()
+
+    first, *others = counts
+    assert first == (READS, WRITES + 1)  # nothing published yet that could be deleted
+    assert others == [(READS, WRITES + 2)] * 2
+
+
+def _batch(first: int, size: int) -> list[Delivery]:
+    now = datetime.now(UTC).isoformat()
+    return [
+        Delivery(
+            0,
+            first + number,
+            None,
+            json.dumps({"job_id": number + 1, "scheduled_at": now, "n": first}).encode(),
+            (),
+            0,
+        )
+        for number in range(size)
+    ]

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg2.errors
+import pytest
+
+from tests.support.postgres import PostgresServer
+from tests.support.sql import execute, rows, value
+
+ROLES = Path(__file__).parents[2] / "deploy" / "sql" / "roles.sql"
+WRITER, READER = "trigger_worker", "trigger_reader"
+
+PLATFORM = """
+    insert into awp_automcation_job (id, name, job_type) values (5, 'nightly', 'action');
+    insert into awp_server (id, name) values (7, 'db-07');
+"""
+RECORD = """
+    insert into awp_job_execution (job_id, idempotency_key, trigger_status)
+    values (5, '6f2b7d1c-55d4-5a0e-9d0b-3c1f0f7a9e21', 1)
+    on conflict (idempotency_key) do nothing returning id
+"""
+LEDGER = """
+    insert into awp_trigger_ledger as l (topic, topic_id, "partition", epoch, owner)
+    values ('t', 'i', 0, 1, 'g/1')
+    on conflict (topic, topic_id, "partition") do update
+    set epoch = l.epoch + 1, owner = excluded.owner
+"""
+HISTORY = """
+    insert into awp_action_execution (execution_id, status)
+    values ('6f2b7d1c-55d4-5a0e-9d0b-3c1f0f7a9e21', 'running')
+    on conflict (execution_id) do update set status = excluded.status, ended_at = now()
+"""
+DAILY_WORK = """
+    update awp_job_execution set duplicate_count = duplicate_count + 1 where job_id = 5;
+    update awp_job_execution set trigger_status = 2, trigger_code = 'parameter_invalid',
+        trigger_message = 'too large', findings = '[]', causes = '{}' where job_id = 5;
+    update awp_automcation_job set trigger_status = 2, trigger_message = 'x',
+        last_execution_id = 1, last_scheduled_at = now(), failing_since = now(),
+        consecutive_failures = consecutive_failures + 1 where id = 5;
+    insert into awp_trigger_outbox (ledger_id, events, payload) values (1, 1, '\\x01');
+    update awp_trigger_outbox set payload = '\\x02' where id = 1;
+    delete from awp_trigger_outbox where id = 1;
+    insert into awp_dead_letter (ledger_id, origin_offset, reason, headers)
+    values (1, 3, 'not_json', '\\x90');
+    update awp_dead_letter set replayed_at = now() where id = 1;
+    update awp_trigger_ledger set last_offset = 9, deliveries = 1, records = 1, applied = 1,
+        duplicates = 1, redeliveries = 1, dead_letters = 1, events = 1, published = 1,
+        lost = '{[1,2)}', lost_acknowledged = '{[1,2)}', updated_at = now() where id = 1
+"""
+VIEWS = (
+    "preflight_job",
+    "preflight_server",
+    "preflight_account",
+    "preflight_credential",
+    "preflight_owner",
+    "preflight_automation",
+    "preflight_grant",
+)
+
+
+@pytest.fixture(scope="module")
+def granted(postgres: PostgresServer) -> Iterator[str]:
+    """A database with the two roles, which are gone afterwards if they were not there before."""
+    url = postgres.create("t_roles")
+    there = "select rolname from pg_roles where rolname in ('trigger_worker', 'trigger_reader')"
+    before = {name for (name,) in rows(url, there)}
+    execute(url, PLATFORM)
+    execute(url, ROLES.read_text())
+    yield url
+    for role in {WRITER, READER} - before:
+        execute(url, f"drop owned by {role}; drop role {role}")
+    postgres.drop("t_roles")
+
+
+def test_the_worker_may_do_what_it_does(granted: str) -> None:
+    for view in VIEWS:
+        execute(granted, f"select * from {view}", role=WRITER)
+    assert execute(granted, LEDGER, role=WRITER) == 1
+    assert execute(granted, LEDGER, role=WRITER) == 1
+    assert execute(granted, RECORD, role=WRITER) == 1
+    assert execute(granted, RECORD, role=WRITER) == 0
+    assert execute(granted, HISTORY, role=WRITER) == 1
+    assert execute(granted, HISTORY, role=WRITER) == 1
+    for statement in DAILY_WORK.split(";"):
+        assert execute(granted, statement, role=WRITER) == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "delete from awp_job_execution",
+        "truncate awp_job_execution",
+        "update awp_job_execution set job_id = 6",
+        "update awp_job_execution set execution_id = null",
+        "update awp_job_execution set idempotency_key = null",
+        "update awp_job_execution set decided_at = now()",
+        "update awp_automcation_job set name = 'x'",
+        "update awp_automcation_job set enabled = true",
+        "update awp_automcation_job set paramter = null",
+        "insert into awp_automcation_job (name, job_type) values ('x', 'action')",
+        "delete from awp_automcation_job",
+        "select paramter from awp_automcation_job",
+        "update console_job_write set name = 'x'",
+        "select * from awp_server",
+        "update awp_server set state = 'off'",
+        "insert into awp_automation_grant values ('user', 1, 'action', 1)",
+        "insert into preflight_server (name) values ('x')",
+        "delete from awp_trigger_ledger",
+        "update awp_trigger_ledger set topic_id = 'x'",
+        "delete from awp_dead_letter",
+        "update awp_dead_letter set value = null",
+        "delete from awp_action_execution",
+        "update awp_trigger_revision set version_num = '0001'",
+        "create table mine (id int)",
+    ],
+)
+def test_the_worker_may_do_nothing_else(granted: str, statement: str) -> None:
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        execute(granted, statement, role=WRITER)
+
+
+def test_the_reader_reads(granted: str) -> None:
+    assert rows(granted, "select job_id, name from console_job", role=READER) == [(5, "nightly")]
+    execute(granted, "select trigger_status, failing_since from awp_automcation_job", role=READER)
+    for table in (
+        *VIEWS,
+        "awp_job_execution",
+        "awp_trigger_ledger",
+        "awp_dead_letter",
+        "awp_action_execution",
+    ):
+        execute(granted, f"select * from {table}", role=READER)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        RECORD,
+        LEDGER,
+        HISTORY,
+        "update awp_job_execution set duplicate_count = 0",
+        "update awp_automcation_job set trigger_status = null",
+        "delete from awp_trigger_outbox",
+        "update awp_dead_letter set replayed_at = now()",
+        "update console_job_write set enabled = false",
+    ],
+)
+def test_the_reader_writes_nothing(granted: str, statement: str) -> None:
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        execute(granted, statement, role=READER)
+
+
+def test_the_roles_can_be_granted_again_after_a_later_migration(granted: str) -> None:
+    execute(granted, ROLES.read_text())
+    assert value(granted, "select has_table_privilege('trigger_worker', 'preflight_job', 'select')")

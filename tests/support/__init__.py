@@ -1,0 +1,1 @@
+"""What tests are run on: real services, fresh for each test."""

@@ -1,0 +1,159 @@
+"""Messages in and out of a broker, as a stranger to the product would send and read them."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    Message,
+    Producer,
+    TopicPartition,
+)
+
+Header = tuple[str, bytes | None]
+Raw = tuple[bytes | str | None, bytes | str | None, list[Header] | None]
+
+
+class Broker(Protocol):
+    """A broker under test: host:port, and 'kafka' or 'embedded'."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def address(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message as it was read."""
+
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[Header, ...]
+
+    def header(self, name: str) -> bytes | None:
+        """The first header of that name, or None."""
+        return next((value for key, value in self.headers if key == name), None)
+
+
+def produce_raw(
+    broker: Broker, topic: str, messages: Iterable[Raw], *, partition: int | None = None
+) -> list[tuple[int, int]]:
+    """Send (key, value, headers) as they are; returns (partition, offset) of each, in order.
+
+    Partitions by key as Kafka does (murmur2) unless `partition` is given. Raises AssertionError
+    when one is not acknowledged within 20 s.
+    """
+    producer = Producer(
+        {
+            "bootstrap.servers": broker.address,
+            "partitioner": "murmur2_random",
+            "enable.idempotence": True,
+            "message.timeout.ms": 20_000,
+            "linger.ms": 1,
+            "message.max.bytes": 8_000_000,
+        }
+    )
+    placed: dict[int, tuple[int, int]] = {}
+    failed: list[str] = []
+    sent = 0
+    for sent, (key, value, headers) in enumerate(messages, 1):
+
+        def acknowledged(error: KafkaError | None, message: Message, position: int = sent) -> None:
+            if error is None:
+                placed[position] = (int(message.partition() or 0), int(message.offset() or 0))
+            else:
+                failed.append(f"message {position}: {error}")
+
+        where = {} if partition is None else {"partition": partition}
+        producer.produce(
+            topic, value, key, headers=headers or [], on_delivery=acknowledged, **where
+        )
+        producer.poll(0)
+    producer.flush(25)
+    assert not failed, f"not acknowledged by {topic}: {failed[:3]}"
+    assert len(placed) == sent, f"{sent - len(placed)} messages to {topic} without an answer"
+    return [placed[position] for position in range(1, sent + 1)]
+
+
+def read_topic(
+    broker: Broker, topic: str, until: int, deadline: float = 30.0, *, settle_s: float = 0.0
+) -> list[Received]:
+    """At least `until` messages from the beginning of the topic, within `deadline` seconds.
+
+    In order of partition and offset. Goes on for `settle_s` afterwards, to see what should not be
+    there. Raises AssertionError that says how many came; `until=0` with a `settle_s` reads what is
+    there.
+    """
+    consumer = _reader(broker, topic)
+    received: list[Received] = []
+    try:
+        end = time.monotonic() + deadline
+        while len(received) < until:
+            assert time.monotonic() < end, (
+                f"{topic} brought {len(received)} of {until} messages within {deadline:g} s"
+            )
+            received += _consume(consumer, wait_s=0.2)
+        settled = time.monotonic() + settle_s
+        while settle_s and time.monotonic() < settled:
+            received += _consume(consumer, wait_s=0.1)
+    finally:
+        consumer.close()
+    return sorted(received, key=lambda each: (each.partition, each.offset))
+
+
+class Collector:
+    """Reads a topic from its beginning and keeps what came; `look` adds what is new."""
+
+    def __init__(self, broker: Broker, topic: str) -> None:
+        self.received: list[Received] = []
+        self._consumer = _reader(broker, topic)
+
+    def look(self) -> list[Received]:
+        """Everything so far, in the order of each partition."""
+        self.received += _consume(self._consumer, wait_s=0.05)
+        return self.received
+
+    def close(self) -> None:
+        """End its connections."""
+        self._consumer.close()
+
+
+def _reader(broker: Broker, topic: str) -> Consumer:
+    consumer = Consumer(
+        {
+            "bootstrap.servers": broker.address,
+            "group.id": "reader-of-a-test",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "isolation.level": "read_committed",
+        }
+    )
+    partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+    assert partitions, f"there is no topic {topic} on {broker.address}"
+    consumer.assign([TopicPartition(topic, each, OFFSET_BEGINNING) for each in partitions])
+    return consumer
+
+
+def _consume(consumer: Consumer, wait_s: float) -> list[Received]:
+    first = consumer.consume(1, wait_s)
+    return [_received(each) for each in first + (consumer.consume(500, 0) if first else [])]
+
+
+def _received(message: Message) -> Received:
+    error = message.error()
+    assert error is None, f"reading failed: {error}"
+    return Received(
+        partition=int(message.partition() or 0),
+        offset=int(message.offset() or 0),
+        key=message.key(),
+        value=message.value(),
+        headers=tuple(message.headers() or ()),
+    )

@@ -1,0 +1,115 @@
+"""The worker as production runs it: a process of its own."""
+
+import os
+import re
+import signal
+import sys
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.waiting import wait_until
+from worker.config import PREFIX, Settings
+from worker.embedded.child import Child, last_lines
+
+READY_S = 40.0
+STOP_S = 40.0
+
+
+class WorkerProcess:
+    """`trigger-worker worker`, ready when the constructor returns unless told otherwise."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        log: Path,
+        *,
+        command: str = "worker",
+        program: str = "from worker.cli import main; main()",
+        env: Mapping[str, str] | None = None,
+        wait: bool = True,
+    ) -> None:
+        self.log = log
+        self.child = Child(
+            [sys.executable, "-c", program, command],
+            log,
+            env={**os.environ, **environment(settings), **(env or {})},
+        )
+        if wait:
+            wait_until(self.is_ready, READY_S, f"a ready {command}; its log is {log}")
+
+    def is_ready(self) -> bool:
+        """True when it says so itself; raises when it has ended."""
+        status = self.child.exit_status()
+        assert status is None, f"the process ended with {status}:\n{last_lines(self.log)}"
+        return self.get("/readyz") == 200
+
+    def get(self, path: str) -> int:
+        """Status code of a page of its listener, 0 where nobody answers."""
+        found = re.findall(r"action=listening address=(\S+)", self.words())
+        if not found:
+            return 0
+        try:
+            with urllib.request.urlopen(f"http://{found[-1]}{path}", timeout=2) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError:
+            return 0
+
+    def partitions(self, topic: str) -> int:
+        """How many partitions of a topic it says that it owns."""
+        found = re.findall(r"action=listening address=(\S+)", self.words())
+        with urllib.request.urlopen(f"http://{found[-1]}/metrics", timeout=5) as answer:
+            page = answer.read().decode()
+        line = rf'^trigger_worker_partitions{{topic="{topic}"}} (\S+)$'
+        owned = re.search(line, page, re.MULTILINE)
+        return int(float(owned[1])) if owned else 0
+
+    def words(self) -> str:
+        """Its log so far."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def stop(self) -> int:
+        """SIGTERM; its exit status."""
+        return self.child.stop(STOP_S)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.child.kill()
+
+    def freeze(self) -> None:
+        """SIGSTOP."""
+        self.child.send(signal.SIGSTOP)
+
+    def wake(self) -> None:
+        """SIGCONT."""
+        self.child.send(signal.SIGCONT)
+
+
+@contextmanager
+def running(settings: Settings, log: Path, **more: object) -> Iterator[WorkerProcess]:
+    """A worker for the length of a test, ended with it whatever happens."""
+    process = WorkerProcess(settings, log, **more)  # type: ignore[arg-type]
+    try:
+        yield process
+    finally:
+        if process.child.exit_status() is None:
+            process.wake()
+            status = process.child.stop(STOP_S)
+            if sys.exc_info()[0] is None:
+                assert status in (0, -signal.SIGKILL), (
+                    f"it ended with {status}\n{process.words()[-3000:]}"
+                )
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Settings as the environment of a process."""
+    values = {name: getattr(settings, name) for name in settings.model_fields_set}
+    return {
+        PREFIX + name.upper(): value.get_secret_value()
+        if hasattr(value, "get_secret_value")
+        else str(value)
+        for name, value in values.items()
+    }

@@ -1,0 +1,126 @@
+"""The live view on screens of many sizes."""
+
+from datetime import UTC, datetime
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from worker.audit.equations import Line
+from worker.embedded.live_view import Scene, clock, line, ms, screen
+from worker.embedded.probes import Cause
+from worker.embedded.readings import Counts, Reading
+from worker.storage.activity import Failure
+
+GOOD = Line("a promise", "numbers")
+BAD = Line("a promise", "numbers", ("partition 3: 4 delivered, 3 in a bin.",))
+SCENE = Scene(72.4, 4127, 1, "power off web-01", "~/.local/share/trigger-worker")
+AT = datetime(2026, 11, 20, 5, 41, 2, tzinfo=UTC)
+READING = Reading(
+    counts=Counts(1284, 1279, 4, 1, 1143, 136, 0),
+    lines=(GOOD, GOOD),
+    in_topic=0,
+    passed_per_s=19.2,
+    failed_per_s=1.8,
+    p50_ms=4.2,
+    p99_ms=31.0,
+    is_worker_ready=True,
+    causes=tuple(
+        Cause(f"c{n}", "server_not_found", f"Node 2: Server {n} does not exist.", 62, 31)
+        for n in range(1, 13)
+    ),
+    latest=tuple(
+        Failure(AT, 118, "每日对账", "account_not_found", "账号“财务”在 db-03 上不存在。")
+        for _ in range(20)
+    ),
+)
+
+
+def drawn(reading: Reading, width: int, height: int, scene: Scene = SCENE) -> list[str]:
+    console = Console(width=width, height=height, force_terminal=False, color_system=None)
+    with console.capture() as capture:
+        console.print(screen(reading, scene, width, height))
+    return [row.rstrip() for row in capture.get().splitlines()]
+
+
+@pytest.mark.parametrize("width", [60, 80, 99, 120, 200])
+@pytest.mark.parametrize("height", [13, 17, 24, 40, 60])
+def test_it_fits_the_screen_and_keeps_ticks_keys_and_data_in_sight(width: int, height: int) -> None:
+    rows = drawn(READING, width, height)
+    assert len(rows) == height
+    assert max(map(cell_len, rows)) <= width
+    assert len([row for row in rows if row.endswith("✓")]) == 2
+    assert rows[-2] == "Try    [p] power off web-01   [k] kill the worker   [q] quit"
+    assert rows[-1].startswith("Data   ~/.local/share/trigger-worker")
+
+
+def test_at_120_columns_every_word_of_the_count_is_there() -> None:
+    rows = drawn(READING, 120, 40)
+    assert rows[0].startswith(
+        "trigger-worker demo: everything runs on this machine, nothing leaves it"
+    )
+    assert rows[0].endswith("1:12")
+    assert rows[2:4] == [
+        "Every trigger has a record  1,284 delivered = 1,279 records + 4 repeats + 1 unreadable  ✓",
+        "Every record has its event  1,279 = 1,143 dispatched + 136 failures · 0 waiting         ✓",
+    ]
+    assert rows[5:8] == [
+        "              now      total      topic to event  p50 4 ms   p99 31 ms",
+        "passed       19/s      1,143      triggers waiting  0",
+        "failed        2/s        136      worker  pid 4127",
+    ]
+
+
+def test_causes_stand_with_jobs_and_triggers_and_without_the_node_they_were_seen_in() -> None:
+    rows = drawn(READING, 80, 24)
+    assert rows[10].split() == ["Server", "1", "does", "not", "exist.", "31", "62"]
+    assert "  7 more causes" in rows
+    assert any(row.endswith("每日对账 (job 118)  账号“财务”在 db-03 上不存在。") for row in rows)
+
+
+def test_a_count_that_does_not_close_has_a_cross() -> None:
+    rows = drawn(Reading(counts=READING.counts, lines=(BAD, GOOD), is_worker_ready=True), 120, 24)
+    assert [row[-1] for row in rows[2:4]] == ["✗", "✓"]
+
+
+def test_ticks_wait_while_the_worker_is_away_and_something_waits_for_it() -> None:
+    away = Reading(counts=Counts(9, 9, 0, 0, 9, 0, 2), lines=(GOOD, GOOD), in_topic=3)
+    rows = drawn(away, 120, 24)
+    assert [row[-1] for row in rows[2:4]] == ["…", "…"]
+    assert any("joins its group" in row for row in rows)
+
+
+def test_before_anything_is_read_nothing_is_claimed() -> None:
+    rows = drawn(Reading(), 80, 24)
+    assert [row[-1] for row in rows[2:4]] == ["…", "…"]
+    assert "  the streams are starting to count" in rows
+
+
+def test_a_note_stands_above_the_keys() -> None:
+    noted = Scene(5, 1, 2, "power web-01 on again", "/data", "web-01 is off; 24 jobs need it.")
+    assert drawn(READING, 80, 24, noted)[-3] == "web-01 is off; 24 jobs need it."
+
+
+def test_a_pipe_gets_the_same_in_a_line() -> None:
+    assert line(READING, SCENE) == (
+        "1:12  1,284 delivered = 1,279 records + 4 repeats + 1 unreadable ✓  "
+        "1,279 = 1,143 dispatched + 136 failures · 0 waiting ✓  p50 4 ms p99 31 ms  "
+        "0 waiting in the topic"
+    )
+
+
+def test_times_are_said_as_people_say_them() -> None:
+    assert [clock(s) for s in (0, 59.9, 72, 3600, 3661)] == [
+        "0:00",
+        "0:59",
+        "1:12",
+        "1:00:00",
+        "1:01:01",
+    ]
+    assert [ms(v) for v in (None, 3.6, 999, 1500, 150_000)] == [
+        "–",
+        "4 ms",
+        "999 ms",
+        "1.5 s",
+        "2 min",
+    ]

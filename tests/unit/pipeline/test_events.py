@@ -1,0 +1,85 @@
+"""Events as rendered by hand hold to their models, and stay within what a broker takes."""
+
+from datetime import UTC, datetime
+
+from schemas import JobDispatch, TriggerFailure
+from worker import events
+from worker.domain.codes import FailureCode
+from worker.domain.delivery import Delivery, Event
+from worker.domain.inventory import Job
+from worker.domain.record import Claim, DeadLetter
+from worker.domain.topics import Topics
+from worker.domain.trigger import Origin, Trigger, TriggerKind
+from worker.domain.verdict import Finding, Target, Verdict
+from worker.outcome import Recorder
+
+NOW = datetime(2026, 11, 23, 10, 0, 1, tzinfo=UTC)
+ID = "0f2c0b0e-9f0a-4b5e-8a53-0b8a4c1f6a01"
+TOPICS = Topics.under("awp")
+TRIGGER = Trigger(17, ID, ID, TriggerKind.SCHEDULE, NOW, NOW, None, Origin(1, 2), "a" * 32)
+
+
+def _job(name: str = "log-backup", parameter: str = '{"servers":[]}') -> Job:
+    return Job(17, name, "workflow", 4, 5, True, parameter, None, 1)
+
+
+def test_a_dispatch_holds_to_its_model() -> None:
+    target = Target(7, "10.0.0.7", "财务", 3, "2", 9)
+    verdict = Verdict((), (target,), _job(parameter='{"n": 12345678901234567890}'), "li.wei")
+
+    event = Recorder(TOPICS, "en").record(TRIGGER, verdict, NOW).event
+
+    sent = JobDispatch.model_validate_json(event.value or b"")
+    assert event.topic == "awp.dispatch.orch.v1"
+    assert (sent.job_id, sent.target_id, sent.owner.user_id) == (17, 4, 5)
+    assert sent.parameter == {"n": 12345678901234567890}
+    assert sent.targets[0].node_id == "2"
+    assert (sent.scheduled_at, sent.dispatched_at) == (NOW, NOW)
+    assert b'"dispatched_at":"2026-11-23T10:00:01Z"' in (event.value or b"")
+    assert dict(event.headers)["ce_time"] == b"2026-11-23T10:00:01Z"
+
+
+def test_a_failure_holds_to_its_model_whatever_the_job_is_called() -> None:
+    finding = Finding(FailureCode.JOB_DISABLED, {"job_id": "17"}, "job_disabled:job=17")
+    verdict = Verdict((finding,), (), _job(name="长" * 500_000), "x" * 500_000)
+
+    record = Recorder(TOPICS, "en").record(TRIGGER, verdict, NOW)
+
+    sent = TriggerFailure.model_validate_json(record.event.value or b"")
+    assert sent.code == "job_disabled"
+    assert sent.job_name is not None
+    assert len(sent.job_name) <= 500
+    assert events.size(record.event) < 10_000
+
+
+def test_a_dispatch_that_was_refused_becomes_a_failure_under_the_same_event_id() -> None:
+    event = Recorder(TOPICS, "en").record(TRIGGER, Verdict((), (), _job(), "li.wei"), NOW).event
+    before = JobDispatch.model_validate_json(event.value or b"")
+
+    shortened = events.shorten(event, TOPICS, "en")
+
+    sent = TriggerFailure.model_validate_json(shortened.event.value or b"")
+    assert shortened.event.topic == "awp.job.trigger-failures.v1"
+    assert (sent.event_id, sent.code) == (before.event_id, "parameter_invalid")
+    assert shortened.failed is not None
+    assert shortened.failed.execution_id == str(before.execution_id)
+
+
+def test_a_dead_letter_carries_its_bytes_reason_and_origin() -> None:
+    delivery = Delivery(3, 41, b"17", b"{", [("x", b"1")], 0)
+    claim = Claim(1, "awp.job.triggers.v1", "id", 3, 1, 40)
+
+    event = events.dead_letter(TOPICS, DeadLetter(1, delivery, "the body is no JSON"), claim)
+
+    assert event == Event(
+        "awp.job.triggers.dlq.v1",
+        b"17",
+        [
+            ("x", b"1"),
+            ("dead-letter-reason", b"the body is no JSON"),
+            ("dead-letter-topic", b"awp.job.triggers.v1"),
+            ("dead-letter-partition", b"3"),
+            ("dead-letter-offset", b"41"),
+        ],
+        b"{",
+    )

@@ -1,0 +1,52 @@
+"""What a database error means for the worker (DESIGN section 6: waiting, poison)."""
+
+import pytest
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from worker.errors import ConnectionLost, Refused, Stop, Transient, Unknown
+from worker.storage.errors import classify
+
+ON_WRITE = {
+    "22001": Refused,
+    "22P02": Refused,
+    "23514": Refused,
+    "54000": Refused,
+    "40001": Transient,
+    "40P01": Transient,
+    "55P03": Transient,
+    "53100": Transient,
+    "57014": Transient,
+    "25006": Transient,
+    "57P01": ConnectionLost,
+    "08006": ConnectionLost,
+    "25P03": ConnectionLost,
+    "42P01": Stop,
+    "42501": Stop,
+}
+ON_READ = {"22012": Unknown, "P0001": Unknown, "23514": Unknown, "40001": Transient, "42P01": Stop}
+
+
+class _Fault(Exception):
+    def __init__(self, state: str | None, words: str = "words of the server") -> None:
+        super().__init__(words)
+        self.pgcode = state
+
+
+@pytest.mark.parametrize("state", ON_WRITE)
+def test_what_a_write_raises(state: str) -> None:
+    error = classify(DBAPIError("insert", {}, _Fault(state)), is_write=True)
+    assert type(error) is ON_WRITE[state]
+    assert "words of the server" in str(error)
+
+
+@pytest.mark.parametrize("state", ON_READ)
+def test_what_a_read_raises_is_never_the_triggers_fault(state: str) -> None:
+    assert type(classify(DBAPIError("select", {}, _Fault(state)), is_write=False)) is ON_READ[state]
+
+
+def test_a_wrong_password_stops_and_a_server_that_is_away_is_waited_for() -> None:
+    wrong = _Fault(None, 'FATAL:  password authentication failed for user "awp"')
+    away = _Fault(None, "connection to server at 127.0.0.1 failed: Connection refused")
+
+    assert type(classify(OperationalError("", {}, wrong), is_write=True)) is Stop
+    assert type(classify(OperationalError("", {}, away), is_write=True)) is ConnectionLost

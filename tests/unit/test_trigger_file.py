@@ -1,0 +1,79 @@
+"""Files of triggers: whole and valid, or not at all."""
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from worker.commands.trigger_file import TriggerFile
+from worker.errors import Misused
+
+GOOD = b'{"job_id": 7, "scheduled_at": "2026-11-20T08:00:00Z"}'
+
+
+def written(folder: Path, *lines: bytes) -> str:
+    path = folder / "triggers.ndjson"
+    path.write_bytes(b"\n".join(lines))
+    return str(path)
+
+
+def test_triggers_come_in_order_and_in_batches_with_or_without_a_last_newline(
+    tmp_path: Path,
+) -> None:
+    lines = [GOOD.replace(b"7", b"%d" % job) for job in (1, 2, 3)]
+    for end in ([], [b""]):
+        with TriggerFile(written(tmp_path, *lines, *end)) as file:
+            assert file.count == 3
+            batches = [[each.job_id for each in batch] for batch in file.batches(2)]
+        assert batches == [[1, 2], [3]]
+
+
+def test_empty_lines_are_passed_over_and_windows_line_ends_accepted(tmp_path: Path) -> None:
+    with TriggerFile(written(tmp_path, GOOD + b"\r", b"", b"   \r", GOOD)) as file:
+        assert file.count == 2
+
+
+def test_each_fault_is_named_by_its_line_and_ten_are_shown(tmp_path: Path) -> None:
+    lines = [GOOD, b"", b'{"job_id": 0, "scheduled_at": "2026-11-20T08:00:00Z"}', b"no json"]
+    with pytest.raises(Misused) as caught:
+        TriggerFile(written(tmp_path, *lines, *[b"[]"] * 12))
+    said = str(caught.value)
+    assert "14 lines that are no trigger; nothing was sent" in said
+    assert "line 3: job_id" in said
+    assert "line 4:" in said
+    assert "line 12:" in said
+    assert "line 13:" not in said
+    assert "and 4 more" in said
+
+
+def test_a_time_without_zone_is_explained(tmp_path: Path) -> None:
+    line = b'{"job_id": 7, "scheduled_at": "2026-11-20T08:00:00"}'
+    with pytest.raises(Misused, match="line 1: scheduled_at: the time has no zone"):
+        TriggerFile(written(tmp_path, line))
+
+
+def test_a_line_too_long_for_the_topic_is_a_fault_and_the_lines_after_keep_their_numbers(
+    tmp_path: Path,
+) -> None:
+    long = b'{"job_id": 7, "scheduled_at": "2026-11-20T08:00:00Z", "x": "' + b"a" * 600_000 + b'"}'
+    with pytest.raises(Misused) as caught:
+        TriggerFile(written(tmp_path, GOOD, long, GOOD, b"no json"))
+    assert "2 lines that are no trigger" in str(caught.value)
+    assert "line 2: longer than 262,144 bytes" in str(caught.value)
+    assert "line 4:" in str(caught.value)
+
+
+def test_a_file_that_is_empty_or_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(Misused, match="holds no trigger"):
+        TriggerFile(written(tmp_path, b"", b""))
+    with pytest.raises(Misused, match="cannot be read: No such file"):
+        TriggerFile(str(tmp_path / "nowhere"))
+
+
+def test_standard_input_is_read_once_and_sent_as_it_was_checked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(GOOD + b"\n" + GOOD)))
+    with TriggerFile("-") as file:
+        assert [len(batch) for batch in file.batches(10)] == [2]
