@@ -1,0 +1,48 @@
+# Two commands on a fresh machine: `make run` and `make test`. They need Python 3.11+ and make.
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help run test bench lint format lock clean
+
+help:  ## What there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: $(VENV)/.run  ## Everything embedded, with live demo data (ARGS="--triggers 2000 --json", --fresh, --data DIR)
+	@$(BIN)/trigger-worker run $(ARGS)
+
+test: $(VENV)/.dev  ## The whole suite, as CI runs it
+	@$(BIN)/python -m tests.suite $(ARGS)
+
+bench: $(VENV)/.dev  ## Throughput and latency (ARGS=--json)
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+lint: $(VENV)/.dev  ## Only the static checks
+	@$(BIN)/python -m tests.suite --static
+
+format: $(VENV)/.dev  ## Put the code in form
+	@$(BIN)/ruff check --fix-only . && $(BIN)/ruff format .
+
+lock:  ## Resolve the dependencies again (needs uv)
+	uv pip compile -q pyproject.toml --extra embedded --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o locks/run.txt
+	uv pip compile -q pyproject.toml --extra embedded --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -c locks/run.txt -o locks/dev.txt
+
+clean:  ## Remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is %d.%d (set PYTHON=...)" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	@echo "1/2 making a virtual environment in $(VENV)" >&2
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: locks/run.txt pyproject.toml | $(VENV)/bin/python
+	@echo "2/2 installing dependencies (about 30 s, once)" >&2
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r locks/run.txt
+	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	@touch $@
+
+$(VENV)/.dev: locks/dev.txt $(VENV)/.run
+	@echo "installing what tests need (about 15 s, once)" >&2
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r locks/dev.txt
+	@touch $@
