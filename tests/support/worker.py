@@ -14,7 +14,7 @@ from worker.config import PREFIX, Settings
 from worker.embedded.child import Child, last_lines
 
 READY_S = 40.0
-STOP_S = 40.0
+STOP_S = 20.0
 
 
 class WorkerProcess:

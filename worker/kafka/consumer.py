@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from threading import Thread
 from typing import Any
 
 from confluent_kafka import (
@@ -201,13 +202,21 @@ class TopicConsumer:
             log.warning("action=copy_offsets topic=%s error=%s", self.topic, _words(error))
 
     def close(self) -> None:
-        """Leave the group; `on_revoked` runs for what is still assigned."""
-        self._consumer.close()
+        """Leave the group, and give nothing up: neither callback runs any more.
 
-    def abandon(self) -> None:
-        """Leave the group and give nothing up: neither callback runs any more."""
+        Ends within `call_deadline_s`, also without brokers: librdkafka would wait for offsets on
+        their way as long as a session lasts, and for ever for a consumer that is not closed.
+        """
         self._on_revoked = self._on_lost = lambda _: None
-        self._consumer.close()
+        leaving = Thread(target=self._consumer.close, name=f"leave {self.topic}", daemon=True)
+        leaving.start()
+        leaving.join(self._call_s)
+        if leaving.is_alive():
+            log.warning(
+                "action=leave topic=%s reason='the brokers do not answer; the group notices when "
+                "the session times out'",
+                self.topic,
+            )
 
     def _consume(self, most: int, wait_s: float) -> list[Delivery]:
         try:

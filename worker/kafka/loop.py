@@ -94,13 +94,10 @@ class Loop:
         try:
             while not self._stopping.is_set():
                 self._turn()
-        except BaseException:
-            self._consumer.abandon()  # librdkafka waits for ever for one that is not closed
+            self._takings.give_up()
+        finally:
+            self._consumer.close()
             self._producer.close()
-            raise
-        self._takings.give_up()
-        self._consumer.close()
-        self._producer.close()
 
     def _turn(self) -> None:
         try:
