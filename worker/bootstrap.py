@@ -34,7 +34,7 @@ from worker.storage.engine import Session, make_engine
 
 log = logging.getLogger(__name__)
 
-_GC_THRESHOLDS = (50_000, 20, 100)
+_GC_THRESHOLDS = (200_000, 20, 100)
 """A batch makes some ten thousand objects that no cycle holds; looking for cycles among them every
 700 costs a tenth of its time."""
 

@@ -31,6 +31,7 @@ MOST_BYTES = 900 * 1024
 """Largest body that is sent; a broker takes 1 MiB with its headers by default."""
 
 _LONGEST_NAME = 500
+_ACTION = str(JobType.ACTION)
 
 _FAILURE = cloudevents.TYPE_TRIGGER_FAILURE.encode()
 _FIXED = (
@@ -60,12 +61,13 @@ def dispatch(
     if len(job.parameter) + len(targets) > MOST_BYTES:
         return None
     outcome_id = event_id(execution_id)
+    job_id = str(trigger.job_id)
     value = orjson.dumps(
         {
             "event_id": outcome_id,
             "execution_id": execution_id,
             "trigger_id": trigger.trigger_id,
-            "job_id": str(trigger.job_id),
+            "job_id": job_id,
             "job_type": job.job_type,
             "target_id": str(job.target_id),
             "owner": {"user_id": str(job.owner_id), "name": _name(verdict.owner_name)},
@@ -79,9 +81,9 @@ def dispatch(
     )
     if len(value) > MOST_BYTES:
         return None
-    topic = topics.dispatch_action if job.job_type == JobType.ACTION else topics.dispatch_orch
+    topic = topics.dispatch_action if job.job_type == _ACTION else topics.dispatch_orch
     headers = _headers(_OF_DISPATCH, outcome_id, decided_at, trigger.trace_id)
-    return Event(topic, str(trigger.job_id).encode(), headers, value)
+    return Event(topic, job_id.encode(), headers, value)
 
 
 def failure(

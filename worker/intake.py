@@ -7,7 +7,7 @@ acknowledged that is not committed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -18,7 +18,7 @@ from worker.commit import Count, conclude
 from worker.decode import Unreadable, decode
 from worker.domain.delivery import Delivery, Event
 from worker.domain.record import Claim, DeadLetter, Handled, OutboxRow, Record
-from worker.domain.trigger import Origin, Trigger
+from worker.domain.trigger import Trigger
 from worker.domain.verdict import Verdict
 from worker.errors import Refused
 from worker.metrics import IntakeMetrics
@@ -89,14 +89,15 @@ class Intake:
         self,
         batch: Sequence[Delivery],
         claims: Mapping[int, Claim],
-        acknowledged: Sequence[OutboxRow],
+        acknowledged: Callable[[], Sequence[OutboxRow]],
     ) -> Handled:
         """See `Handler.handle`."""
         decided = self._decide(batch, claims)
+        published = acknowledged()
         try:
-            rows = self._write(decided, acknowledged, is_isolating=False)
+            rows = self._write(decided, published, is_isolating=False)
         except Refused:
-            rows = self._isolate(decided, acknowledged)
+            rows = self._isolate(decided, published)
         return Handled(rows, decided.count.positions, decided.rest)
 
     def _decide(self, batch: Sequence[Delivery], claims: Mapping[int, Claim]) -> _Decided:
@@ -104,10 +105,11 @@ class Intake:
         decided = _Decided(self._clock.now(), claims, Count(claims))
         now = decided.now
         messages = [decode(delivery, claims[delivery.partition], now) for delivery in batch]
-        verdicts = self._judge([m for m in messages if isinstance(m, Trigger)], now)
+        verdicts = self._judge(messages, now)
         seen: set[str] = set()
         size = 0
-        for place, (delivery, message) in enumerate(zip(batch, messages, strict=True)):
+        judged = zip(batch, messages, verdicts, strict=True)
+        for place, (delivery, message, verdict) in enumerate(judged):
             if size >= MOST_EVENT_BYTES:
                 decided.rest = batch[place:]
                 break
@@ -124,24 +126,29 @@ class Intake:
                 decided.repeats.setdefault(key, []).append(delivery)
                 continue
             seen.add(key)
-            if message.problem is not None:
-                decided.poison[key] = message.problem
-                record = self._recorder.invalid(message, message.problem, now)
+            if verdict is None:
+                problem = decided.poison[key] = message.problem or ""
+                record = self._recorder.invalid(message, problem, now)
             else:
-                record = self._recorder.record(message, verdicts[message.origin], now)
+                record = self._recorder.record(message, verdict, now)
             decided.outcomes.append((delivery, record))
             size += len(record.event.value or b"")
         return decided
 
-    def _judge(self, triggers: Sequence[Trigger], now: datetime) -> dict[Origin, Verdict]:
-        """Preflight of those that can be used, on one snapshot of the inventory."""
-        usable = [trigger for trigger in triggers if trigger.problem is None]
+    def _judge(
+        self, messages: Sequence[Trigger | Unreadable], now: datetime
+    ) -> Sequence[Verdict | None]:
+        """Preflight, on one snapshot of the inventory; None for what cannot be used."""
+        usable = [m for m in messages if isinstance(m, Trigger) and m.problem is None]
         if not usable:
-            return {}
+            return [None] * len(messages)
         with self._session.snapshot() as connection:
             facts = read_facts(connection, {trigger.job_id for trigger in usable})
         verdicts = judge(usable, facts, now, self._default_max_lateness_s)
-        return {trigger.origin: verdict for trigger, verdict in zip(usable, verdicts, strict=True)}
+        if len(usable) == len(messages):
+            return verdicts
+        by_trigger = {id(trigger): v for trigger, v in zip(usable, verdicts, strict=True)}
+        return [by_trigger.get(id(message)) for message in messages]
 
     def _write(
         self, decided: _Decided, acknowledged: Sequence[OutboxRow], *, is_isolating: bool

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections import Counter as CountOf
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import accumulate
+from itertools import accumulate, repeat
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import HistogramMetricFamily
@@ -95,9 +95,10 @@ class LatencyHistogram(Collector):
 
     def observe(self, latencies_ms: Iterable[float]) -> None:
         """Count milliseconds; a clock that went back counts as none."""
-        for latency_ms in latencies_ms:
-            self._counts[bisect_left(self._bounds_ms, latency_ms)] += 1
-            self._sum_s += max(latency_ms, 0) / 1000
+        found = [max(latency_ms, 0.0) for latency_ms in latencies_ms]
+        for place, count in CountOf(map(bisect_left, repeat(self._bounds_ms), found)).items():
+            self._counts[place] += count
+        self._sum_s += sum(found) / 1000
 
     def collect(self) -> Iterable[HistogramMetricFamily]:
         """See `Collector.collect`."""
@@ -135,20 +136,13 @@ class LoopMetrics:
         self.turned_at = now
         self._last_turn.set(now.timestamp())
 
-    def observe_batch(
-        self,
-        batch: Sequence[Delivery],
-        *,
-        now: datetime,
-        transaction_s: float,
-        publish_s: float,
-        has_events: bool,
-    ) -> None:
-        """A batch is committed and its events, if it has any (statuses have none), acknowledged."""
-        self._size.observe(len(batch))
+    def observe_batch(self, size: int, transaction_s: float) -> None:
+        """A batch is committed."""
+        self._size.observe(size)
         self._transaction.observe(transaction_s)
-        if not has_events:
-            return
+
+    def observe_events(self, batch: Sequence[Delivery], now: datetime, publish_s: float) -> None:
+        """The events of a batch are acknowledged (statuses have none)."""
         self._publish.observe(publish_s)
         now_ms = now.timestamp() * 1000
         self._latency.observe(

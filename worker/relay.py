@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import orjson
@@ -26,17 +26,33 @@ _PAGE_ROWS = 8
 
 
 class Publisher(Protocol):
-    """Sends events in order, waits for all, and returns those too large for the broker."""
+    """Sends a set of events in order and waits for all; what it raises has the set forgotten."""
 
-    def publish(self, events: Sequence[Event], tick: Callable[[], None]) -> list[Event]:
-        """Send and wait; `tick` runs while waiting, and what it raises ends the wait."""
+    def send(self, events: Sequence[Event], tick: Callable[[], None]) -> None:
+        """Hand a set over; `tick` runs while there is no room."""
+
+    def wait(self, tick: Callable[[], None]) -> list[Event]:
+        """Wait for the set, and return what is too large for the broker; `tick` may end it."""
+
+    def abandon(self) -> None:
+        """Forget the set: whether it arrives is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    """Rows that were sent and are not known to have arrived, with the claims of that moment."""
+
+    rows: Sequence[OutboxRow]
+    claims: dict[int, Claim]
+    on_acknowledged: Callable[[], None]
 
 
 class Relay:
     """Publishes outbox rows and remembers what is acknowledged until it is deleted.
 
-    Rows are deleted in the next batch's transaction (`acknowledged`), or by `settle` when none
-    comes. A crash between publish and delete publishes again under the same `event_id`.
+    One set of rows is under way at a time, between `send` and `finish`; the next batch is decided
+    meanwhile. Rows are deleted in the next batch's transaction (`acknowledged`), or by `settle`
+    when none comes. A crash between publish and delete publishes again under the same `event_id`.
     """
 
     def __init__(
@@ -47,18 +63,58 @@ class Relay:
         self._topics = topics
         self._language = language
         self.acknowledged: list[OutboxRow] = []
+        self._under_way: _UnderWay | None = None
+        self._is_waiting = False
 
-    def publish(
-        self, rows: Sequence[OutboxRow], claims: Iterable[Claim], tick: Callable[[], None]
+    @property
+    def is_under_way(self) -> bool:
+        """True between `send` and the end of `finish`."""
+        return self._under_way is not None
+
+    def send(
+        self,
+        rows: Sequence[OutboxRow],
+        claims: Iterable[Claim],
+        tick: Callable[[], None],
+        on_acknowledged: Callable[[], None] = lambda: None,
     ) -> None:
-        """Publish rows, in order; at the return every event of them is acknowledged."""
+        """Send rows, in order, when nothing else is under way; `finish` waits for them."""
+        if self._under_way is not None:
+            raise RuntimeError("finish what is under way first")
         by_ledger = {claim.ledger_id: claim for claim in claims}
-        events = [event for row in rows for event in row.events]
-        refused = self._publisher.publish(events, tick)
-        while refused:
-            rows, shorter = self._shorten(rows, refused, by_ledger)
-            refused = self._publisher.publish(shorter, tick)
+        self._publisher.send([event for row in rows for event in row.events], tick)
+        self._under_way = _UnderWay(rows, by_ledger, on_acknowledged)
+
+    def finish(self, tick: Callable[[], None]) -> None:
+        """Wait for what is under way: at the return every event of it is acknowledged.
+
+        When it raises, the rows are no longer under way here; the outbox has them, and whoever
+        takes their partitions next publishes them. Inside of `tick` it does nothing.
+        """
+        if self._under_way is None or self._is_waiting:
+            return
+        rows, claims = self._under_way.rows, self._under_way.claims
+        on_acknowledged = self._under_way.on_acknowledged
+        self._is_waiting = True
+        try:
+            refused = self._publisher.wait(tick)
+            while refused:
+                rows, shorter = self._shorten(rows, refused, claims)
+                self._publisher.send(shorter, tick)
+                refused = self._publisher.wait(tick)
+        finally:
+            self._is_waiting = False
+            self._under_way = None
         self.acknowledged.extend(rows)
+        on_acknowledged()
+
+    def abandon(self) -> bool:
+        """Forget what is under way, without waiting; whether there was anything."""
+        if self._under_way is None or self._is_waiting:
+            return False
+        self._publisher.abandon()
+        self._under_way = None
+        return True
 
     def catch_up(self, claim: Claim, tick: Callable[[], None]) -> int:
         """Publish what the outbox still holds for a partition just taken; returns how many rows.
@@ -72,7 +128,8 @@ class Relay:
                 rows = outbox.page(connection, claim.ledger_id, rows=_PAGE_ROWS)
             if not rows:
                 return count
-            self.publish(rows, [claim], tick)
+            self.send(rows, [claim], tick)
+            self.finish(tick)
             self.settle([claim])
             count += len(rows)
             tick()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pydantic import ValidationError
@@ -50,14 +50,15 @@ class StatusIntake:
         self,
         batch: Sequence[Delivery],
         claims: Mapping[int, Claim],
-        acknowledged: Sequence[OutboxRow],
+        acknowledged: Callable[[], Sequence[OutboxRow]],
     ) -> Handled:
         """See `Handler.handle`."""
         decided = _decide(batch, claims)
+        published = acknowledged()
         try:
-            rows = self._write(decided, acknowledged, is_isolating=False)
+            rows = self._write(decided, published, is_isolating=False)
         except Refused:
-            rows = self._isolate(decided, acknowledged)
+            rows = self._isolate(decided, published)
         return Handled(rows, decided.count.positions)
 
     def _isolate(self, decided: _Decided, acknowledged: Sequence[OutboxRow]) -> list[OutboxRow]:

@@ -65,17 +65,19 @@ def hold(
     rounds: int,
     say: Say,
 ) -> Contest:
-    """Rounds of every contender, each round in another order."""
+    """Rounds of every contender, each round in another order, on a broker that has warmed up."""
     path = stage.folder / "templates"
     templates.save(templates.write(stage.server, triggers, limit.BATCH), path)
     names = list(PROGRAMS)
     held: list[Round] = []
-    broker_name = ""
+    with broker_for() as broker:
+        broker_name = broker.name
+        warm = _run(stage, broker, triggers[: len(triggers) // 4], "product", path)
+    say(f"{broker_name} warms up at {warm.per_s:,.0f}/s, which does not count")
     for number in range(rounds):
         done: Round = {}
         for name in names[number % len(names) :] + names[: number % len(names)]:
             with broker_for() as broker:
-                broker_name = broker.name
                 done[name] = _run(stage, broker, triggers, name, path)
             say(
                 f"{broker_name} {number + 1}/{rounds} {name:<8}"

@@ -29,7 +29,6 @@ from worker.kafka.settings import KafkaSettings
 from worker.storage import ledger
 from worker.storage.arrays import bigints
 from worker.storage.engine import Session, make_engine
-from worker.storage.prepared import executable
 
 BATCH = 1000
 WAIT_S = 0.2
@@ -57,7 +56,7 @@ class Limit:
         self.claims: dict[int, Claim] = {}
         self.rows: list[int] = []
         self.batches = 0
-        self.plans: tuple[dict[str, str], dict[str, str]] = ({}, {})  # of reader and writer
+        self.known: set[tuple[str, int]] = set()  # what is prepared, and on which connection
         self.tails = [f"7{place:03x}8000{place:012x}" for place in range(BATCH)]
 
     def take(self) -> None:
@@ -95,8 +94,8 @@ class Limit:
         """What the product does with a batch, as far as others than its own code see it."""
         template = next(self.templates)
         with self.reader, self.reader.cursor() as cursor:
-            for statement, values in template.reads:
-                cursor.execute(executable(cursor, self.plans[0], statement), values)
+            for statement in template.reads:
+                self.run(cursor, statement, statement.values)
                 cursor.fetchall()
         counts: Counter[int] = Counter()
         ends: dict[int, int] = {}
@@ -125,7 +124,8 @@ class Limit:
         """The product's statements, with what must differ from the batch before."""
         ids: list[int] = []
         published, self.rows = self.rows, []
-        for statement, values in writes:
+        for statement in writes:
+            values = statement.values
             changed: dict[str, Any] = {}
             if "idempotency_key" in values:
                 changed = {"idempotency_key": _keys(), "execution_id": self.execution_ids()}
@@ -142,12 +142,19 @@ class Limit:
                 changed = self.positions(counts, ends)
             elif "id" in values:
                 changed = {"id": bigints(published)}
-            prepared = executable(cursor, self.plans[1], statement)
-            cursor.execute(prepared, {**values, **changed})
+            self.run(cursor, statement, {**values, **changed})
             if "idempotency_key" in values:
                 ids = sorted(row[0] for row in cursor.fetchall())
             elif "payload" in values:
                 self.rows = [row[0] for row in cursor.fetchall()]
+
+    def run(self, cursor: Any, statement: Statement, values: dict[str, Any]) -> None:
+        """Execute by name what was prepared, once a connection."""
+        place = (statement.name, id(cursor.connection))
+        if place not in self.known:
+            cursor.execute(statement.preparation)
+            self.known.add(place)
+        cursor.execute(statement.call, values)
 
     def execution_ids(self) -> str:
         """Ids that grow with time, like UUIDv7."""

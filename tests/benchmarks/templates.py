@@ -6,17 +6,17 @@ of the product as it is.
 """
 
 import pickle
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine
 
 from tests.benchmarks.triggers import Sent
 from tests.support.postgres import PostgresServer
+from tests.support.statements import preparing
 from worker.clock import SystemClock
 from worker.config import Settings
 from worker.domain.delivery import Delivery, Event
@@ -27,13 +27,21 @@ from worker.metrics import IntakeMetrics, Metrics
 from worker.outcome import Recorder
 from worker.storage import ledger
 from worker.storage.engine import Session, make_engine
+from worker.storage.prepared import Prepared
 
 BATCHES = 5
 PARTITIONS = 6
 LATENESS_S = 3600
 PREFIX = "template"
 
-Statement = tuple[str, dict[str, Any]]
+
+class Statement(NamedTuple):
+    """A prepared statement as the server is sent it."""
+
+    name: str
+    preparation: str
+    call: str
+    values: dict[str, Any]
 
 
 class Template(NamedTuple):
@@ -94,10 +102,20 @@ def _note(engine: Engine, settings: Settings, batches: list[list[Delivery]]) -> 
         claims = [_take(session, topics.triggers, place) for place in range(len(batches))]
         everywhere = dict(enumerate(claims))
         for batch in batches:
-            with _noting(engine) as noted:
-                rows = intake.handle(batch, everywhere, acknowledged).rows
-            reads = [each for each in noted if each[0].lstrip().startswith("select")]
-            writes = [each for each in noted if each not in reads]
+            reads: list[Statement] = []
+            writes: list[Statement] = []
+
+            def note(
+                said: Prepared,
+                values: dict[str, Any],
+                reads: list[Statement] = reads,
+                writes: list[Statement] = writes,
+            ) -> None:
+                kept = reads if said.statement.lstrip().startswith("select") else writes
+                kept.append(Statement(said.name, said.preparation, said.call, values))
+
+            with preparing(note):
+                rows = intake.handle(batch, everywhere, lambda rows=acknowledged: rows).rows
             events = tuple(event for row in rows for event in row.events)
             templates.append(Template(reads, writes, events))
             acknowledged = rows
@@ -116,18 +134,3 @@ def _take(session: Session, topic: str, partition: int) -> Claim:
             owner="template/1",
             log_start=0,
         )
-
-
-@contextmanager
-def _noting(engine: Engine) -> Iterator[list[Statement]]:
-    noted: list[Statement] = []
-
-    def note(*passed: Any) -> None:
-        _, _, _, parameters, context, _ = passed
-        noted.append((context.statement, dict(parameters)))
-
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield noted
-    finally:
-        event.remove(engine, "before_cursor_execute", note)

@@ -25,7 +25,7 @@ def test_killed_after_the_transaction_and_before_publishing_each_event_leaves_on
     start: Start, load: Load, judge: Judge, brief: dict[str, int]
 ) -> None:
     load.fire(120)
-    _died(start(brief, program=Crash("worker.relay:Relay.publish", "before").program(), wait=False))
+    _died(start(brief, program=Crash("worker.relay:Relay.send", "before").program(), wait=False))
     committed = judge.records()
     assert committed > 0
     load.fire(60)
@@ -39,8 +39,8 @@ def test_killed_after_publishing_and_before_the_delete_events_repeat_with_the_sa
     start: Start, load: Load, judge: Judge, brief: dict[str, int]
 ) -> None:
     load.fire(120)
-    publish = "worker.kafka.producer:EventProducer.publish"
-    _died(start(brief, program=Crash(publish, "after").program(), wait=False))
+    wait = "worker.kafka.producer:EventProducer.wait"
+    _died(start(brief, program=Crash(wait, "after").program(), wait=False))
     published = judge.records()
     assert published > 0
     load.fire(60)

@@ -9,12 +9,13 @@ from uuid import UUID
 
 import orjson
 import pytest
-from sqlalchemy import Engine, create_engine, event, make_url, text
+from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
 from tests.support.command import trigger_worker
 from tests.support.platform import Platform
 from tests.support.postgres import PostgresServer
+from tests.support.statements import saying
 from worker.domain.inventory import ServerState
 from worker.domain.messages import as_json, summary
 from worker.domain.trigger import Origin, Trigger, TriggerKind
@@ -135,8 +136,8 @@ def test_a_batch_of_any_size_is_read_with_seven_statements(engine: Engine, count
     with platform(engine) as p:
         jobs = [p.action_job() if n % 2 else p.workflow_job() for n in range(count)]
     statements: list[str] = []
-    event.listen(engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
-    facts = facts_of(engine, jobs)
+    with saying(engine, statements.append):
+        facts = facts_of(engine, jobs)
     assert len(facts.jobs) == count
     assert len(statements) == 7
 
@@ -170,14 +171,13 @@ def test_a_batch_sees_one_moment_of_the_inventory(engine: Engine) -> None:
         job_id = p.action_job([target])
     reading = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
-    def remove(_: Any, __: Any, statement: str, *___: Any) -> None:
+    def remove(statement: str) -> None:
         if "preflight_account" in statement:
             with engine.begin() as other:
                 other.execute(text("delete from awp_server_account"))
                 other.execute(text("delete from awp_server"))
 
-    event.listen(reading, "before_cursor_execute", remove)
-    with reading.connect() as connection, connection.begin():
+    with saying(reading, remove), reading.connect() as connection, connection.begin():
         facts = read_facts(connection, [job_id])
     assert set(facts.accounts) == {target}
     assert codes(engine, job_id) == ["server_not_found"]

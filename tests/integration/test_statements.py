@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, create_engine
 
 from tests.support.platform import Platform
+from tests.support.statements import saying
 from worker.clock import SystemClock
 from worker.config import Settings
 from worker.domain.delivery import Delivery
@@ -52,16 +53,13 @@ def test_batches_of_1_100_and_1000_take_the_same_number_of_statements(engine: En
         claim = ledger.take(
             connection, topic="t", topic_id="i", partition=0, owner="g/1", log_start=0
         )
-    said: list[str] = []
-    event.listen(
-        engine, "before_cursor_execute", lambda *a: said.append(a[4].statement.split()[0].lower())
-    )
     counts = []
     handled = Handled((), {0: -1})
     for size in (1, 100, 1000):
-        said.clear()
+        said: list[str] = []
         batch = _batch(first=handled.positions[0] + 1, size=size)
-        handled = intake.handle(batch, {0: claim}, handled.rows)
+        with saying(engine, lambda statement, said=said: said.append(statement.split()[0])):
+            handled = intake.handle(batch, {0: claim}, lambda rows=handled.rows: rows)
         claim = claim.at(handled.positions[0])
         counts.append((said.count("select"), sum(said.count(word) for word in CHANGES)))
     session.close()

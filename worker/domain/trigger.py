@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 import orjson
@@ -61,6 +62,7 @@ def _derived(name: str) -> Uuid:
     return str(uuid5(_NAMESPACE, name))
 
 
+@lru_cache(maxsize=1024)  # many jobs share a slot
 def slot_name(moment: datetime) -> str:
     """A slot as it enters a key: UTC, microseconds, always 27 characters."""
     if moment.tzinfo is not UTC:

@@ -1,6 +1,8 @@
 """The loop: consume, decide, one transaction, publish, copy the offsets, again (DESIGN section 6).
 
 One class serves the trigger topic and the status topic; what a message becomes is its handler's.
+Brokers take their time to acknowledge events, and the next batch is fetched and decided meanwhile;
+it is written when they have, so that never more than one batch's events are on their way.
 There is one way back from anything transient: let go of every partition in memory, wait, and take
 again what is still assigned. Taking fences whoever wrote before, publishes what the outbox holds
 and seeks behind the ledger's position, so nothing in hand has to be remembered.
@@ -44,12 +46,13 @@ class Handler(Protocol):
         self,
         batch: Sequence[Delivery],
         claims: Mapping[int, Claim],
-        acknowledged: Sequence[OutboxRow],
+        acknowledged: Callable[[], Sequence[OutboxRow]],
     ) -> Handled:
         """Decide on a batch and commit it, in one transaction with its ledger rows.
 
         `claims` is by partition and covers the batch; `acknowledged` are outbox rows to delete in
-        the same transaction. Nothing is committed when it raises: `Transient` is tried again,
+        the same transaction, asked for once, before it begins: the events of the batch before are
+        under way until then. Nothing is committed when it raises: `Transient` is tried again,
         `Fenced` gives the partitions up, anything else ends the process. After `ConnectionLost` it
         may have been committed; the ledger knows.
         """
@@ -113,6 +116,8 @@ class Loop:
             batch = [delivery for delivery in batch if self._takings.covers(delivery)]
             if batch:
                 self._handle(batch)
+            elif self._relay.is_under_way:
+                self._relay.finish(self._ticking())
             else:
                 self._relay.settle(self._takings.claims.values())
             self._failures = 0
@@ -125,23 +130,29 @@ class Loop:
     def _handle(self, batch: Sequence[Delivery]) -> None:
         began = self._clock.monotonic()
         claims = self._takings.claims
-        acknowledged = [row for row in self._relay.acknowledged if self._takings.owns(row)]
+        deleted: list[OutboxRow] = []
+
+        def acknowledged() -> Sequence[OutboxRow]:
+            self._relay.finish(self._ticking())
+            deleted.extend(row for row in self._relay.acknowledged if self._takings.owns(row))
+            return deleted
+
         handled = self._handler.handle(batch, claims, acknowledged)
         self._takings.move(handled.positions)
-        self._relay.forget(acknowledged)
-        self._next = list(handled.rest)
+        self._relay.forget(deleted)
+        self._next = [*handled.rest, *self._next]
+        batch = batch[: len(batch) - len(handled.rest)]
         committed = self._clock.monotonic()
+        self._metrics.observe_batch(len(batch), committed - began)
         if handled.rows:
-            self._relay.publish(handled.rows, claims.values(), self._ticking())
+
+            def observe() -> None:
+                duration_s = self._clock.monotonic() - committed
+                self._metrics.observe_events(batch, self._clock.now(), duration_s)
+
+            self._relay.send(handled.rows, claims.values(), self._ticking(), observe)
         self._consumer.copy_offsets(
             {p: offset + 1 for p, offset in handled.positions.items() if p in claims}
-        )
-        self._metrics.observe_batch(
-            batch[: len(batch) - len(handled.rest)],
-            now=self._clock.now(),
-            transaction_s=committed - began,
-            publish_s=self._clock.monotonic() - committed,
-            has_events=bool(handled.rows),
         )
 
     def _ticking(self) -> Callable[[], None]:
@@ -159,8 +170,10 @@ class Loop:
         return tick
 
     def _fetch(self) -> list[Delivery]:
+        """What is there; waits for it only when no events are waited for."""
         self._polled_at = self._clock.monotonic()
-        return self._consumer.fetch(self._most, BATCH_BYTES, _IDLE_WAIT_S)
+        wait_s = 0.0 if self._relay.is_under_way else _IDLE_WAIT_S
+        return self._consumer.fetch(self._most, BATCH_BYTES, wait_s)
 
     def _keep_membership(self) -> None:
         """Poll, paused, when the last poll is a while ago; what comes belongs to the next batch."""
@@ -189,6 +202,10 @@ class Loop:
             pause_s,
             problem,
         )
+        try:
+            self._relay.finish(self._ticking())
+        except (Transient, Fenced) as another:
+            log.warning("action=wait topic=%s reason=%s", self._consumer.topic, another)
         self._takings.let_go()
         self._pause()
         deadline = self._clock.monotonic() + pause_s

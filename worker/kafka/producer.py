@@ -1,4 +1,4 @@
-"""Sends committed events, and returns when every one of them is acknowledged or refused."""
+"""Sends committed events, and knows when every one of them is acknowledged or refused."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ class Interrupted(Transient):
 class EventProducer:
     """An idempotent librdkafka producer. Used by one thread.
 
-    Events of one key keep their order on their topic (Kafka's default partitioner). A message waits
-    for its broker without limit: `publish` ends early only through its `tick`.
+    One set of events at a time: `send`, then `wait`. Events of one key keep their order on their
+    topic (Kafka's default partitioner). A message waits for its broker without limit: `wait` ends
+    early only through its `tick`. What either raises has the set forgotten here; the outbox has it.
     """
 
     def __init__(self, kafka: KafkaSettings) -> None:
@@ -41,8 +42,8 @@ class EventProducer:
             "acks": "all",
             "enable.idempotence": True,
             "compression.type": "lz4",
-            # A flush ends the wait at once; until then events gather into few, large requests.
-            "linger.ms": 50,
+            # A set gathers into few, large requests; waiting for it ends the gathering.
+            "linger.ms": 5,
             "message.timeout.ms": 0,
             "partitioner": "murmur2_random",
             "queue.buffering.max.messages": 200_000,
@@ -54,32 +55,20 @@ class EventProducer:
             "log_level": 2,  # its errors come to `error_cb` too
         }
         self._fatal: KafkaError | None = None
+        self._sent: Sequence[Event] = ()
+        self._reports: list[tuple[KafkaError, Message]] = []
         self._complaints = Complaints(log, "producer")
         self._producer = Producer(self._config, logger=log)
 
-    def publish(
-        self, events: Sequence[Event], tick: Callable[[], None] = lambda: None
-    ) -> list[Event]:
-        """Send events in order and wait until the broker has every one.
-
-        Returns those that the broker refuses for their size. `tick` runs about every 0.2 s of
-        waiting; what it raises ends the wait, and what was under way is forgotten here (the outbox
-        has it). Raises `Transient` when the producer had to be made anew, `Stop` for a topic that
-        is missing or may not be written.
-        """
-        refused = self._publish(events, tick)
-        if len(refused) == 1:
-            return refused
-        # A broker refuses a set of messages for the size of one: alone, each speaks for itself.
-        return [event for each in refused for event in self._publish([each], tick)]
-
-    def _publish(self, events: Sequence[Event], tick: Callable[[], None]) -> list[Event]:
+    def send(self, events: Sequence[Event], tick: Callable[[], None] = lambda: None) -> None:
+        """Hand events over, in order. `tick` runs about every 0.2 s while the queue is full."""
         reports: list[tuple[KafkaError, Message]] = []
 
         def reported(error: KafkaError | None, message: Message) -> None:
             if error is not None:
                 reports.append((error, message))
 
+        self._sent, self._reports = events, reports
         produce = self._producer.produce
         try:
             for topic, key, headers, value in events:
@@ -87,19 +76,46 @@ class EventProducer:
                     try:
                         produce(topic, value, key, headers=headers, on_delivery=reported)
                     except BufferError:
-                        self._wait(tick)
+                        self._make_room(tick)
                     else:
                         break
+        except BaseException:
+            self.abandon()
+            raise
+
+    def wait(self, tick: Callable[[], None] = lambda: None) -> list[Event]:
+        """Wait until the broker has every event sent; those that it refuses for their size.
+
+        `tick` runs about every 0.2 s of waiting; what it raises ends the wait. Raises `Transient`
+        when the producer had to be made anew, `Stop` for a topic that is missing or may not be
+        written.
+        """
+        try:
             while self._producer.flush(_SLICE_S):
                 self._look_for_failure()
                 tick()
             self._look_for_failure()
         except BaseException:
-            self._begin_anew()
+            self.abandon()
             raise
-        return _too_large(_named(reports, events))
+        refused = _too_large(_named(self._reports, self._sent))
+        if len(refused) == 1 == len(self._sent):
+            return refused
+        # A broker refuses a set of messages for the size of one: alone, each speaks for itself.
+        return [event for each in refused for event in self._alone(each, tick)]
 
-    def _wait(self, tick: Callable[[], None]) -> None:
+    def abandon(self) -> None:
+        """Another producer: what is still under way in this one can no longer be told apart."""
+        self.close()
+        self._fatal = None
+        self._sent, self._reports = (), []
+        self._producer = Producer(self._config, logger=log)
+
+    def _alone(self, event: Event, tick: Callable[[], None]) -> list[Event]:
+        self.send([event], tick)
+        return self.wait(tick)
+
+    def _make_room(self, tick: Callable[[], None]) -> None:
         """The queue is full: let some of it leave."""
         self._producer.poll(_SLICE_S)
         self._look_for_failure()
@@ -109,12 +125,6 @@ class EventProducer:
         """Forget what is under way and end the connections."""
         self._producer.purge(in_queue=True, in_flight=True)
         self._producer.flush(_SLICE_S)
-
-    def _begin_anew(self) -> None:
-        """Another producer: what is still under way in this one can no longer be told apart."""
-        self.close()
-        self._fatal = None
-        self._producer = Producer(self._config, logger=log)
 
     def _look_for_failure(self) -> None:
         if self._fatal is not None:

@@ -21,6 +21,8 @@ from worker.storage.engine import Session
 
 log = logging.getLogger(__name__)
 
+_LAST_WAIT_S = 2.0
+
 
 class Takings:
     """The claims of one loop. `claims` is by partition; `changes` rises when the group takes any.
@@ -92,6 +94,8 @@ class Takings:
         """
         self._look_at_topic()
         missing = sorted(self.consumer.assigned - self.claims.keys())
+        if missing:
+            self._relay.finish(tick)
         return {partition: self._take(partition, tick) for partition in missing}
 
     def start(self, taken: Mapping[int, Claim]) -> None:
@@ -120,6 +124,7 @@ class Takings:
         if not given:
             return
         try:
+            self._finish()
             self._relay.settle(given)
             self.consumer.copy_offsets({claim.partition: claim.last_offset + 1 for claim in given})
             with self._session.transaction() as connection:
@@ -133,6 +138,22 @@ class Takings:
         """Write nothing: somebody else owns these by now."""
         self.changes += 1
         self._forget(self._drop(partitions))
+        if self._relay.abandon():
+            self.let_go()
+
+    def _finish(self) -> None:
+        """Wait a little for events under way; neither a rebalance nor a stop can wait for long."""
+        deadline = self._clock.monotonic() + _LAST_WAIT_S
+
+        def tick() -> None:
+            if self._clock.monotonic() > deadline:
+                raise Transient("The brokers did not acknowledge events in time.")
+
+        try:
+            self._relay.finish(tick)
+        except Transient as problem:
+            log.warning("action=finish topic=%s reason=%s", self.consumer.topic, problem)
+            self.let_go()  # what stays ours is taken again, and its outbox published
 
     def _drop(self, partitions: list[int]) -> list[Claim]:
         mine = self._former | self.claims

@@ -5,14 +5,15 @@ adaptation does (DESIGN section 6). Every function takes the values of one colum
 `None` for SQL null, and returns the literal; an empty column is `{}`. The statement casts it, in
 the words that each docstring gives.
 
-Nothing is refused here but a time without a zone: a NUL character or a lone surrogate raises
-ValueError when psycopg2 binds the literal, and a number out of range is the database's to refuse.
+Nothing is refused here but a time without a zone and a number of more than 64 bits: a NUL character
+or a lone surrogate raises ValueError when psycopg2 binds the literal.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 import orjson
 
@@ -21,7 +22,7 @@ from worker.domain.trigger import Uuid
 
 def bigints(values: Iterable[int | None]) -> str:
     """Whole numbers; cast to `bigint[]`, or to `int[]` where they fit."""
-    return "{" + ",".join(map(str, values)).replace("None", "NULL") + "}"
+    return _listed(list(values))
 
 
 def texts(values: Iterable[str | None]) -> str:
@@ -30,30 +31,33 @@ def texts(values: Iterable[str | None]) -> str:
     A column whose values are arrays themselves is a column of literals:
     `texts(texts(row) for row in rows)`, unnested as text and each cast to `text[]`.
     """
-    column = values if isinstance(values, list) else list(values)
-    if not column:
-        return "{}"
+    column = list(values)
     try:
-        joined = '","'.join(column)  # type: ignore[arg-type]  # a None raises, see below
-    except TypeError:
-        return "{" + ",".join([_quoted(value) for value in column]) + "}"
-    if joined.count('"') == 2 * (len(column) - 1) and "\\" not in joined:
-        return '{"' + joined + '"}'
-    return "{" + ",".join([_quoted(value) for value in column]) + "}"
+        literal = _listed(column)
+    except TypeError:  # half a surrogate pair
+        return "{" + ",".join(map(_quoted, column)) + "}"
+    # JSON and an array literal differ in how they escape control characters, and in nothing else:
+    # where every backslash stands before a quote there is none.
+    if literal.count("\\") != literal.count('\\"'):
+        return "{" + ",".join(map(_quoted, column)) + "}"
+    return literal
+
+
+def _listed(column: list[Any]) -> str:
+    """A JSON list in the brackets of an array literal, where null is NULL, too."""
+    return "{" + orjson.dumps(column)[1:-1].decode() + "}"
 
 
 def _quoted(value: str | None) -> str:
     """One element. Always in quotes, so that NULL, blanks and nothing at all stay texts."""
     if value is None:
         return "NULL"
-    if '"' in value or "\\" in value:
-        value = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{value}"'
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def uuids(values: Iterable[Uuid | None]) -> str:
     """UUIDs; cast to `uuid[]`."""
-    return "{" + ",".join(["NULL" if value is None else value for value in values]) + "}"
+    return _listed(list(values))
 
 
 def timestamps(values: Iterable[datetime | None]) -> str:
@@ -69,9 +73,7 @@ def timestamps(values: Iterable[datetime | None]) -> str:
 
 def booleans(values: Iterable[bool | None]) -> str:
     """Truth values; cast to `boolean[]`."""
-    return (
-        "{" + ",".join(["NULL" if value is None else "t" if value else "f" for value in values])
-    ) + "}"
+    return _listed(list(values))
 
 
 def bytestrings(values: Iterable[bytes | None]) -> str:

@@ -12,7 +12,6 @@ from sqlalchemy.pool import NullPool
 from worker.config import Settings
 from worker.errors import ConnectionLost, Misused
 from worker.storage import errors
-from worker.storage.prepared import prepare_on
 
 _LONGEST_STATEMENT_MS = 60_000
 
@@ -46,7 +45,6 @@ def make_engine(settings: Settings) -> Engine:
                 "tcp_user_timeout": limit_ms,
             },
         )
-        prepare_on(engine)
     except (ArgumentError, InvalidRequestError, ImportError):
         raise Misused(
             "TRIGGER_WORKER_DATABASE_URL is no address of a PostgreSQL database.",

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, TextClause
+from sqlalchemy import Connection
 
 from worker.storage.arrays import texts, timestamps
-from worker.storage.prepared import every_batch
+from worker.storage.prepared import Prepared, every_batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Progress:
     ended_at: datetime | None
 
 
-def _upsert(table: str) -> TextClause:
+def _upsert(table: str) -> Prepared:
     return every_batch(
         f"""
         insert into {table} as e
@@ -66,8 +66,8 @@ def apply(connection: Connection, job_type: str, rows: Sequence[Progress]) -> No
     No two rows may name the same run.
     """
     ordered = sorted(rows, key=lambda row: row.execution_id)
-    connection.execute(
-        _UPSERTS[job_type],
+    _UPSERTS[job_type].count(
+        connection,
         {
             "execution_id": texts(row.execution_id for row in ordered),
             "status": texts(row.status for row in ordered),

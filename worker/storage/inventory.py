@@ -10,10 +10,9 @@ literals. An error is the caller's to classify: a fact that could not be read is
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection
 
-from sqlalchemy import Connection, TextClause
+from sqlalchemy import Connection
 
 from worker.domain.inventory import (
     Account,
@@ -26,7 +25,7 @@ from worker.domain.inventory import (
     ServerState,
 )
 from worker.storage.arrays import bigints, texts
-from worker.storage.prepared import every_batch
+from worker.storage.prepared import Prepared, Rows, every_batch
 
 _JOBS = every_batch(
     """
@@ -162,12 +161,6 @@ def select_grants(
 
 
 def _rows(
-    connection: Connection, statement: TextClause, ids: Collection[int], **columns: str
-) -> Sequence[tuple[Any, ...]]:
-    """The driver's own tuples: SQLAlchemy's rows would cost as much again as reading them."""
-    if not ids:
-        return ()
-    result = connection.execute(statement, {"ids": bigints(ids), **columns})
-    rows: Sequence[tuple[Any, ...]] = result.cursor.fetchall()
-    result.close()
-    return rows
+    connection: Connection, statement: Prepared, ids: Collection[int], **columns: str
+) -> Rows:
+    return statement.rows(connection, {"ids": bigints(ids), **columns}) if ids else []

@@ -139,8 +139,8 @@ def advance(
     """
     ids = sorted(tallies)
     columns = {name: bigints(getattr(tallies[i], name) for i in ids) for name in _COUNTS}
-    result = connection.execute(
-        _ADVANCE,
+    advanced = _ADVANCE.count(
+        connection,
         {
             "id": bigints(ids),
             "epoch": bigints(claims[i].epoch for i in ids),
@@ -148,8 +148,8 @@ def advance(
             **columns,
         },
     )
-    if result.rowcount != len(ids):
-        raise Fenced(f"{len(ids) - result.rowcount} of {len(ids)} partitions have a new owner.")
+    if advanced != len(ids):
+        raise Fenced(f"{len(ids) - advanced} of {len(ids)} partitions have a new owner.")
 
 
 def release(connection: Connection, claims: list[Claim]) -> None:

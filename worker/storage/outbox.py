@@ -48,7 +48,7 @@ _REPLACE = text("update awp_trigger_outbox set payload = :payload where id = :id
 
 def pack(events: Sequence[Event]) -> bytes:
     """Events as a payload. `unpack` gives the same events back, in the same order."""
-    frames = msgpack.packb([tuple(event) for event in events], use_bin_type=True)
+    frames = msgpack.packb(events, use_bin_type=True)
     compressor = zstandard.ZstdCompressor(level=_COMPRESSION_LEVEL)
     return _FORMAT + compressor.compress(frames)
 
@@ -72,8 +72,8 @@ def insert(
 ) -> list[OutboxRow]:
     """Put events into the outbox: one row for each (ledger id, outcomes, events)."""
     by_ledger = {ledger_id: (outcomes, events) for ledger_id, outcomes, events in batches}
-    rows = connection.execute(
-        _INSERT,
+    rows = _INSERT.rows(
+        connection,
         {
             "ledger_id": bigints(ledger_id for ledger_id, _, _ in batches),
             "events": bigints(outcomes for _, outcomes, _ in batches),
@@ -90,7 +90,7 @@ def delete(connection: Connection, rows: Sequence[OutboxRow]) -> Counter[int]:
     is gone already counts nothing.
     """
     published: Counter[int] = Counter()
-    for ledger_id, outcomes in connection.execute(_DELETE, {"id": bigints(r.id for r in rows)}):
+    for ledger_id, outcomes in _DELETE.rows(connection, {"id": bigints(r.id for r in rows)}):
         published[ledger_id] += outcomes
     return published
 

@@ -1,8 +1,9 @@
 """Statements of every batch, planned once a session instead of once a batch.
 
-A small batch spends more on parsing and planning than on its rows. A statement marked with
-`every_batch` is prepared when a session first runs it and executed by name from then on, with a
-generic plan: array literals of any length then go through the same indexes.
+A small batch spends more on parsing, planning and SQLAlchemy's result objects than on its rows. A
+statement made by `every_batch` is prepared when a session first runs it and executed by name from
+then on, with a generic plan (array literals of any length then go through the same indexes), on the
+driver's own cursor.
 """
 
 from __future__ import annotations
@@ -12,48 +13,62 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, Engine, TextClause, event, text
-from sqlalchemy.engine.interfaces import DBAPICursor, ExecutionContext
+from psycopg2 import Error
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
-_MARK = "trigger_worker_every_batch"
-_PARAMETER = re.compile(r"%\((\w+)\)s")
+_KNOWN = "trigger_worker_prepared"
+_PARAMETER = re.compile(r"(?<!:):([a-z_]+)")
 
-
-def every_batch(statement: str) -> TextClause:
-    """A statement worth preparing. Each of its parameters has to be cast: nothing else types it."""
-    return text(statement).execution_options(**{_MARK: True})
+Rows = list[tuple[Any, ...]]
 
 
-def prepare_on(engine: Engine) -> None:
-    """Have marked statements prepared on the connections of an engine."""
-    event.listen(engine, "before_cursor_execute", _before, retval=True)
+class Prepared:
+    """One statement; `preparation` and `call` are what the server is sent."""
 
+    __slots__ = ("call", "name", "preparation", "statement")
 
-def executable(cursor: Any, known: dict[str, str], statement: str) -> str:
-    """The EXECUTE for a statement in the driver's form; prepares it if `known` lacks it.
-
-    `known` belongs to one database session. The parameters stay as they were.
-    """
-    execute = known.get(statement)
-    if execute is None:
-        name = f"tw_{sha256(statement.encode()).hexdigest()[:16]}"
+    def __init__(self, statement: str) -> None:
+        self.statement = statement
+        self.name = f"tw_{sha256(statement.encode()).hexdigest()[:16]}"
         parameters = list(dict.fromkeys(_PARAMETER.findall(statement)))
         numbers = {parameter: f"${place}" for place, parameter in enumerate(parameters, 1)}
-        body = _PARAMETER.sub(lambda match: numbers[match[1]], statement).replace("%%", "%")
-        cursor.execute(f"prepare {name} as {body}")
-        values = ", ".join(f"%({parameter})s" for parameter in parameters)
-        execute = known[statement] = f"execute {name} ({values})"
-    return execute
+        body = _PARAMETER.sub(lambda match: numbers[match[1]], statement)
+        self.preparation = f"prepare {self.name} as {body}"
+        self.call = f"execute {self.name} ({', '.join(f'%({name})s' for name in parameters)})"
+
+    def rows(self, connection: Connection, values: Mapping[str, object]) -> Rows:
+        """Run it in the connection's transaction; every row that it returns."""
+        return self._run(connection, values, returns_rows=True)[0]
+
+    def count(self, connection: Connection, values: Mapping[str, object]) -> int:
+        """Run it in the connection's transaction; how many rows it changed."""
+        return self._run(connection, values, returns_rows=False)[1]
+
+    def _run(
+        self, connection: Connection, values: Mapping[str, object], *, returns_rows: bool
+    ) -> tuple[Rows, int]:
+        """Raises `DBAPIError` like a statement of SQLAlchemy's, without the values."""
+        known: set[str] = connection.info.setdefault(_KNOWN, set())
+        cursor: Any = connection.connection.cursor()
+        try:
+            if self.name not in known:
+                cursor.execute(self.preparation)
+                known.add(self.name)
+            cursor.execute(self.call, values)
+            return (cursor.fetchall() if returns_rows else []), cursor.rowcount
+        except Error as error:
+            fault: Any = error
+            is_lost = connection.dialect.is_disconnect(fault, cursor.connection, cursor)
+            if is_lost:
+                connection.invalidate(error)
+            raise DBAPIError.instance(
+                self.statement, {}, error, Error, connection_invalidated=is_lost
+            ) from error
+        finally:
+            cursor.close()
 
 
-def _before(
-    connection: Connection,
-    cursor: DBAPICursor,
-    statement: str,
-    parameters: Mapping[str, Any],
-    context: ExecutionContext,
-    _is_many: bool,
-) -> tuple[str, Mapping[str, Any]]:
-    if _MARK in context.execution_options:
-        statement = executable(cursor, connection.info.setdefault(_MARK, {}), statement)
-    return statement, parameters
+def every_batch(statement: str) -> Prepared:
+    """A statement worth preparing. Each of its parameters has to be cast: nothing else types it."""
+    return Prepared(statement)

@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
+from typing import Any
 
 from sqlalchemy import Connection, text
 
+from worker.domain.inventory import Job
 from worker.domain.record import FAILED, SUCCEEDED, Record
-from worker.domain.trigger import TriggerKind, Uuid
+from worker.domain.trigger import Origin, Trigger, TriggerKind, Uuid
 from worker.storage.arrays import bigints, texts, timestamps, uuids
 from worker.storage.prepared import every_batch
 
@@ -104,45 +106,53 @@ def insert(connection: Connection, records: Sequence[Record]) -> dict[str, int]:
     their `execution_id`; a record that is not in it was sent before.
     """
     rows = sorted(records, key=_idempotency_key)
-    triggers = [record.trigger for record in rows]
-    jobs = [record.verdict.job for record in rows]
-    written = connection.execute(
-        _INSERT,
+    record = _columns(Record, rows)
+    trigger = _columns(Trigger, record.trigger)
+    origin = _columns(Origin, trigger.origin)
+    job = _columns(Job, [verdict.job or _NO_JOB for verdict in record.verdict])
+    written = _INSERT.rows(
+        connection,
         {
             "decided_at": rows[0].decided_at,
-            "job_id": bigints(t.job_id for t in triggers),
-            "job_type": texts(job and job.job_type for job in jobs),
-            "execution_id": uuids(record.execution_id for record in rows),
-            "trigger_id": uuids(t.trigger_id for t in triggers),
-            "idempotency_key": uuids(t.idempotency_key for t in triggers),
-            "trigger_kind": texts(t.kind for t in triggers),
-            "triggered_by": texts(t.triggered_by for t in triggers),
-            "scheduled_at": timestamps(t.scheduled_at for t in triggers),
-            "fired_at": timestamps(t.fired_at for t in triggers),
-            "status": bigints(record.status for record in rows),
-            "code": texts(record.code for record in rows),
-            "message": texts(record.message for record in rows),
-            "findings": texts(record.findings for record in rows),
-            "causes": texts(
-                None if record.causes is None else texts(record.causes) for record in rows
-            ),
-            "job_name": texts(job and job.name for job in jobs),
-            "owner_id": bigints(job and job.owner_id for job in jobs),
-            "target_id": bigints(job and job.target_id for job in jobs),
-            "targets": texts(record.targets for record in rows),
-            "ledger_id": bigints(t.origin.ledger_id for t in triggers),
-            "origin_offset": bigints(t.origin.offset for t in triggers),
-            "trace_id": texts(t.trace_id for t in triggers),
+            "job_id": bigints(trigger.job_id),
+            "job_type": texts(job.job_type),
+            "execution_id": uuids(record.execution_id),
+            "trigger_id": uuids(trigger.trigger_id),
+            "idempotency_key": uuids(trigger.idempotency_key),
+            "trigger_kind": texts(trigger.kind),
+            "triggered_by": texts(trigger.triggered_by),
+            "scheduled_at": timestamps(trigger.scheduled_at),
+            "fired_at": timestamps(trigger.fired_at),
+            "status": bigints(row.status for row in rows),
+            "code": texts(record.code),
+            "message": texts(record.message),
+            "findings": texts(record.findings),
+            "causes": texts(None if causes is None else texts(causes) for causes in record.causes),
+            "job_name": texts(job.name),
+            "owner_id": bigints(job.owner_id),
+            "target_id": bigints(job.target_id),
+            "targets": texts(record.targets),
+            "ledger_id": bigints(origin.ledger_id),
+            "origin_offset": bigints(origin.offset),
+            "trace_id": texts(trigger.trace_id),
         },
     )
     return {execution_id: record_id for record_id, execution_id in written}
 
 
+def _columns(kind: Any, rows: Sequence[Any]) -> Any:
+    """Named tuples of one kind as one of its columns, which is how they are sent."""
+    return kind(*zip(*rows, strict=True))
+
+
+_NO_JOB = (None,) * len(Job._fields)
+
+
 def count_repeats(connection: Connection, repeats: Counter[str]) -> None:
     """Raise `duplicate_count` of the records with these idempotency keys."""
     keys = sorted(repeats)
-    connection.execute(
-        _COUNT_REPEATS,
+    _COUNT_REPEATS.count(
+        connection,
         {
             "key": "{" + ",".join(keys) + "}",
             "repeats": bigints(repeats[key] for key in keys),
@@ -184,8 +194,8 @@ def project(connection: Connection, records: Sequence[Record], ids: Mapping[str,
             run.append(record)
         failing.append(timestamps(record.trigger.scheduled_at for record in run))
         succeeded_at.append(None if last_good is None else last_good.trigger.scheduled_at)
-    connection.execute(
-        _PROJECT,
+    _PROJECT.count(
+        connection,
         {
             "job_id": bigints(jobs),
             "record_id": bigints(record_id for _, record_id in newest),
