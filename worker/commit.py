@@ -28,8 +28,11 @@ class Count:
         self._tallies: dict[int, Tally] = {}
         self.positions: dict[int, int] = {}
 
-    def admit(self, delivery: Delivery) -> Tally | None:
-        """Count a delivery: the tally that it has to be binned in, None for a redelivery."""
+    def admit(self, delivery: Delivery) -> bool:
+        """Count a delivery; False for a redelivery, which is in its bin with that.
+
+        Deliveries of a partition come in order.
+        """
         claim = self._claims[delivery.partition]
         tally = self._tallies.get(claim.ledger_id)
         if tally is None:
@@ -37,9 +40,13 @@ class Count:
         tally.deliveries += 1
         if delivery.offset <= tally.last_offset:
             tally.redeliveries += 1
-            return None
+            return False
         self.positions[delivery.partition] = tally.last_offset = delivery.offset
-        return tally
+        return True
+
+    def apply(self, delivery: Delivery) -> None:
+        """Bin an admitted delivery as applied."""
+        self._tallies[self._claims[delivery.partition].ledger_id].applied += 1
 
     def tallies(self) -> dict[int, Tally]:
         """A copy of the tallies by ledger id, for one try of the transaction to add to."""

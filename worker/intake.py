@@ -7,7 +7,7 @@ acknowledged that is not committed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -33,32 +33,43 @@ MOST_EVENT_BYTES = 4 * 1024 * 1024
 """About how many bytes the events of one batch may have."""
 
 
-@dataclass(slots=True)
-class _Decided:
-    """A batch as decided, before anything is written.
+Outcomes = list[tuple[Delivery, Record | DeadLetter]]
+Repeats = dict[str, list[Delivery]]
 
-    `outcomes` stand in the order of the triggers, with the delivery that each came from. `poison`
-    is why a record's trigger could not be used, by idempotency key; `repeats` are the deliveries of
-    keys that the batch holds again.
+
+@dataclass(slots=True)
+class Decided:
+    """A batch as decided, before anything is written (a `Decision` of the loop).
+
+    `outcomes` are by delivery, in order; a text is the idempotency key of a record that stands
+    there already. `poison` is why a record's trigger could not be used, by idempotency key.
     """
 
-    now: datetime
-    claims: Mapping[int, Claim]
-    count: Count
-    outcomes: list[tuple[Delivery, Record | DeadLetter]] = field(default_factory=list)
+    decided_at: datetime
+    outcomes: list[tuple[Delivery, Record | DeadLetter | str]] = field(default_factory=list)
     poison: dict[str, str] = field(default_factory=dict)
-    repeats: dict[str, list[Delivery]] = field(default_factory=dict)
     rest: Sequence[Delivery] = ()
 
-    def records(self) -> list[Record]:
-        return [outcome for _, outcome in self.outcomes if isinstance(outcome, Record)]
+
+@dataclass(frozen=True, slots=True)
+class _Admitted:
+    """What of a decided batch did not come before, and the count of all of it.
+
+    `repeats` are the deliveries of keys that the batch holds again.
+    """
+
+    decided: Decided
+    claims: Mapping[int, Claim]
+    count: Count
+    outcomes: Outcomes
+    repeats: Repeats
 
 
 @dataclass(frozen=True, slots=True)
 class _Inserted:
     """A batch whose records are in the transaction: what the database took of what was decided.
 
-    `ids` are those of new records, by execution id. The rest is as in `_Decided`.
+    `ids` are those of new records, by execution id. The rest is as in `Decided`.
     """
 
     ids: dict[str, int]
@@ -85,25 +96,10 @@ class Intake:
         self._default_max_lateness_s = default_max_lateness_s
         self._metrics = metrics
 
-    def handle(
-        self,
-        batch: Sequence[Delivery],
-        claims: Mapping[int, Claim],
-        acknowledged: Callable[[], Sequence[OutboxRow]],
-    ) -> Handled:
-        """See `Handler.handle`."""
-        decided = self._decide(batch, claims)
-        published = acknowledged()
-        try:
-            rows = self._write(decided, published, is_isolating=False)
-        except Refused:
-            rows = self._isolate(decided, published)
-        return Handled(rows, decided.count.positions, decided.rest)
-
-    def _decide(self, batch: Sequence[Delivery], claims: Mapping[int, Claim]) -> _Decided:
+    def decide(self, batch: Sequence[Delivery], claims: Mapping[int, Claim]) -> Decided:
         """Read every delivery, look at the inventory once, and say what becomes of each."""
-        decided = _Decided(self._clock.now(), claims, Count(claims))
-        now = decided.now
+        now = self._clock.now()
+        decided = Decided(now)
         messages = [decode(delivery, claims[delivery.partition], now) for delivery in batch]
         verdicts = self._judge(messages, now)
         seen: set[str] = set()
@@ -113,9 +109,6 @@ class Intake:
             if size >= MOST_EVENT_BYTES:
                 decided.rest = batch[place:]
                 break
-            tally = decided.count.admit(delivery)
-            if tally is None:
-                continue
             if isinstance(message, Unreadable):
                 ledger_id = claims[delivery.partition].ledger_id
                 letter = DeadLetter(ledger_id, delivery, message.reason)
@@ -123,7 +116,7 @@ class Intake:
                 continue
             key = message.idempotency_key
             if key in seen:
-                decided.repeats.setdefault(key, []).append(delivery)
+                decided.outcomes.append((delivery, key))
                 continue
             seen.add(key)
             if verdict is None:
@@ -134,6 +127,17 @@ class Intake:
             decided.outcomes.append((delivery, record))
             size += len(record.event.value or b"")
         return decided
+
+    def write(
+        self, decided: Decided, claims: Mapping[int, Claim], acknowledged: Sequence[OutboxRow]
+    ) -> Handled:
+        """See `Handler.write`."""
+        admitted = _admit(decided, claims)
+        try:
+            rows = self._write(admitted, acknowledged, is_isolating=False)
+        except Refused:
+            rows = self._isolate(admitted, acknowledged)
+        return Handled(rows, admitted.count.positions)
 
     def _judge(
         self, messages: Sequence[Trigger | Unreadable], now: datetime
@@ -151,23 +155,25 @@ class Intake:
         return [by_trigger.get(id(message)) for message in messages]
 
     def _write(
-        self, decided: _Decided, acknowledged: Sequence[OutboxRow], *, is_isolating: bool
+        self, admitted: _Admitted, acknowledged: Sequence[OutboxRow], *, is_isolating: bool
     ) -> list[OutboxRow]:
         """The transaction: records, repeats, jobs, and the end that every batch has."""
-        tallies = decided.count.tallies()
+        claims = admitted.claims
+        tallies = admitted.count.tallies()
         written: list[Record] = []
         letters: list[DeadLetter] = []
         leaving: dict[int, list[Event]] = {}
         with self._session.transaction() as connection:
             if is_isolating:
-                inserted = self._insert_isolated(connection, decided)
+                inserted = self._insert_isolated(connection, admitted)
             else:
-                ids = _insert(connection, decided.records())
-                inserted = _Inserted(ids, decided.outcomes, decided.poison, decided.repeats)
+                ids = _insert(connection, _records(admitted.outcomes))
+                poison = admitted.decided.poison
+                inserted = _Inserted(ids, admitted.outcomes, poison, admitted.repeats)
             repeats = Counter({key: len(again) for key, again in inserted.repeats.items()})
             for again in inserted.repeats.values():
                 for delivery in again:
-                    tallies[decided.claims[delivery.partition].ledger_id].duplicates += 1
+                    tallies[claims[delivery.partition].ledger_id].duplicates += 1
             for delivery, outcome in inserted.outcomes:
                 if isinstance(outcome, DeadLetter):
                     tallies[outcome.ledger_id].dead_letters += 1
@@ -198,7 +204,7 @@ class Intake:
             rows = conclude(
                 connection,
                 topics=self._recorder.topics,
-                claims=decided.claims,
+                claims=claims,
                 tallies=tallies,
                 leaving=leaving,
                 letters=letters,
@@ -207,13 +213,13 @@ class Intake:
         self._metrics.count(tallies, written)
         return rows
 
-    def _isolate(self, decided: _Decided, acknowledged: Sequence[OutboxRow]) -> list[OutboxRow]:
+    def _isolate(self, admitted: _Admitted, acknowledged: Sequence[OutboxRow]) -> list[OutboxRow]:
         try:
-            return self._write(decided, acknowledged, is_isolating=True)
+            return self._write(admitted, acknowledged, is_isolating=True)
         except Refused as error:
             raise not_a_row(error) from error
 
-    def _insert_isolated(self, connection: Connection, decided: _Decided) -> _Inserted:
+    def _insert_isolated(self, connection: Connection, admitted: _Admitted) -> _Inserted:
         """Write what the database takes; the rest becomes `event_invalid`, or a dead letter alone.
 
         Where no record can be, the repeats are dead letters too. Raises `Stop` when so much is
@@ -224,27 +230,45 @@ class Intake:
         def insert(rows: Sequence[Record]) -> None:
             ids.update(_insert(connection, rows))
 
-        refused = write_isolated(connection, decided.records(), insert)
-        check_fuse(refused, len(decided.outcomes))
-        poison = dict(decided.poison)
-        repeats = dict(decided.repeats)
+        refused = write_isolated(connection, _records(admitted.outcomes), insert)
+        check_fuse(refused, len(admitted.outcomes))
+        poison = dict(admitted.decided.poison)
+        repeats = dict(admitted.repeats)
         reasons = {id(record): reason for record, reason in refused}
         outcomes: list[tuple[Delivery, Record | DeadLetter]] = []
-        for delivery, outcome in decided.outcomes:
+        for delivery, outcome in admitted.outcomes:
             reason = reasons.get(id(outcome))
             if reason is None or isinstance(outcome, DeadLetter):
                 outcomes.append((delivery, outcome))
                 continue
             trigger = outcome.trigger
-            substitute = self._recorder.invalid(trigger, reason, decided.now)
+            substitute = self._recorder.invalid(trigger, reason, admitted.decided.decided_at)
             if write_isolated(connection, [substitute], insert):
                 for each in (delivery, *repeats.pop(trigger.idempotency_key, ())):
-                    ledger_id = decided.claims[each.partition].ledger_id
+                    ledger_id = admitted.claims[each.partition].ledger_id
                     outcomes.append((each, DeadLetter(ledger_id, each, reason, trigger.job_id)))
             else:
                 poison[trigger.idempotency_key] = reason
                 outcomes.append((delivery, substitute))
         return _Inserted(ids, outcomes, poison, repeats)
+
+
+def _admit(decided: Decided, claims: Mapping[int, Claim]) -> _Admitted:
+    """Count a batch against the position that its partitions have by now."""
+    admitted = _Admitted(decided, claims, Count(claims), [], {})
+    admit = admitted.count.admit
+    for delivery, outcome in decided.outcomes:
+        if not admit(delivery):
+            continue
+        if isinstance(outcome, str):
+            admitted.repeats.setdefault(outcome, []).append(delivery)
+        else:
+            admitted.outcomes.append((delivery, outcome))
+    return admitted
+
+
+def _records(outcomes: Outcomes) -> list[Record]:
+    return [outcome for _, outcome in outcomes if isinstance(outcome, Record)]
 
 
 def _insert(connection: Connection, batch: Sequence[Record]) -> dict[str, int]:

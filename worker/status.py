@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pydantic import ValidationError
@@ -25,8 +25,16 @@ _END = 3
 
 
 @dataclass(slots=True)
-class _Decided:
-    """A batch as decided: each run's progress with the deliveries that told of it, and poison."""
+class Decided:
+    """A batch as read (a `Decision` of the loop): each delivery's status, or why there is none."""
+
+    outcomes: list[tuple[Delivery, ExecutionStatus | str]]
+    rest: Sequence[Delivery] = ()
+
+
+@dataclass(slots=True)
+class _Admitted:
+    """What did not come before: runs' progress, the deliveries that told of it, and poison."""
 
     claims: Mapping[int, Claim]
     count: Count
@@ -46,35 +54,35 @@ class StatusIntake:
         self._topics = topics
         self._metrics = metrics
 
-    def handle(
-        self,
-        batch: Sequence[Delivery],
-        claims: Mapping[int, Claim],
-        acknowledged: Callable[[], Sequence[OutboxRow]],
-    ) -> Handled:
-        """See `Handler.handle`."""
-        decided = _decide(batch, claims)
-        published = acknowledged()
-        try:
-            rows = self._write(decided, published, is_isolating=False)
-        except Refused:
-            rows = self._isolate(decided, published)
-        return Handled(rows, decided.count.positions)
+    def decide(self, batch: Sequence[Delivery], claims: Mapping[int, Claim]) -> Decided:
+        """Read every delivery."""
+        return Decided([(delivery, _read(delivery.value)) for delivery in batch])
 
-    def _isolate(self, decided: _Decided, acknowledged: Sequence[OutboxRow]) -> list[OutboxRow]:
+    def write(
+        self, decided: Decided, claims: Mapping[int, Claim], acknowledged: Sequence[OutboxRow]
+    ) -> Handled:
+        """See `Handler.write`."""
+        admitted = _admit(decided, claims)
         try:
-            return self._write(decided, acknowledged, is_isolating=True)
+            rows = self._write(admitted, acknowledged, is_isolating=False)
+        except Refused:
+            rows = self._isolate(admitted, acknowledged)
+        return Handled(rows, admitted.count.positions)
+
+    def _isolate(self, admitted: _Admitted, acknowledged: Sequence[OutboxRow]) -> list[OutboxRow]:
+        try:
+            return self._write(admitted, acknowledged, is_isolating=True)
         except Refused as error:
             raise not_a_row(error) from error
 
     def _write(
-        self, decided: _Decided, acknowledged: Sequence[OutboxRow], *, is_isolating: bool
+        self, admitted: _Admitted, acknowledged: Sequence[OutboxRow], *, is_isolating: bool
     ) -> list[OutboxRow]:
-        tallies = decided.count.tallies()
-        poison = list(decided.poison)
+        tallies = admitted.count.tallies()
+        poison = list(admitted.poison)
         with self._session.transaction() as connection:
             for job_type in executions.TYPES:
-                rows = [run for (of_type, _), run in decided.runs.items() if of_type == job_type]
+                rows = [run for (of_type, _), run in admitted.runs.items() if of_type == job_type]
 
                 def write(some: Sequence[Progress], job_type: str = job_type) -> None:
                     executions.apply(connection, job_type, some)
@@ -83,19 +91,19 @@ class StatusIntake:
                     write(rows)
                 elif rows:
                     refused = write_isolated(connection, rows, write)
-                    check_fuse(refused, len(decided.runs))
+                    check_fuse(refused, len(admitted.runs))
                     for run, reason in refused:
-                        told = decided.told[job_type, run.execution_id]
+                        told = admitted.told[job_type, run.execution_id]
                         poison += [(delivery, reason) for delivery in told]
-            letters = [decided.letter(delivery, reason) for delivery, reason in poison]
+            letters = [admitted.letter(delivery, reason) for delivery, reason in poison]
             for letter in letters:
                 tallies[letter.ledger_id].dead_letters += 1
-            for letter in letters[len(decided.poison) :]:
+            for letter in letters[len(admitted.poison) :]:
                 tallies[letter.ledger_id].applied -= 1
             rows_out = conclude(
                 connection,
                 topics=self._topics,
-                claims=decided.claims,
+                claims=admitted.claims,
                 tallies=tallies,
                 leaving={},
                 letters=letters,
@@ -105,23 +113,22 @@ class StatusIntake:
         return rows_out
 
 
-def _decide(batch: Sequence[Delivery], claims: Mapping[int, Claim]) -> _Decided:
-    decided = _Decided(claims, Count(claims))
-    for delivery in batch:
-        tally = decided.count.admit(delivery)
-        if tally is None:
+def _admit(decided: Decided, claims: Mapping[int, Claim]) -> _Admitted:
+    """Count a batch against the position that its partitions have by now."""
+    admitted = _Admitted(claims, Count(claims))
+    for delivery, status in decided.outcomes:
+        if not admitted.count.admit(delivery):
             continue
-        status = _read(delivery.value)
         if isinstance(status, str):
-            decided.poison.append((delivery, status))
+            admitted.poison.append((delivery, status))
             continue
-        tally.applied += 1
+        admitted.count.apply(delivery)
         progress = _progress(status)
         run = (status.job_type, progress.execution_id)
-        known = decided.runs.get(run)
-        decided.runs[run] = progress if known is None else _further(known, progress)
-        decided.told.setdefault(run, []).append(delivery)
-    return decided
+        known = admitted.runs.get(run)
+        admitted.runs[run] = progress if known is None else _further(known, progress)
+        admitted.told.setdefault(run, []).append(delivery)
+    return admitted
 
 
 def _read(body: bytes | None) -> ExecutionStatus | str:

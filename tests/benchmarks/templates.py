@@ -115,7 +115,7 @@ def _note(engine: Engine, settings: Settings, batches: list[list[Delivery]]) -> 
                 kept.append(Statement(said.name, said.preparation, said.call, values))
 
             with preparing(note):
-                rows = intake.handle(batch, everywhere, lambda rows=acknowledged: rows).rows
+                rows = intake.write(intake.decide(batch, everywhere), everywhere, acknowledged).rows
             events = tuple(event for row in rows for event in row.events)
             templates.append(Template(reads, writes, events))
             acknowledged = rows

@@ -59,7 +59,8 @@ def test_batches_of_1_100_and_1000_take_the_same_number_of_statements(engine: En
         said: list[str] = []
         batch = _batch(first=handled.positions[0] + 1, size=size)
         with saying(engine, lambda statement, said=said: said.append(statement.split()[0])):
-            handled = intake.handle(batch, {0: claim}, lambda rows=handled.rows: rows)
+            decided = intake.decide(batch, {0: claim})
+            handled = intake.write(decided, {0: claim}, handled.rows)
         claim = claim.at(handled.positions[0])
         counts.append((said.count("select"), sum(said.count(word) for word in CHANGES)))
     session.close()

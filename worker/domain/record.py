@@ -105,9 +105,8 @@ class Handled:
     """What became of a batch, committed.
 
     `rows` are to be published in this order. `positions` is the last offset accounted for, by
-    partition. `rest` is what was left for the next batch, because the events grew too large.
+    partition.
     """
 
     rows: Sequence[OutboxRow]
     positions: Mapping[int, int]
-    rest: Sequence[Delivery] = ()

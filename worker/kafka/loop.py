@@ -1,8 +1,8 @@
 """The loop: consume, decide, one transaction, publish, copy the offsets, again (DESIGN section 6).
 
 One class serves the trigger topic and the status topic; what a message becomes is its handler's.
-Brokers take their time to acknowledge events, and the next batch is fetched and decided meanwhile;
-it is written when they have, so that never more than one batch's events are on their way.
+While a batch is written and its events are on their way, the next one is fetched and decided. It is
+written when they are acknowledged: never more than one batch is committed and not published.
 There is one way back from anything transient: let go of every partition in memory, wait, and take
 again what is still assigned. Taking fences whoever wrote before, publishes what the outbox holds
 and seeks behind the ledger's position, so nothing in hand has to be remembered.
@@ -13,13 +13,15 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, wait
 from threading import Event as Flag
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 from worker.clock import Clock
 from worker.domain.delivery import Delivery
 from worker.domain.record import Claim, Handled, OutboxRow
 from worker.errors import Fenced, Transient, TriggerWorkerError
+from worker.kafka.aside import Aside
 from worker.kafka.consumer import TopicConsumer
 from worker.kafka.producer import EventProducer, Interrupted
 from worker.kafka.taking import Takings
@@ -29,6 +31,11 @@ from worker.relay import Relay
 log = logging.getLogger(__name__)
 
 _IDLE_WAIT_S = 0.2
+_SLICE_S = 0.2
+_FRESH_S = 2.0
+"""A decision older than this was made before something was waited for, and is made anew: a trigger
+that has become too late meanwhile must not be run."""
+
 _POLL_EVERY_S = 1.0
 """A rebalance waits this long for events on their way, so that it does not repeat them."""
 
@@ -39,23 +46,43 @@ BATCH_BYTES = 4 * 1024 * 1024
 """About how many bytes of messages a batch may hold; its handler bounds what goes out."""
 
 
+class Decision(Protocol):
+    """What is to become of a batch. `rest` of it is left, because its events grew too large."""
+
+    @property
+    def rest(self) -> Sequence[Delivery]:
+        """Deliveries for the next batch."""
+
+
 class Handler(Protocol):
-    """What the messages of a topic become."""
+    """What the messages of a topic become.
 
-    def handle(
-        self,
-        batch: Sequence[Delivery],
-        claims: Mapping[int, Claim],
-        acknowledged: Callable[[], Sequence[OutboxRow]],
-    ) -> Handled:
-        """Decide on a batch and commit it, in one transaction with its ledger rows.
+    What either method raises: `Transient` is tried again, `Fenced` gives the partitions up,
+    anything else ends the process.
+    """
 
-        `claims` is by partition and covers the batch; `acknowledged` are outbox rows to delete in
-        the same transaction, asked for once, before it begins: the events of the batch before are
-        under way until then. Nothing is committed when it raises: `Transient` is tried again,
-        `Fenced` gives the partitions up, anything else ends the process. After `ConnectionLost` it
-        may have been committed; the ledger knows.
+    def decide(self, batch: Sequence[Delivery], claims: Mapping[int, Claim]) -> Any:
+        """A `Decision` on a batch, for `write`. Changes nothing.
+
+        `claims` is by partition and covers the batch. Runs beside `write` in another thread.
         """
+
+    def write(
+        self, decided: Any, claims: Mapping[int, Claim], acknowledged: Sequence[OutboxRow]
+    ) -> Handled:
+        """Commit a decided batch, in one transaction with its ledger rows.
+
+        `claims` is by partition, as it is now; `acknowledged` are outbox rows to delete in the same
+        transaction. Nothing is committed when it raises; after `ConnectionLost` it may have been,
+        and the ledger knows.
+        """
+
+
+class _Deciding(NamedTuple):
+    """A batch, and the decision on it as soon as there is one, with the clock's seconds then."""
+
+    batch: list[Delivery]
+    decision: Future[tuple[Decision, float]]
 
 
 class Loop:
@@ -87,6 +114,8 @@ class Loop:
         self._clock = clock
         self._metrics = metrics
         self._stopping = stopping
+        self._aside: Aside[tuple[Decision, float]] = Aside(f"decide {consumer.topic}")
+        self._ahead: _Deciding | None = None
         self._next: list[Delivery] = []
         self._failures = 0
         self._polled_at = clock.monotonic()
@@ -99,6 +128,7 @@ class Loop:
                 self._turn()
             self._takings.give_up()
         finally:
+            self._aside.close()
             self._consumer.close()
             self._producer.close()
 
@@ -106,16 +136,16 @@ class Loop:
         try:
             taken = self._takings.take_missing(self._ticking())
             if taken:
-                self._next = [d for d in self._next if d.partition not in taken]
+                waiting = [*(self._ahead.batch if self._ahead else ()), *self._next]
+                self._ahead = None
+                self._next = [d for d in waiting if d.partition not in taken]
                 self._takings.start(taken)
             if self._is_paused:
                 self._consumer.resume(self._takings.claims)
                 self._is_paused = False
-            batch = self._next or self._fetch()
-            self._next = []
-            batch = [delivery for delivery in batch if self._takings.covers(delivery)]
-            if batch:
-                self._handle(batch)
+            deciding, self._ahead = self._ahead or self._begin(_IDLE_WAIT_S), None
+            if deciding is not None:
+                self._handle(deciding)
             elif self._relay.is_under_way:
                 self._relay.finish(self._ticking())
             else:
@@ -127,21 +157,51 @@ class Loop:
         except (Transient, Fenced) as problem:
             self._recover(problem)
 
-    def _handle(self, batch: Sequence[Delivery]) -> None:
+    def _begin(self, wait_s: float) -> _Deciding | None:
+        """Have a decision begun on what is there.
+
+        Waits for messages only when no events are waited for. Polls, so a rebalance may happen.
+        """
+        if not self._next:
+            self._polled_at = self._clock.monotonic()
+            is_idle = not self._relay.is_under_way
+            self._next = self._consumer.fetch(self._most, BATCH_BYTES, wait_s if is_idle else 0)
+        batch = [delivery for delivery in self._next if self._takings.covers(delivery)]
+        self._next = batch[self._most :]
+        return self._deciding(batch[: self._most]) if batch else None
+
+    def _deciding(self, batch: list[Delivery]) -> _Deciding:
+        claims = dict(self._takings.claims)
+
+        def decide() -> tuple[Decision, float]:
+            return self._handler.decide(batch, claims), self._clock.monotonic()
+
+        return _Deciding(batch, self._aside.start(decide))
+
+    def _decided(self, deciding: _Deciding) -> tuple[Decision, float]:
+        tick = self._ticking()
+        while not wait([deciding.decision], _SLICE_S).done:
+            tick()
+        return deciding.decision.result()
+
+    def _handle(self, deciding: _Deciding) -> None:
+        """Write and send a batch, and have the next one decided meanwhile."""
+        decided, decided_at = self._decided(deciding)
+        self._next = [*decided.rest, *self._next]
+        self._ahead = self._begin(0)
+        self._relay.finish(self._ticking())
         began = self._clock.monotonic()
         claims = self._takings.claims
-        deleted: list[OutboxRow] = []
-
-        def acknowledged() -> Sequence[OutboxRow]:
-            self._relay.finish(self._ticking())
-            deleted.extend(row for row in self._relay.acknowledged if self._takings.owns(row))
-            return deleted
-
-        handled = self._handler.handle(batch, claims, acknowledged)
+        batch = deciding.batch
+        if began - decided_at > _FRESH_S or not {d.partition for d in batch} <= claims.keys():
+            # The brokers kept us waiting, or took a partition away: what was decided is old.
+            self._begin_anew(batch)
+            return
+        deleted = [row for row in self._relay.acknowledged if self._takings.owns(row)]
+        handled = self._handler.write(decided, claims, deleted)
         self._takings.move(handled.positions)
         self._relay.forget(deleted)
-        self._next = [*handled.rest, *self._next]
-        batch = batch[: len(batch) - len(handled.rest)]
+        batch = batch[: len(batch) - len(decided.rest)]
         committed = self._clock.monotonic()
         self._metrics.observe_batch(len(batch), committed - began)
         if handled.rows:
@@ -154,6 +214,13 @@ class Loop:
         self._consumer.copy_offsets(
             {p: offset + 1 for p, offset in handled.positions.items() if p in claims}
         )
+
+    def _begin_anew(self, batch: list[Delivery]) -> None:
+        """Have a batch, and what came after it, decided again in the next turn."""
+        following = [*(self._ahead.batch if self._ahead else ()), *self._next]
+        seen = {(delivery.partition, delivery.offset) for delivery in batch}
+        self._ahead = None
+        self._next = [*batch, *(d for d in following if (d.partition, d.offset) not in seen)]
 
     def _ticking(self) -> Callable[[], None]:
         """What to do while waiting for brokers: poll, and stop waiting when that is no use."""
@@ -168,12 +235,6 @@ class Loop:
                 raise Interrupted("Told to stop while the brokers are away; the outbox has it.")
 
         return tick
-
-    def _fetch(self) -> list[Delivery]:
-        """What is there; waits for it only when no events are waited for."""
-        self._polled_at = self._clock.monotonic()
-        wait_s = 0.0 if self._relay.is_under_way else _IDLE_WAIT_S
-        return self._consumer.fetch(self._most, BATCH_BYTES, wait_s)
 
     def _keep_membership(self) -> None:
         """Poll, paused, when the last poll is a while ago; what comes belongs to the next batch."""
@@ -213,4 +274,5 @@ class Loop:
             self._consumer.keep_membership()
             self._metrics.turned(self._clock.now())
             self._stopping.wait(0.05)
+        self._ahead = None
         self._next = []

@@ -57,8 +57,9 @@ def make_engine(settings: Settings) -> Engine:
 class Session:
     """Two connections of one loop: one reads snapshots, one writes.
 
-    Both are opened when first used. A lost connection ends both, and the next use opens new ones;
-    the caller takes its partitions again first (an epoch belongs to a session).
+    Each is opened when first used, and may be used in a thread of its own. A lost connection is
+    opened anew by the next use; the caller takes its partitions again first, whichever it was (an
+    epoch belongs to a session).
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -85,12 +86,17 @@ class Session:
 
     def close(self) -> None:
         """End both connections; the next use opens new ones."""
-        for connection in self._connections.values():
-            try:
-                connection.close()
-            except DBAPIError:
-                connection.invalidate()
-        self._connections.clear()
+        for engine in (self._reader, self._writer):
+            self._end(engine)
+
+    def _end(self, engine: Engine) -> None:
+        connection = self._connections.pop(engine, None)
+        if connection is None:
+            return
+        try:
+            connection.close()
+        except DBAPIError:
+            connection.invalidate()
 
     @contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Connection]:
@@ -104,5 +110,5 @@ class Session:
             if error.connection_invalidated or isinstance(
                 errors.classify(error, is_write=True), ConnectionLost
             ):
-                self.close()
+                self._end(engine)
             raise
