@@ -1,5 +1,7 @@
 """The brokers are away for a while; the worker waits, and everything leaves afterwards."""
 
+import os
+import signal
 from collections.abc import Callable
 from time import monotonic
 
@@ -15,6 +17,7 @@ from tests.support.worker import WorkerProcess
 pytestmark = pytest.mark.parametrize("broker", ["node"], indirect=True)
 Start = Callable[..., WorkerProcess]
 OUTAGE_S = 10.0
+STILL_S = 4.0
 
 
 def _outlasts(worker: WorkerProcess) -> bool:
@@ -42,6 +45,31 @@ def test_brokers_away_for_10_s_are_waited_for_with_the_events_in_the_outbox(
     assert len(worker.words().splitlines()) < 500  # an outage is no flood of words
     assert (outcome.records, outcome.duplicates) == (3120, 0)
     assert worker.stop() == 0
+
+
+def test_what_was_decided_before_brokers_kept_the_worker_waiting_is_decided_again(
+    start: Start, load: Load, judge: Judge, kafka_node: KafkaNode
+) -> None:
+    start({"batch_triggers": 20})
+    load.fire(3000)
+    wait_until(lambda: judge.records() > 0, 20, "a batch under way")
+    os.kill(kafka_node.pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: _is_still(judge), 20, "a worker that waits for the brokers")
+    finally:
+        os.kill(kafka_node.pid, signal.SIGCONT)
+    judge.settled(load.sent, 40)
+    oldest = "select extract(epoch from max(created_at - decided_at)) from awp_job_execution"
+    assert sql.value(judge.database, oldest) < STILL_S
+
+
+def _is_still(judge: Judge) -> bool:
+    """True when no record is written for a while."""
+    before, began = judge.records(), monotonic()
+    while monotonic() - began < STILL_S:
+        if judge.records() != before:
+            return False
+    return True
 
 
 def test_sigterm_while_the_brokers_are_away_ends_with_0(

@@ -131,3 +131,21 @@ def test_what_the_log_deleted_unread_is_recorded_and_said(
     assert sql.value(judge.database, LOST.format(load.topic)) == "{[30,50)}"
     assert "action=lost_range" in second.words()
     assert "first=30 last=49" in second.words()
+
+
+@pytest.mark.parametrize("topics", [1], indirect=True)
+def test_what_is_written_after_the_brokers_lost_the_logs_end_is_read(
+    start: Start, load: Load, judge: Judge
+) -> None:
+    first = start()
+    load.fire(30)
+    judge.settled(load.sent)
+    assert first.stop() == 0
+    # As after an unclean election: the log ends before what was read of it.
+    sql.execute(judge.database, "update awp_trigger_ledger set last_offset = 99")
+    second = start()
+    wait_until(lambda: "action=log_cut" in second.words(), 20, "a position beyond the log")
+    load.fire(30)
+    outcome = judge.settled(load.sent)
+    assert (outcome.records, outcome.duplicates, outcome.repeats) == (60, 0, 0)
+    assert "first=30 last=99" in second.words()

@@ -141,10 +141,11 @@ class TopicConsumer:
                 f"{result.error.str()}."
             )
 
-    def log_start(self, partition: int) -> int:
-        """Offset of the first message that the log still holds.
+    def bounds(self, partition: int) -> tuple[int, int]:
+        """Offset of the first message that the log still holds, and the one after its last.
 
-        Its end is not asked for: the embedded broker names the last batch's first message there.
+        The embedded broker names the last batch's first message as the end: a position beyond it is
+        beyond the log only if the broker refuses it, too (`out_of_range`).
         """
         try:
             bounds = self._consumer.get_watermark_offsets(
@@ -152,12 +153,13 @@ class TopicConsumer:
             )
         except KafkaException as error:
             raise Transient(
-                f"The beginning of partition {partition} of {self.topic} cannot be read: "
+                f"The bounds of partition {partition} of {self.topic} cannot be read: "
                 f"{_words(error)}."
             ) from error
         if bounds is None:
             raise Transient(f"The brokers do not answer for partition {partition} of {self.topic}.")
-        return bounds[0]
+        first, end = bounds
+        return first, end
 
     def seek(self, partition: int, offset: int) -> None:
         """Let the next message of a partition be the one at `offset`."""

@@ -171,7 +171,7 @@ class Takings:
         if topic is None:
             raise Transient(f"The topic {self.consumer.topic} is not there (any more).")
         self.consumer.commit_as_it_stands(partition)
-        log_start = self.consumer.log_start(partition)
+        log_start, log_end = self.consumer.bounds(partition)
         with self._session.transaction() as connection:
             claim = ledger.take(
                 connection,
@@ -185,7 +185,7 @@ class Takings:
         if partition == 0:
             self._catch_up_orphans(topic, tick)
         repeated = self._relay.catch_up(claim, tick)
-        claim = self._within(claim, log_start)
+        claim = self._within(claim, log_start, log_end)
         tick()
         log.info(
             "action=taken topic=%s partition=%d epoch=%d position=%d outbox_rows=%d",
@@ -213,18 +213,33 @@ class Takings:
             with self._session.transaction() as connection:
                 ledger.release(connection, orphans)
 
-    def _within(self, claim: Claim, first: int) -> Claim:
-        """Compare our position with the log: what it deleted unread is recorded, loudly."""
+    def _within(self, claim: Claim, first: int, end: int) -> Claim:
+        """Compare our position with the log, which may have lost something at either side.
+
+        What it deleted unread is recorded, loudly. If the brokers lost its end, which we had read,
+        we go back to where it ends now: what is written there next is new.
+        """
         position = claim.last_offset + 1
         is_refused = claim.partition in self.consumer.out_of_range
         self.consumer.out_of_range.discard(claim.partition)
         if position >= first:
-            if is_refused:
+            if not is_refused:
+                return claim
+            if position <= end:
                 raise Transient(
-                    f"The log of {claim.topic} partition {claim.partition} ends before our "
-                    f"position {position}: the brokers lost its end, or are still finding it."
+                    f"The log of {claim.topic} partition {claim.partition} does not reach our "
+                    f"position {position} yet."
                 )
-            return claim
+            log.error(
+                "action=log_cut topic=%s partition=%d first=%d last=%d "
+                "message='the brokers lost triggers that had been recorded; the records stand'",
+                claim.topic,
+                claim.partition,
+                end,
+                position - 1,
+            )
+            with self._session.transaction() as connection:
+                return ledger.go_back(connection, claim, end)
         log.error(
             "action=lost_range topic=%s partition=%d first=%d last=%d "
             "message='the log deleted triggers before they were read; the audit fails until a "

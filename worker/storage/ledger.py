@@ -74,6 +74,12 @@ _LOSE = text(
     where id = :id and epoch = :epoch
     """
 )
+_GO_BACK = text(
+    """
+    update awp_trigger_ledger set last_offset = :end - 1, updated_at = now()
+    where id = :id and epoch = :epoch
+    """
+)
 
 _COUNTS = (
     "deliveries",
@@ -176,3 +182,15 @@ def lose(connection: Connection, claim: Claim, beginning: int) -> Claim:
     if result.rowcount != 1:
         raise Fenced(f"Partition {claim.partition} of {claim.topic} has a new owner.")
     return claim.at(beginning - 1)
+
+
+def go_back(connection: Connection, claim: Claim, end: int) -> Claim:
+    """Make `end` the next offset: the brokers lost what they had from there on.
+
+    What was recorded stands; a trigger that they had and that its producer sends again is a
+    duplicate. Raises `Fenced` without the epoch.
+    """
+    result = connection.execute(_GO_BACK, {"end": end, "id": claim.ledger_id, "epoch": claim.epoch})
+    if result.rowcount != 1:
+        raise Fenced(f"Partition {claim.partition} of {claim.topic} has a new owner.")
+    return claim.at(end - 1)
