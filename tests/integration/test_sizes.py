@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from schemas import JobDispatch, TriggerFailure
 from tests.support.rig import Rig, at, trigger
-from tests.support.topics import produce_raw
+from tests.support.topics import Received, produce_raw
 from tests.support.waiting import wait_until
 
 KIB = 1024
@@ -176,6 +176,23 @@ def test_a_batch_whose_events_grow_too_large_is_cut_and_loses_nothing(rig: Rig) 
     rig.settle()
 
 
+@pytest.mark.parametrize("rig", ["kafka"], indirect=True)
+def test_two_equal_dead_letters_that_the_broker_refuses_are_both_cut(rig: Rig) -> None:
+    body = os.urandom(50_000).hex().encode()
+    _limit(rig, rig.topics.dead_letters, 20_000)
+
+    places = rig.fire(body, body)
+
+    for partition, offset in places:
+        origin = (str(partition).encode(), str(offset).encode())
+        (event,) = wait_until(
+            lambda origin=origin: _letters(rig, *origin), 20, f"the dead letter of {offset}"
+        )
+        assert event.header("truncated") is not None
+        assert body.startswith(event.value or b"-")
+        assert 0 < len(event.value or b"") < 20_000
+
+
 @pytest.fixture(autouse=True)
 def _settled(rig: Rig) -> Iterator[None]:
     yield
@@ -184,6 +201,15 @@ def _settled(rig: Rig) -> Iterator[None]:
 
 def _parameter(server_id: int) -> dict[str, object]:
     return {"servers": [{"server_id": server_id, "ip": None, "account": "deploy"}]}
+
+
+def _letters(rig: Rig, partition: bytes, offset: bytes) -> list[Received]:
+    return [
+        message
+        for message in rig.collector(rig.topics.dead_letters).look()
+        if message.header("dead-letter-partition") == partition
+        and message.header("dead-letter-offset") == offset
+    ]
 
 
 def _count(rig: Rig, job_id: int) -> int:
