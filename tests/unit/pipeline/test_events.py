@@ -39,6 +39,20 @@ def test_a_dispatch_holds_to_its_model() -> None:
     assert dict(event.headers)["ce_time"] == b"2026-11-23T10:00:01Z"
 
 
+def test_a_target_names_its_node_and_action_in_a_workflow_only() -> None:
+    assert events.render_targets([]) == b"[]"
+    assert (
+        events.render_targets(
+            [Target(7, "10.0.0.7", "财务", 3), Target(8, None, "root", None, "2", 9)]
+        )
+        == (
+            '[{"server_id":"7","ip":"10.0.0.7","account":"财务","credential_id":"3"},'
+            '{"server_id":"8","ip":null,"account":"root","credential_id":null,'
+            '"node_id":"2","action_id":"9"}]'
+        ).encode()
+    )
+
+
 def test_a_failure_holds_to_its_model_whatever_the_job_is_called() -> None:
     finding = Finding(FailureCode.JOB_DISABLED, {"job_id": "17"}, "job_disabled:job=17")
     verdict = Verdict((finding,), (), _job(name="长" * 500_000), "x" * 500_000)
