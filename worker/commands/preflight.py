@@ -13,10 +13,11 @@ from rich.console import Console
 from schemas import JobTrigger, explain
 from worker import config
 from worker.clock import SystemClock
+from worker.commands.ids import JOB_ID
 from worker.commands.output import as_json, finish
 from worker.config import Settings
 from worker.domain import messages
-from worker.domain.trigger import MAX_ID, NAMESPACE, Origin, Trigger, TriggerKind
+from worker.domain.trigger import NAMESPACE, Origin, Trigger, TriggerKind
 from worker.domain.verdict import Target, Verdict
 from worker.errors import Misused, Stop, Transient
 from worker.preflight.facts import read_facts
@@ -27,9 +28,7 @@ _NOWHERE = Origin(0, 0)
 
 
 @click.command(name="preflight")
-@click.argument(
-    "job_ids", nargs=-1, required=True, metavar="JOB_ID...", type=click.IntRange(1, MAX_ID)
-)
+@click.argument("job_ids", nargs=-1, required=True, metavar="JOB_ID...", type=JOB_ID)
 @click.option(
     "--at",
     metavar="TIME",

@@ -22,6 +22,7 @@ def command() -> None:
 @click.option(
     "--partitions",
     type=click.IntRange(1, 10_000),
+    metavar="N",
     default=DEFAULT_PARTITIONS,
     show_default=True,
     help="Partitions of each new topic: as many workers can share the load.",
@@ -29,6 +30,7 @@ def command() -> None:
 @click.option(
     "--replication",
     type=click.IntRange(1, 100),
+    metavar="N",
     default=None,
     help="Replicas of each new topic; default: what the brokers are set to.",
 )
