@@ -63,3 +63,14 @@ def test_an_id_that_is_none_is_one_sentence_and_exit_2(
     ended = trigger_worker(*arguments)
     assert (ended.status, ended.stdout) == (2, "")
     assert ended.stderr == f"trigger-worker: {words}\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "variable"),
+    [("worker", "TRIGGER_WORKER_LISTEN"), ("streams", "TRIGGER_WORKER_STREAMS_LISTEN")],
+)
+def test_a_listener_that_is_none_is_one_sentence_and_exit_2(command: str, variable: str) -> None:
+    ended = trigger_worker(command, "--listen", "9321")
+    assert ended.status == 2
+    assert ended.stderr.startswith(f"trigger-worker: The setting {variable} cannot be used: '9321'")
+    assert ended.stderr.count("\n") == 1
