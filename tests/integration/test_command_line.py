@@ -74,3 +74,30 @@ def test_a_listener_that_is_none_is_one_sentence_and_exit_2(command: str, variab
     assert ended.status == 2
     assert ended.stderr.startswith(f"trigger-worker: The setting {variable} cannot be used: '9321'")
     assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("audit",),
+        ("audit", "--acknowledge-lost"),
+        ("preflight", "17"),
+        ("dlq", "list"),
+        ("dlq", "show", "1"),
+        ("dlq", "replay", "--all"),
+    ],
+    ids=" ".join,
+)
+def test_a_database_that_is_away_is_named_with_what_to_do(
+    command: tuple[str, ...], unused_address: str
+) -> None:
+    url = f"postgresql+psycopg2://me:open-sesame@{unused_address}/awp"
+    ended = trigger_worker(*command, env={"TRIGGER_WORKER_DATABASE_URL": url})
+    assert ended.status == 1
+    words = ended.stdout + ended.stderr
+    assert f"port {unused_address.rpartition(':')[2]} failed: Connection refused" in words
+    assert words.endswith(
+        "Start the database or correct TRIGGER_WORKER_DATABASE_URL, and run the command again.\n"
+    )
+    assert words.count("\n") == 1
+    assert "open-sesame" not in words

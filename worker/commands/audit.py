@@ -16,6 +16,7 @@ from rich.text import Text
 
 from worker.audit.deep import Deep, Progress
 from worker.audit.run import Audit, run
+from worker.commands.database import asking
 from worker.commands.output import as_json, console, finish
 from worker.config import load
 from worker.storage.audit import LostRange
@@ -44,6 +45,7 @@ _ROW_SUMS = (
 @click.option("--brokers", metavar="TEXT", help="Brokers, host:port, comma-separated.")
 @click.option("--topic-prefix", metavar="TEXT", help="First part of every topic's name.")
 @as_json
+@asking()
 def command(
     *,
     is_deep: bool,

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from worker.commands import letter_view
 from worker.commands.brokers import broker_flags, kafka_of
+from worker.commands.database import asking
 from worker.commands.ids import LETTER_ID
 from worker.commands.output import as_json, console, finish
 from worker.config import load
@@ -46,6 +47,7 @@ def command() -> None:
 )
 @click.option("--all", "with_replayed", is_flag=True, help="Those replayed already, too.")
 @as_json
+@asking()
 def list_command(*, reason: str | None, limit: int, with_replayed: bool, as_json: bool) -> None:
     """Name dead letters, the newest first."""
     choice = Choice(reason=reason, with_replayed=with_replayed)
@@ -63,6 +65,7 @@ def list_command(*, reason: str | None, limit: int, with_replayed: bool, as_json
 @command.command("show")
 @click.argument("letter_id", metavar="ID", type=LETTER_ID)
 @as_json
+@asking()
 def show_command(*, letter_id: int, as_json: bool) -> None:
     """Show one dead letter whole, and what became of it.
 
@@ -99,6 +102,7 @@ def show_command(*, letter_id: int, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @broker_flags
 @as_json
+@asking()
 def replay_command(
     *,
     ids: tuple[int, ...],

@@ -13,6 +13,7 @@ from rich.console import Console
 from schemas import JobTrigger, explain
 from worker import config
 from worker.clock import SystemClock
+from worker.commands.database import asking
 from worker.commands.ids import JOB_ID
 from worker.commands.output import as_json, finish
 from worker.config import Settings
@@ -47,7 +48,8 @@ def command(*, job_ids: tuple[int, ...], at: str | None, as_json: bool) -> None:
     problem = None
     verdicts: list[Verdict] = []
     try:
-        verdicts = _judge(triggers, now, settings)
+        with asking():
+            verdicts = _judge(triggers, now, settings)
     except (Transient, Stop) as error:
         problem = str(error)
     result = _result(triggers, verdicts, problem, settings.language)
