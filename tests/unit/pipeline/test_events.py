@@ -97,3 +97,19 @@ def test_a_dead_letter_carries_its_bytes_reason_and_origin() -> None:
         ],
         b"{",
     )
+
+
+def test_a_dead_letter_that_is_cut_keeps_our_headers_and_drops_the_producers() -> None:
+    delivery = Delivery(3, 41, b"17", b"x" * 900 * 1024, [("tenant", b"north")], 0)
+    claim = Claim(1, "awp.job.triggers.v1", "id", 3, 1, 40)
+
+    event = events.dead_letter(TOPICS, DeadLetter(1, delivery, "too large"), claim)
+
+    assert event.headers == [
+        ("dead-letter-reason", b"too large"),
+        ("dead-letter-topic", b"awp.job.triggers.v1"),
+        ("dead-letter-partition", b"3"),
+        ("dead-letter-offset", b"41"),
+        ("truncated", b"921600"),
+    ]
+    assert (event.key, event.value) == (b"17", b"x" * 450 * 1024)
