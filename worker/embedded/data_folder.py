@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from pathlib import Path
-from typing import TextIO
 
+from worker.embedded.lock_file import hold
 from worker.errors import Misused, Stop
 
 MARKER = "made-by-trigger-worker-run"
@@ -37,7 +36,7 @@ class DataFolder:
         _refuse_foreign(self.path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(self.path)
+            self._lock = hold(self.path / _LOCK, user="`trigger-worker run`")
             (self.path / MARKER).write_text(_WORDS)
             if is_fresh:
                 self._empty()
@@ -89,21 +88,3 @@ def _refuse_foreign(path: Path) -> None:
             f"The folder {path} holds something that is not ours; nothing was changed in it.",
             remedy="Choose an empty or a new folder with --data.",
         )
-
-
-def _locked(path: Path) -> TextIO:
-    lock = (path / _LOCK).open("a+")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.seek(0)
-        owner = lock.read().strip() or "unknown"
-        lock.close()
-        raise Stop(
-            f"Another `trigger-worker run` (process {owner}) uses {path}.",
-            remedy="Stop it, or choose another folder with --data.",
-        ) from None
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
-    return lock
