@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from pathlib import Path
 
@@ -41,6 +42,7 @@ class DataFolder:
             if is_fresh:
                 self._empty()
             self._put_logs_by()
+            self.env.unlink(missing_ok=True)  # a run that was killed left it
         except OSError as error:
             raise Stop(
                 f"The data folder {self.path} cannot be used: {error.strerror}.",
@@ -51,6 +53,18 @@ class DataFolder:
     def postgres(self) -> Path:
         """The embedded PostgreSQL's own folder."""
         return self.path / "postgres"
+
+    @property
+    def env(self) -> Path:
+        """The settings of the run, for a shell; not there while no run has its parts up."""
+        return self.path / "env"
+
+    @property
+    def env_command(self) -> str:
+        """What a person types to have these settings in a shell."""
+        shown = f"{self.shown()}/{self.env.name}"
+        home = "~/" if shown.startswith("~/") else ""
+        return f". {home}{shlex.quote(shown.removeprefix(home))}"
 
     def log(self, name: str) -> Path:
         """The log of a process of this run; that of the run before is `NAME.log.1`."""
