@@ -6,10 +6,12 @@ the same table (a test compares the two).
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from worker.errors import Misused
@@ -17,6 +19,24 @@ from worker.errors import Misused
 PREFIX = "TRIGGER_WORKER_"
 
 Language = Literal["en", "zh"]
+
+_HIGHEST_PORT = 65_535
+_is_address = re.compile(r"(?:[^\s:/\[\]]+|\[[0-9A-Fa-f:.]+(?:%\w+)?\]):([0-9]{1,5})").fullmatch
+
+
+def _address(value: str) -> str:
+    found = _is_address(value)
+    if found is None or int(found[1]) > _HIGHEST_PORT:
+        raise PydanticCustomError(
+            "address",
+            "{value} is no host:port with a port from 0 to 65535 (an IPv6 host in brackets)",
+            {"value": repr(value)},
+        )
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+"""Where to listen. Port 0 is any free one."""
 
 
 class Settings(BaseSettings):
@@ -65,10 +85,10 @@ class Settings(BaseSettings):
     metadata_interval_ms: int = Field(
         30_000, ge=500, description="How often topics are looked at for new partitions and ids"
     )
-    listen: str = Field(
+    listen: Address = Field(
         "127.0.0.1:9321", description="Where the worker serves /metrics, /livez and /readyz"
     )
-    streams_listen: str = Field(
+    streams_listen: Address = Field(
         "127.0.0.1:9322", description="Where the streams serve /metrics, /livez, /readyz, /windows"
     )
     log_format: Literal["text", "json"] = Field("text", description="Form of log lines on stderr")

@@ -141,30 +141,19 @@ def dead_letter(topics: Topics, letter: DeadLetter, claim: Claim) -> Event:
 
 def render_targets(targets: Sequence[Target]) -> bytes:
     """Targets as they stand in a dispatch and in the record: a JSON list."""
-    return orjson.dumps(
-        [
-            {
-                "server_id": str(target.server_id),
-                "ip": target.ip,
-                "account": target.account,
-                "credential_id": None
-                if target.credential_id is None
-                else str(target.credential_id),
-            }
-            if target.node_id is None
-            else {
-                "server_id": str(target.server_id),
-                "ip": target.ip,
-                "account": target.account,
-                "credential_id": None
-                if target.credential_id is None
-                else str(target.credential_id),
-                "node_id": target.node_id,
-                "action_id": None if target.action_id is None else str(target.action_id),
-            }
-            for target in targets
-        ]
-    )
+    rendered = []
+    for server_id, ip, account, credential_id, node_id, action_id in targets:
+        fields = {
+            "server_id": str(server_id),
+            "ip": ip,
+            "account": account,
+            "credential_id": None if credential_id is None else str(credential_id),
+        }
+        if node_id is not None:
+            fields["node_id"] = node_id
+            fields["action_id"] = None if action_id is None else str(action_id)
+        rendered.append(fields)
+    return orjson.dumps(rendered)
 
 
 def size(event: Event) -> int:

@@ -253,8 +253,7 @@ def test_what_the_brokers_refuse_is_named_and_the_exit_status_is_1(
     ("arguments", "said"),
     [
         ((), "Nothing to send."),
-        (("x",), "job_id"),
-        (("0",), "between 1 and 9223372036854775807"),
+        (("0",), "'0' is no job id."),
         (("1", "--at", "2026-11-20T08:00:00"), "the time has no zone"),
         (("1", "--kind", "schedule"), "needs its slot"),
         (("1", "--file", "-"), "--file says by itself"),

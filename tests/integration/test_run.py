@@ -1,11 +1,14 @@
 """`trigger-worker run`: everything embedded, as a stranger meets it. Real processes, real ends."""
 
+import json
 import os
 import re
 import signal
+import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -54,6 +57,16 @@ ONE_ROUND = {
 """What 202 triggers fail for: each job of the demo once, a deleted one, one without a zone."""
 
 
+ANOTHER_PLATFORM = {
+    "TRIGGER_WORKER_DATABASE_URL": "postgresql+psycopg2://me:secret@127.0.0.1:1/elsewhere",
+    "TRIGGER_WORKER_KAFKA_BROKERS": "127.0.0.1:1",
+    "TRIGGER_WORKER_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+    "TRIGGER_WORKER_TOPIC_PREFIX": "elsewhere",
+    "TRIGGER_WORKER_GROUP": "elsewhere",
+}
+"""What a person's shell may hold; none of it is meant for a run."""
+
+
 @pytest.fixture(autouse=True)
 def _nothing_is_left(tmp_path: Path) -> Iterator[None]:
     """No process of a run outlives it, however it ended: each names the data folder or its log."""
@@ -76,7 +89,10 @@ def processes_of(folder: Path) -> list[psutil.Process]:
 
 
 def test_n_triggers_are_reported_with_every_failure_code(tmp_path: Path) -> None:
-    ended = trigger_worker("run", "--triggers", "404", "--json", "--data", str(tmp_path / "data"))
+    data = tmp_path / "data"
+    ended = trigger_worker(
+        "run", "--triggers", "404", "--json", "--data", str(data), env=ANOTHER_PLATFORM
+    )
     assert ended.status == 0, ended.stderr
     report = ended.json
     assert list(report) == KEYS
@@ -97,6 +113,8 @@ def test_n_triggers_are_reported_with_every_failure_code(tmp_path: Path) -> None
     assert 20 < report["worker_rss_mb"] < 300
     assert report["triggers_per_s"] == pytest.approx(404 / report["seconds"], rel=0.01)
     assert "published 404 of 404" in ended.stderr
+    assert f"for other commands: . {data}/env\n" in ended.stderr
+    assert not (data / "env").exists()
     assert "postgresql" not in ended.stderr.lower().replace("postgresql ", "")
 
 
@@ -110,11 +128,13 @@ def test_a_run_goes_on_with_the_database_of_one_that_was_killed(tmp_path: Path) 
         finally:
             first.kill()
             first.wait()
+    assert (tmp_path / "data" / "env").exists()  # and leads nowhere
     ended = trigger_worker("run", "--triggers", "202", "--json", "--data", str(tmp_path / "data"))
     assert ended.status == 0, ended.stderr
     assert ended.json["by_code"] == ONE_ROUND
     assert (ended.json["records"], ended.json["dispatched"]) == (202, 134)
     assert ended.json["audit_closed"] is True
+    assert not (tmp_path / "data" / "env").exists()
 
 
 def test_on_a_terminal_a_killed_worker_comes_back_and_ctrl_c_ends_everything_in_order(
@@ -124,6 +144,12 @@ def test_on_a_terminal_a_killed_worker_comes_back_and_ctrl_c_ends_everything_in_
     with Terminal([TRIGGER_WORKER, "run", "--data", data]) as terminal:
         wait_until(lambda: ticks(terminal) == "✓✓" and records(terminal), START_S, "both ticks")
         wait_until(lambda: said(terminal, "Server 7 (10.0.0.7) does not exist."), 20, "a cause")
+
+        env = Path(data, "env")
+        assert stat.S_IMODE(env.stat().st_mode) == 0o600
+        audit = in_a_shell_with(env, "audit")
+        assert (audit["closes"], audit["records"] > 0) == (True, True)
+        assert in_a_shell_with(env, "topics check")["ok"] is True
 
         second = trigger_worker("run", "--data", data)
         assert second.status == 1
@@ -151,6 +177,7 @@ def test_on_a_terminal_a_killed_worker_comes_back_and_ctrl_c_ends_everything_in_
         assert took_s < 5
         wait_until(lambda: "start over: --fresh" in terminal.text()[-300:], 5, "the summary")
         assert "audit          closes ✓" in terminal.text()
+        assert not env.exists()
 
 
 def test_sigterm_ends_a_start_as_well_as_a_run(tmp_path: Path) -> None:
@@ -176,6 +203,20 @@ def test_json_without_triggers_is_refused() -> None:
     ended = trigger_worker("run", "--json")
     assert ended.status == 2
     assert "--json and --deadline go with --triggers." in ended.stderr
+
+
+def in_a_shell_with(env: Path, command: str) -> Any:
+    """What a command answers with --json in another shell, whose own settings lead elsewhere."""
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'. "$0" && "$1" {command} --json', env, TRIGGER_WORKER],
+        env=os.environ | ANOTHER_PLATFORM,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 def ticks(terminal: Terminal) -> str:

@@ -131,6 +131,7 @@ def test_an_unreachable_database_is_one_sentence_without_the_password(closed_por
     done = migrate(f"postgresql+psycopg2://me:open-sesame@127.0.0.1:{closed_port}/awp")
     assert done.returncode == 1
     assert "Connection refused" in done.stderr
+    assert "TRIGGER_WORKER_DATABASE_URL" in done.stderr
     assert done.stderr.count("\n") == 1
     assert "open-sesame" not in done.stderr + done.stdout
 

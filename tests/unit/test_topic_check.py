@@ -8,7 +8,7 @@ import pytest
 
 from worker.domain.topics import Topics
 from worker.kafka.admin import TopicState
-from worker.kafka.topic_check import TopicReport, check
+from worker.kafka.topic_check import TopicReport, check, unknowns
 
 TOPICS = Topics.under("awp")
 GOOD = {
@@ -129,3 +129,35 @@ def test_what_brokers_do_not_tell_is_said_to_be_not_known_and_is_no_problem() ->
     assert report.problems == ()
     assert report.not_known == {"awp.job.triggers.v1": ("retention.ms", "min.insync.replicas")}
     assert report.is_good
+
+
+def test_a_gap_is_said_in_words_with_its_reason_once_for_the_topics_that_share_it() -> None:
+    partly = replace(TRIGGERS, config={"cleanup.policy": "delete", "max.message.bytes": "1048588"})
+    mute = replace(TRIGGERS, config={})
+    report = report_with(
+        triggers=partly,
+        failures=replace(partly, name="awp.job.trigger-failures.v1"),
+        statuses=replace(mute, name="awp.execution.status.v1"),
+    )
+    first, second = unknowns(report, found=6)
+    assert first == (
+        "Not known for awp.job.triggers.v1, awp.job.trigger-failures.v1: how long messages are "
+        "kept, how many brokers have a message when it is acknowledged. The brokers told other "
+        "settings, but not retention.ms and min.insync.replicas."
+    )
+    assert second == (
+        "Not known for awp.execution.status.v1: whether compaction deletes messages, whether the "
+        "largest message fits, how long messages are kept, how many brokers have a message when it "
+        "is acknowledged. The brokers told none of the settings: this user may lack the right to "
+        "read them."
+    )
+
+
+def test_a_gap_that_all_topics_share_names_none_of_them() -> None:
+    told = {key: value for key, value in GOOD.items() if key != "min.insync.replicas"}
+    states = {name: replace(TRIGGERS, name=name, config=told) for name in TOPICS.all()}
+    (sentence,) = unknowns(check(TOPICS, states, brokers=1), found=6)
+    assert sentence == (
+        "Not known for all 6 topics: how many brokers have a message when it is acknowledged. The "
+        "brokers told other settings, but not min.insync.replicas."
+    )

@@ -16,6 +16,8 @@ from rich.text import Text
 
 from worker.audit.deep import Deep, Progress
 from worker.audit.run import Audit, run
+from worker.commands.brokers import broker_flags
+from worker.commands.database import asking
 from worker.commands.output import as_json, console, finish
 from worker.config import load
 from worker.storage.audit import LostRange
@@ -41,9 +43,9 @@ _ROW_SUMS = (
     is_flag=True,
     help="Accept what the log deleted unread, so that the audit may close again.",
 )
-@click.option("--brokers", metavar="TEXT", help="Brokers, host:port, comma-separated.")
-@click.option("--topic-prefix", metavar="TEXT", help="First part of every topic's name.")
+@broker_flags
 @as_json
+@asking()
 def command(
     *,
     is_deep: bool,

@@ -12,16 +12,17 @@ from sqlalchemy import Engine
 
 from worker.commands import letter_view
 from worker.commands.brokers import broker_flags, kafka_of
+from worker.commands.database import asking
+from worker.commands.ids import LETTER_ID
 from worker.commands.output import as_json, console, finish
 from worker.config import load
 from worker.dead_letters import Replayed, check_mended, replay
-from worker.domain.trigger import MAX_ID, replay_key
+from worker.domain.trigger import replay_key
 from worker.errors import Misused, Stop
 from worker.storage import errors, letters
 from worker.storage.engine import make_engine
 from worker.storage.letters import Choice, Chosen
 
-_LETTER_ID = click.IntRange(1, MAX_ID)
 _NAMED = 100
 
 
@@ -36,9 +37,17 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--reason", metavar="TEXT", help="Only those whose reason contains TEXT.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="At most.")
+@click.option(
+    "--limit",
+    default=50,
+    show_default=True,
+    type=click.IntRange(1),
+    metavar="N",
+    help="Name at most N.",
+)
 @click.option("--all", "with_replayed", is_flag=True, help="Those replayed already, too.")
 @as_json
+@asking()
 def list_command(*, reason: str | None, limit: int, with_replayed: bool, as_json: bool) -> None:
     """Name dead letters, the newest first."""
     choice = Choice(reason=reason, with_replayed=with_replayed)
@@ -54,10 +63,15 @@ def list_command(*, reason: str | None, limit: int, with_replayed: bool, as_json
 
 
 @command.command("show")
-@click.argument("letter_id", metavar="ID", type=_LETTER_ID)
+@click.argument("letter_id", metavar="ID", type=LETTER_ID)
 @as_json
+@asking()
 def show_command(*, letter_id: int, as_json: bool) -> None:
-    """Show one dead letter: reason, origin, headers, bytes, and what became of it."""
+    """Show one dead letter whole, and what became of it.
+
+    Reason, origin, headers, bytes, its record and that of its replay. People see control characters
+    escaped, and a value cut at 64 KiB; --json has all of it.
+    """
     with errors.reading(), make_engine(load()).connect() as connection:
         found = letters.get(connection, letter_id)
         if found is None:
@@ -74,7 +88,7 @@ def show_command(*, letter_id: int, as_json: bool) -> None:
 
 
 @command.command("replay")
-@click.argument("ids", nargs=-1, metavar="[ID]...", type=_LETTER_ID)
+@click.argument("ids", nargs=-1, metavar="[ID]...", type=LETTER_ID)
 @click.option("--reason", metavar="TEXT", help="Those whose reason contains TEXT.")
 @click.option("--all", "is_all", is_flag=True, help="All that were not replayed yet.")
 @click.option(
@@ -88,6 +102,7 @@ def show_command(*, letter_id: int, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @broker_flags
 @as_json
+@asking()
 def replay_command(
     *,
     ids: tuple[int, ...],

@@ -16,8 +16,15 @@ from worker.storage import schema
 
 
 @click.command(name="migrate")
-@click.argument("action", type=click.Choice(["up", "down", "current"]), default="up")
-@click.option("--to", metavar="REV", help="Revision to go to [up: the newest, down: one back].")
+@click.argument(
+    "action",
+    type=click.Choice(["up", "down", "current"]),
+    default="up",
+    metavar="[up|down|current]",  # click would put brackets around its own
+)
+@click.option(
+    "--to", metavar="REV", help="Revision to go to; default: up the newest, down one back."
+)
 @click.option("--stamp", metavar="REV", help="Up: note REV as done first, without running it.")
 @click.option("--sql", is_flag=True, help="Print the SQL instead; no database is asked.")
 @click.option("--yes", is_flag=True, help="Down: do not ask.")

@@ -13,10 +13,12 @@ from rich.console import Console
 from schemas import JobTrigger, explain
 from worker import config
 from worker.clock import SystemClock
+from worker.commands.database import asking
+from worker.commands.ids import JOB_ID
 from worker.commands.output import as_json, finish
 from worker.config import Settings
 from worker.domain import messages
-from worker.domain.trigger import MAX_ID, NAMESPACE, Origin, Trigger, TriggerKind
+from worker.domain.trigger import NAMESPACE, Origin, Trigger, TriggerKind
 from worker.domain.verdict import Target, Verdict
 from worker.errors import Misused, Stop, Transient
 from worker.preflight.facts import read_facts
@@ -27,9 +29,7 @@ _NOWHERE = Origin(0, 0)
 
 
 @click.command(name="preflight")
-@click.argument(
-    "job_ids", nargs=-1, required=True, metavar="JOB_ID...", type=click.IntRange(1, MAX_ID)
-)
+@click.argument("job_ids", nargs=-1, required=True, metavar="JOB_ID...", type=JOB_ID)
 @click.option(
     "--at",
     metavar="TIME",
@@ -48,7 +48,8 @@ def command(*, job_ids: tuple[int, ...], at: str | None, as_json: bool) -> None:
     problem = None
     verdicts: list[Verdict] = []
     try:
-        verdicts = _judge(triggers, now, settings)
+        with asking():
+            verdicts = _judge(triggers, now, settings)
     except (Transient, Stop) as error:
         problem = str(error)
     result = _result(triggers, verdicts, problem, settings.language)

@@ -10,7 +10,7 @@ from rich.console import Console
 from worker.commands.brokers import broker_flags, kafka_of
 from worker.commands.output import as_json, finish
 from worker.kafka.admin import BROKER_DEFAULT, DEFAULT_PARTITIONS, CreatedTopic, TopicAdmin
-from worker.kafka.topic_check import TopicReport, check
+from worker.kafka.topic_check import TopicReport, check, unknowns
 
 
 @click.group()
@@ -22,6 +22,7 @@ def command() -> None:
 @click.option(
     "--partitions",
     type=click.IntRange(1, 10_000),
+    metavar="N",
     default=DEFAULT_PARTITIONS,
     show_default=True,
     help="Partitions of each new topic: as many workers can share the load.",
@@ -29,6 +30,7 @@ def command() -> None:
 @click.option(
     "--replication",
     type=click.IntRange(1, 100),
+    metavar="N",
     default=None,
     help="Replicas of each new topic; default: what the brokers are set to.",
 )
@@ -101,7 +103,7 @@ def _show_report(out: Console, report: TopicReport, found: int) -> None:
             soft_wrap=True,
             markup=False,
         )
-    for topic, names in report.not_known.items():
-        out.print(f"not known {topic}: {', '.join(names)}", soft_wrap=True, markup=False)
+    for sentence in unknowns(report, found=found):
+        out.print(sentence, soft_wrap=True, markup=False)
     if report.is_good:
         out.print(f"{found} topics are fit for use.")

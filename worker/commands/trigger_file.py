@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, Self, cast
 
 from pydantic import ValidationError
@@ -45,12 +44,7 @@ class TriggerFile:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._copy.close()
 
     def batches(self, size: int) -> Iterator[list[JobTrigger]]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
+import shlex
 import shutil
 from pathlib import Path
-from typing import TextIO
 
+from worker.embedded.lock_file import hold
 from worker.errors import Misused, Stop
 
 MARKER = "made-by-trigger-worker-run"
@@ -37,11 +37,12 @@ class DataFolder:
         _refuse_foreign(self.path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(self.path)
+            self._lock = hold(self.path / _LOCK, user="`trigger-worker run`")
             (self.path / MARKER).write_text(_WORDS)
             if is_fresh:
                 self._empty()
             self._put_logs_by()
+            self.env.unlink(missing_ok=True)  # a run that was killed left it
         except OSError as error:
             raise Stop(
                 f"The data folder {self.path} cannot be used: {error.strerror}.",
@@ -52,6 +53,18 @@ class DataFolder:
     def postgres(self) -> Path:
         """The embedded PostgreSQL's own folder."""
         return self.path / "postgres"
+
+    @property
+    def env(self) -> Path:
+        """The settings of the run, for a shell; not there while no run has its parts up."""
+        return self.path / "env"
+
+    @property
+    def env_command(self) -> str:
+        """What a person types to have these settings in a shell."""
+        shown = f"{self.shown()}/{self.env.name}"
+        home = "~/" if shown.startswith("~/") else ""
+        return f". {home}{shlex.quote(shown.removeprefix(home))}"
 
     def log(self, name: str) -> Path:
         """The log of a process of this run; that of the run before is `NAME.log.1`."""
@@ -89,21 +102,3 @@ def _refuse_foreign(path: Path) -> None:
             f"The folder {path} holds something that is not ours; nothing was changed in it.",
             remedy="Choose an empty or a new folder with --data.",
         )
-
-
-def _locked(path: Path) -> TextIO:
-    lock = (path / _LOCK).open("a+")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.seek(0)
-        owner = lock.read().strip() or "unknown"
-        lock.close()
-        raise Stop(
-            f"Another `trigger-worker run` (process {owner}) uses {path}.",
-            remedy="Stop it, or choose another folder with --data.",
-        ) from None
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
-    return lock

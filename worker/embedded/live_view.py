@@ -16,7 +16,7 @@ from worker.embedded.probes import Cause
 from worker.embedded.readings import Counts, Reading
 from worker.storage.activity import Failure
 
-_FIXED_ROWS = 11
+_FIXED_ROWS = 12
 _BLANK_ROWS = 4
 _ROOMY = 6
 """Rows that lists need before blank lines are put between the parts."""
@@ -33,12 +33,16 @@ _MINUTE_MS = 60_000
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What the view knows beside the readings. `power` says what [p] does now."""
+    """What the view knows beside the readings.
+
+    `power` says what [p] does now, `shell` what can be typed in another shell meanwhile.
+    """
 
     elapsed_s: float
     worker_pid: int
     worker_starts: int
     power: str
+    shell: str
     data: str
     note: str = ""
 
@@ -80,9 +84,9 @@ def screen(reading: Reading, scene: Scene, width: int, height: int) -> Renderabl
             overflow="ellipsis",
         )
     )
-    data = Text("Data   ", "bold", no_wrap=True, overflow="ellipsis")
-    data.append(f"{scene.data}   logs: worker.log in it   start over: --fresh", "not bold dim")
-    return Group(*parts, data)
+    parts.append(_dim("Shell", scene.shell))
+    parts.append(_dim("Data", f"{scene.data}   logs: worker.log   start over: --fresh"))
+    return Group(*parts)
 
 
 def line(reading: Reading, scene: Scene) -> str:
@@ -110,6 +114,11 @@ def ms(value: float | None) -> str:
     if value >= _MINUTE_MS:
         return f"{value / _MINUTE_MS:.0f} min"
     return f"{value:.0f} ms" if value < 1000 else f"{value / 1000:.1f} s"  # noqa: PLR2004 - a second
+
+
+def _dim(label: str, words: str) -> RenderableType:
+    text = Text(f"{label:<7}", "bold", no_wrap=True, overflow="ellipsis")
+    return text.append(words, "not bold dim")
 
 
 def _title(scene: Scene, width: int) -> RenderableType:

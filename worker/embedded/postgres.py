@@ -6,7 +6,6 @@ parent folders for reading, and warns where there is no XDG_RUNTIME_DIR.
 
 from __future__ import annotations
 
-import fcntl
 import importlib.util
 import itertools
 import os
@@ -23,6 +22,7 @@ from sqlalchemy import URL
 
 from worker.embedded import account
 from worker.embedded.child import Child, free_port, last_lines
+from worker.embedded.lock_file import hold
 from worker.errors import Stop
 
 START_TIMEOUT_S = 20.0
@@ -133,21 +133,7 @@ class EmbeddedPostgres:
     def _reserve(self) -> None:
         """Hold the folder against other processes for as long as this one lives."""
         self._root.mkdir(parents=True, exist_ok=True)
-        guard = (self._root / "in-use").open("a+")
-        try:
-            fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            guard.seek(0)
-            owner = guard.read().strip() or "unknown"
-            guard.close()
-            raise Stop(
-                f"The data folder {self._root} is in use by process {owner}.",
-                remedy="Stop that process, or choose another folder with --data.",
-            ) from None
-        guard.truncate(0)
-        guard.write(str(os.getpid()))
-        guard.flush()
-        self._guard = guard
+        self._guard = hold(self._root / "in-use", user="embedded PostgreSQL")
 
     def _initialise(self) -> None:
         """Make the cluster beside its place and move it there whole: never half of one."""

@@ -84,7 +84,10 @@ class TriggersRun:
         self._stack.stop_processes()
         closes = summarise(self._stack.engine).closes
         if not closes:
-            why = why or "The audit does not close; run `trigger-worker audit` on its database."
+            why = why or (
+                "The audit does not close. Run `trigger-worker run` over the same data and look: "
+                f"{self._stack.folder.env_command} && trigger-worker audit"
+            )
         found = {**self._counted(), **live, "audit_closed": closes}
         return Report({key: found[key] for key in KEYS}, why)
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 from threading import Event as Flag
 
 from rich.console import Console
@@ -41,6 +45,7 @@ class Show:
         self._is_off = False
         self._note = ""
         self._noted_at = 0.0
+        self._shell = f"{stack.folder.env_command} && {_program()} audit"
         self._scheduler = Scheduler(Sender(stack.kafka))
         self._readings = Readings(stack)
 
@@ -96,6 +101,7 @@ class Show:
             worker_pid=worker.pid,
             worker_starts=worker.starts,
             power=f"power {server} on again" if self._is_off else f"power off {server}",
+            shell=self._shell,
             data=self._stack.folder.shown(),
             note=note,
         )
@@ -125,3 +131,10 @@ class Show:
 
     def _say(self, note: str) -> None:
         self._note, self._noted_at = note, time.monotonic()
+
+
+def _program() -> str:
+    """This program as it can be called again: by its name where a shell finds it so."""
+    called = sys.argv[0]
+    name = Path(called).name
+    return name if shutil.which(name) == called else shlex.quote(called)

@@ -9,17 +9,16 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Event as Flag
 
-from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from worker.config import PREFIX, Settings
-from worker.embedded import demo_platform
+from worker.config import PREFIX, Settings, load
+from worker.embedded import demo_platform, env_file
 from worker.embedded.broker import EmbeddedBroker
 from worker.embedded.data_folder import DataFolder
 from worker.embedded.postgres import EmbeddedPostgres
@@ -41,15 +40,18 @@ _POLL_S = 0.05
 _KEPT = ("LANGUAGE", "LOG_LEVEL", "LOG_FORMAT")
 """Settings of a person's that hold here too; all others say where something else is."""
 
-_POLL_INTERVAL_MS = 6_000
-"""A joining group waits half of this on the embedded broker; it is the least that is allowed."""
-
-
-_SESSION_TIMEOUT_MS = 2_000
-"""How long the group waits for a killed worker before it lets the next one join."""
-
-_FETCH_WAIT_MS = 10
-"""The embedded broker looks at a waiting fetch only every quarter of this."""
+_BROKER = {"kafka_security_protocol": "PLAINTEXT", "topic_prefix": "awp"}
+_WORKER = {
+    "group": "job-trigger-worker",
+    # A joining group waits half of this on the embedded broker; it is the least that is allowed.
+    "max_poll_interval_ms": 6_000,
+    # How long the group waits for a killed worker before it lets the next one join.
+    "session_timeout_ms": 2_000,
+    # The embedded broker looks at a waiting fetch only every quarter of this.
+    "fetch_wait_ms": 10,
+    "metadata_interval_ms": 5_000,
+}
+"""What a run sets beside its addresses, whatever the environment says."""
 
 
 class Interrupted(Stop):
@@ -69,6 +71,7 @@ class Stack:
         self._ends = ExitStack()
 
     settings: Settings
+    _variables: dict[str, str]
     kafka: KafkaSettings
     engine: Engine
     worker: Supervised
@@ -85,6 +88,10 @@ class Stack:
             database.result()
             broker.result()
         self._go_on()
+        with doing(self._progress, "settings", "its data folder") as words:
+            env_file.write(self.folder.env, self._variables)
+            self._ends.callback(self.folder.env.unlink, missing_ok=True)
+            words.append(f"for other commands: {self.folder.env_command}")
         with doing(self._progress, "worker", "its start") as words:
             self.worker = self._child("worker", "LISTEN")
             self._ends.callback(lambda: self.worker.stop(WORKER_STOP_S))
@@ -142,24 +149,21 @@ class Stack:
             self._broker.start()
             words.append(f"process {self._broker.pid}, in memory, at {self._broker.address}")
         with doing(self._progress, "topics", "the broker"):
-            kafka = KafkaSettings.of(Settings(kafka_brokers=self._broker.address))
+            kafka = KafkaSettings.of(load(**_BROKER, kafka_brokers=self._broker.address))
             with TopicAdmin(kafka) as admin:
                 admin.create(kafka.topics, partitions=self.partitions)
 
     def _go_on(self) -> None:
         if self._stopping.is_set():
             raise Interrupted("Stopped before everything had started.")
-        self.settings = Settings(
-            database_url=SecretStr(self._postgres.url),
-            kafka_brokers=self._broker.address,
-            kafka_security_protocol="PLAINTEXT",
-            topic_prefix="awp",
-            group="job-trigger-worker",
-            max_poll_interval_ms=_POLL_INTERVAL_MS,
-            session_timeout_ms=_SESSION_TIMEOUT_MS,
-            fetch_wait_ms=_FETCH_WAIT_MS,
-            metadata_interval_ms=5_000,
-        )
+        ours = {
+            "database_url": self._postgres.url,
+            "kafka_brokers": self._broker.address,
+            **_BROKER,
+            **_WORKER,
+        }
+        self.settings = load(**ours)
+        self._variables = {PREFIX + name.upper(): str(value) for name, value in ours.items()}
         self.kafka = KafkaSettings.of(self.settings)
         self.engine = make_engine(self.settings)
 
@@ -168,28 +172,17 @@ class Stack:
         return Supervised(
             [str(program), command],
             self.folder.log(command),
-            lambda listen: self._environment({listener: listen}),
+            lambda listen: self._environment() | {PREFIX + listener: listen},
         )
 
-    def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
+    def _environment(self) -> dict[str, str]:
         kept = {PREFIX + name for name in _KEPT}
-        ours = {
-            "DATABASE_URL": self.settings.database_url.get_secret_value(),
-            "KAFKA_BROKERS": self.settings.kafka_brokers,
-            "TOPIC_PREFIX": self.settings.topic_prefix,
-            "GROUP": self.settings.group,
-            "MAX_POLL_INTERVAL_MS": str(self.settings.max_poll_interval_ms),
-            "SESSION_TIMEOUT_MS": str(self.settings.session_timeout_ms),
-            "FETCH_WAIT_MS": str(self.settings.fetch_wait_ms),
-            "METADATA_INTERVAL_MS": str(self.settings.metadata_interval_ms),
-            **more,
-        }
         inherited = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(PREFIX) or name in kept
         }
-        return inherited | {PREFIX + name: value for name, value in ours.items()}
+        return inherited | self._variables
 
     def _wait_for_partitions(self) -> None:
         self.wait(self.has_partitions, JOIN_TIMEOUT_S, "The worker did not get its partitions")

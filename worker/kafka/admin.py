@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
@@ -84,12 +83,7 @@ class TopicAdmin:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -195,16 +189,20 @@ class TopicAdmin:
         try:
             yield
         except (RetriableError, KafkaConnectionError) as error:
-            raise Transient(
-                f"No answer from the brokers at {self._brokers} within {self._timeout_s:.0f} s "
-                f"({error}).",
-                remedy="Check TRIGGER_WORKER_KAFKA_BROKERS and that the brokers run.",
-            ) from error
+            raise no_answer(self._brokers, self._timeout_s, error) from error
         except KafkaError as error:
             raise Stop(
                 f"The brokers at {self._brokers} refused: {error}.",
                 remedy="Check the rights of this user and the values given.",
             ) from error
+
+
+def no_answer(brokers: str, timeout_s: float, error: KafkaError) -> Transient:
+    """What to raise when brokers do not answer in time."""
+    return Transient(
+        f"No answer from the brokers at {brokers} within {timeout_s:.0f} s ({error}).",
+        remedy="Check TRIGGER_WORKER_KAFKA_BROKERS and that the brokers run.",
+    )
 
 
 def answers(brokers: str, *, timeout_s: float) -> bool:

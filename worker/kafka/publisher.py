@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Literal, Self
 
 from kafka import KafkaProducer
@@ -16,7 +15,7 @@ from schemas import JobTrigger
 from schemas.cloudevents import TYPE_JOB_TRIGGER, headers
 from worker.domain.trigger import schedule_key
 from worker.errors import Transient
-from worker.kafka.admin import TopicAdmin
+from worker.kafka.admin import TopicAdmin, no_answer
 from worker.kafka.settings import KafkaSettings
 
 Compression = Literal["gzip", "snappy", "lz4", "zstd"]
@@ -114,21 +113,12 @@ class TriggerPublisher:
                 request_timeout_ms=max(1, min(timeout_ms - _LINGER_MS, 10_000)),
             )
         except KafkaError as error:
-            raise Transient(
-                f"No answer from the brokers at {kafka.brokers} within {connect_s:.0f} s "
-                f"({error}).",
-                remedy="Check TRIGGER_WORKER_KAFKA_BROKERS and that the brokers run.",
-            ) from error
+            raise no_answer(kafka.brokers, connect_s, error) from error
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -69,12 +68,7 @@ class Resender:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._producer.purge(in_queue=True, in_flight=True)
         self._producer.flush(_GRACE_S)
 

@@ -42,7 +42,13 @@ class TopicReport:
         return all(each.severity != "error" for each in self.problems)
 
 
-_JUDGED = ("cleanup.policy", "max.message.bytes", "retention.ms", "min.insync.replicas")
+_JUDGED = {
+    "cleanup.policy": "whether compaction deletes messages",
+    "max.message.bytes": "whether the largest message fits",
+    "retention.ms": "how long messages are kept",
+    "min.insync.replicas": "how many brokers have a message when it is acknowledged",
+}
+"""Settings, and what cannot be said without them."""
 
 
 def check(topics: Topics, states: Mapping[str, TopicState], *, brokers: int) -> TopicReport:
@@ -59,6 +65,24 @@ def check(topics: Topics, states: Mapping[str, TopicState], *, brokers: int) -> 
         if silent:
             not_known[name] = silent
     return TopicReport(tuple(problems), not_known)
+
+
+def unknowns(report: TopicReport, *, found: int) -> list[str]:
+    """What is not known about the `found` topics, and why: a sentence or two for each gap."""
+    gaps: dict[tuple[str, ...], list[str]] = {}
+    for topic, silent in report.not_known.items():
+        gaps.setdefault(silent, []).append(topic)
+    return [_unknown(silent, topics, found) for silent, topics in gaps.items()]
+
+
+def _unknown(silent: tuple[str, ...], topics: list[str], found: int) -> str:
+    where = f"all {found} topics" if len(topics) == found > 1 else ", ".join(topics)
+    what = ", ".join(_JUDGED[key] for key in silent)
+    if len(silent) == len(_JUDGED):
+        why = "told none of the settings: this user may lack the right to read them"
+    else:
+        why = f"told other settings, but not {' and '.join(silent)}"
+    return f"Not known for {where}: {what}. The brokers {why}."
 
 
 def _problems(state: TopicState, topics: Topics, brokers: int) -> Iterator[TopicProblem]:

@@ -46,6 +46,36 @@ def test_a_run_puts_the_logs_of_the_one_before_aside(tmp_path: Path) -> None:
     second.release()
 
 
+def test_settings_that_a_killed_run_left_are_gone_before_the_next_has_its_own(
+    tmp_path: Path,
+) -> None:
+    first = DataFolder(tmp_path)
+    first.env.write_text("export TRIGGER_WORKER_KAFKA_BROKERS=127.0.0.1:1")
+    first.release()
+    second = DataFolder(tmp_path)
+    assert not second.env.exists()
+    second.release()
+
+
+@pytest.mark.parametrize(
+    ("data", "command"),
+    [
+        ("/srv/demo", ". /srv/demo/env"),
+        ("/srv/my demo", ". '/srv/my demo/env'"),
+        ("/home/li/demo", ". ~/demo/env"),
+        ("/home/li/it's", """. ~/'it'"'"'s/env'"""),
+    ],
+)
+def test_what_reads_the_settings_can_be_typed_as_it_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: str, command: str
+) -> None:
+    monkeypatch.setenv("HOME", "/home/li")
+    folder = DataFolder(tmp_path)
+    folder.path = Path(data)
+    assert folder.env_command == command
+    folder.release()
+
+
 @pytest.mark.parametrize("is_fresh", [False, True])
 def test_a_folder_with_something_else_in_it_is_refused_and_left_alone(
     tmp_path: Path, is_fresh: bool

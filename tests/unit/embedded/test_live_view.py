@@ -14,7 +14,9 @@ from worker.storage.activity import Failure
 
 GOOD = Line("a promise", "numbers")
 BAD = Line("a promise", "numbers", ("partition 3: 4 delivered, 3 in a bin.",))
-SCENE = Scene(72.4, 4127, 1, "power off web-01", "~/.local/share/trigger-worker")
+HOME = "~/.local/share/trigger-worker"
+SHELL = f". {HOME}/env && .venv/bin/trigger-worker audit"
+SCENE = Scene(72.4, 4127, 1, "power off web-01", SHELL, HOME)
 AT = datetime(2026, 11, 20, 5, 41, 2, tzinfo=UTC)
 READING = Reading(
     counts=Counts(1284, 1279, 4, 1, 1143, 136, 0),
@@ -50,8 +52,16 @@ def test_it_fits_the_screen_and_keeps_ticks_keys_and_data_in_sight(width: int, h
     assert len(rows) == height
     assert max(map(cell_len, rows)) <= width
     assert len([row for row in rows if row.endswith("✓")]) == 2
-    assert rows[-2] == "Try    [p] power off web-01   [k] kill the worker   [q] quit"
+    assert rows[-3] == "Try    [p] power off web-01   [k] kill the worker   [q] quit"
+    assert rows[-2].startswith("Shell  . ~/.local/share/trigger-worker/env && ")
     assert rows[-1].startswith("Data   ~/.local/share/trigger-worker")
+
+
+def test_at_80_columns_what_can_be_typed_and_where_data_lies_are_said_whole() -> None:
+    assert drawn(READING, 80, 24)[-2:] == [
+        "Shell  . ~/.local/share/trigger-worker/env && .venv/bin/trigger-worker audit",
+        "Data   ~/.local/share/trigger-worker   logs: worker.log   start over: --fresh",
+    ]
 
 
 def test_at_120_columns_every_word_of_the_count_is_there() -> None:
@@ -97,8 +107,9 @@ def test_before_anything_is_read_nothing_is_claimed() -> None:
 
 
 def test_a_note_stands_above_the_keys() -> None:
-    noted = Scene(5, 1, 2, "power web-01 on again", "/data", "web-01 is off; 24 jobs need it.")
-    assert drawn(READING, 80, 24, noted)[-3] == "web-01 is off; 24 jobs need it."
+    note = "web-01 is off; 24 jobs need it."
+    noted = Scene(5, 1, 2, "power web-01 on again", ". /data/env", "/data", note)
+    assert drawn(READING, 80, 24, noted)[-4] == "web-01 is off; 24 jobs need it."
 
 
 def test_a_pipe_gets_the_same_in_a_line() -> None:

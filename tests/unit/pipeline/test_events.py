@@ -39,6 +39,20 @@ def test_a_dispatch_holds_to_its_model() -> None:
     assert dict(event.headers)["ce_time"] == b"2026-11-23T10:00:01Z"
 
 
+def test_a_target_names_its_node_and_action_in_a_workflow_only() -> None:
+    assert events.render_targets([]) == b"[]"
+    assert (
+        events.render_targets(
+            [Target(7, "10.0.0.7", "财务", 3), Target(8, None, "root", None, "2", 9)]
+        )
+        == (
+            '[{"server_id":"7","ip":"10.0.0.7","account":"财务","credential_id":"3"},'
+            '{"server_id":"8","ip":null,"account":"root","credential_id":null,'
+            '"node_id":"2","action_id":"9"}]'
+        ).encode()
+    )
+
+
 def test_a_failure_holds_to_its_model_whatever_the_job_is_called() -> None:
     finding = Finding(FailureCode.JOB_DISABLED, {"job_id": "17"}, "job_disabled:job=17")
     verdict = Verdict((finding,), (), _job(name="长" * 500_000), "x" * 500_000)
@@ -83,3 +97,19 @@ def test_a_dead_letter_carries_its_bytes_reason_and_origin() -> None:
         ],
         b"{",
     )
+
+
+def test_a_dead_letter_that_is_cut_keeps_our_headers_and_drops_the_producers() -> None:
+    delivery = Delivery(3, 41, b"17", b"x" * 900 * 1024, [("tenant", b"north")], 0)
+    claim = Claim(1, "awp.job.triggers.v1", "id", 3, 1, 40)
+
+    event = events.dead_letter(TOPICS, DeadLetter(1, delivery, "too large"), claim)
+
+    assert event.headers == [
+        ("dead-letter-reason", b"too large"),
+        ("dead-letter-topic", b"awp.job.triggers.v1"),
+        ("dead-letter-partition", b"3"),
+        ("dead-letter-offset", b"41"),
+        ("truncated", b"921600"),
+    ]
+    assert (event.key, event.value) == (b"17", b"x" * 450 * 1024)

@@ -1,0 +1,103 @@
+"""Every command helps, and says in one sentence why it cannot be used like that."""
+
+from collections.abc import Iterator
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from tests.support.command import trigger_worker
+from worker.cli import app
+
+MOST = "Give a whole number from 1 to 9223372036854775807"
+
+
+def commands(group: click.Group, *names: str) -> Iterator[tuple[str, ...]]:
+    """The words that lead to each command, those of groups included."""
+    yield names
+    for name in group.list_commands(click.Context(group)):
+        found = group.get_command(click.Context(group), name)
+        if isinstance(found, click.Group):
+            yield from commands(found, *names, name)
+        else:
+            yield (*names, name)
+
+
+@pytest.mark.parametrize("names", list(commands(app)), ids=" ".join)
+def test_the_help_of_every_command_fits_80_columns_without_a_blemish(
+    names: tuple[str, ...],
+) -> None:
+    ended = CliRunner().invoke(app, [*names, "-h"], terminal_width=80, prog_name="trigger-worker")
+    assert ended.exit_code == 0
+    assert max(map(len, ended.output.splitlines())) <= 80
+    for blemish in ("[[", "]]", "INTEGER RANGE", "default: None"):
+        assert blemish not in ended.output
+    usage, *rest = ended.output.splitlines()
+    assert usage.startswith(" ".join(("Usage: trigger-worker", *names, "[OPTIONS]")))
+    assert [line for line in rest if line.endswith("...")] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("preflight", "x"), f"'x' is no job id. {MOST}."),
+        (("preflight", "17", "0"), f"'0' is no job id. {MOST}."),
+        (("preflight", "--", "-1"), f"'-1' is no job id. {MOST}."),
+        (("publish", "0"), f"'0' is no job id. {MOST}."),
+        (("publish", "1_7"), f"'1_7' is no job id. {MOST}."),
+        (("publish", "9223372036854775808"), f"'9223372036854775808' is no job id. {MOST}."),
+        (("publish", "\x1b[31m"), f"'�[31m' is no job id. {MOST}."),
+        (
+            ("dlq", "show", "x"),
+            f"'x' is no id of a dead letter. {MOST}; `trigger-worker dlq list --all` names them.",
+        ),
+        (
+            ("dlq", "replay", "1", "1.5"),
+            f"'1.5' is no id of a dead letter. {MOST}; `trigger-worker dlq list --all` names them.",
+        ),
+    ],
+)
+def test_an_id_that_is_none_is_one_sentence_and_exit_2(
+    arguments: tuple[str, ...], words: str
+) -> None:
+    ended = trigger_worker(*arguments)
+    assert (ended.status, ended.stdout) == (2, "")
+    assert ended.stderr == f"trigger-worker: {words}\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "variable"),
+    [("worker", "TRIGGER_WORKER_LISTEN"), ("streams", "TRIGGER_WORKER_STREAMS_LISTEN")],
+)
+def test_a_listener_that_is_none_is_one_sentence_and_exit_2(command: str, variable: str) -> None:
+    ended = trigger_worker(command, "--listen", "9321")
+    assert ended.status == 2
+    assert ended.stderr.startswith(f"trigger-worker: The setting {variable} cannot be used: '9321'")
+    assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("audit",),
+        ("audit", "--acknowledge-lost"),
+        ("preflight", "17"),
+        ("dlq", "list"),
+        ("dlq", "show", "1"),
+        ("dlq", "replay", "--all"),
+    ],
+    ids=" ".join,
+)
+def test_a_database_that_is_away_is_named_with_what_to_do(
+    command: tuple[str, ...], unused_address: str
+) -> None:
+    url = f"postgresql+psycopg2://me:open-sesame@{unused_address}/awp"
+    ended = trigger_worker(*command, env={"TRIGGER_WORKER_DATABASE_URL": url})
+    assert ended.status == 1
+    words = ended.stdout + ended.stderr
+    assert f"port {unused_address.rpartition(':')[2]} failed: Connection refused" in words
+    assert words.endswith(
+        "Start the database or correct TRIGGER_WORKER_DATABASE_URL, and run the command again.\n"
+    )
+    assert words.count("\n") == 1
+    assert "open-sesame" not in words
