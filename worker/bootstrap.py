@@ -140,6 +140,7 @@ class Worker:
             relay=relay,
             handler=handler,
             batch_triggers=settings.batch_triggers,
+            patience_s=settings.max_poll_interval_ms / 2000,
             clock=self._clock,
             metrics=self._figures[topic],
             stopping=self._stopping,

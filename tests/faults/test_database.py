@@ -78,6 +78,22 @@ def test_a_database_away_for_10_s_is_waited_for_as_a_member_of_the_group(
         assert worker.stop() == 0
 
 
+def test_a_read_that_is_never_answered_costs_the_membership_and_not_the_stop(
+    start: Start, load: Load, judge: Judge
+) -> None:
+    with proxied(judge.database) as proxy:
+        stuck = start({"database_url": SecretStr(proxy.url)})
+        proxy.fall_silent(b"from preflight_job")
+        load.fire(60)
+        wait_until(lambda: stuck.get("/livez") == 503, 25, "a loop that turns no more")
+        start()
+        load.fire(60)
+        assert judge.settled(load.sent) == _clean(load)
+        assert stuck.stop() == 0
+        load.fire(60)
+        assert judge.settled(load.sent) == _clean(load)
+
+
 def test_sessions_ended_by_the_server_cost_nothing(start: Start, load: Load, judge: Judge) -> None:
     start({"batch_triggers": 50})
     for _ in range(5):

@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback between a client and PostgreSQL, which can be away or lose an answer."""
+"""A TCP proxy before PostgreSQL, which can be away, lose an answer, or give none any more."""
 
 import contextlib
 import select
@@ -23,6 +23,7 @@ class Proxy:
         self._lock = Lock()
         self._open: set[socket.socket] = set()
         self._marker: bytes | None = None
+        self._last_words: bytes | None = None
         self._listener: socket.socket | None = None
         self._port = 0
         self._threads: list[Thread] = []
@@ -63,6 +64,10 @@ class Proxy:
         """Once: let the COMMIT of a transaction with this statement through, and cut its reply."""
         self._marker = statement
 
+    def fall_silent(self, statement: bytes) -> None:
+        """Once: keep the connection on which this is sent open, and let no more answers through."""
+        self._last_words = statement
+
     def _start(self, thread: Thread) -> None:
         self._threads.append(thread)
         thread.start()
@@ -88,8 +93,9 @@ class Proxy:
     def _forward(self, client: socket.socket, server: socket.socket) -> None:
         """Until one end closes, or an answer is lost."""
         said = b""
+        heard = [client, server]
         while self._listener is not None:
-            ready, _, _ = select.select([client, server], [], [], _LOOK_S)
+            ready, _, _ = select.select(heard, [], [], _LOOK_S)
             for end in ready:
                 data = end.recv(_CHUNK)
                 if not data:
@@ -98,6 +104,10 @@ class Proxy:
                 if end is server:
                     continue
                 said += data
+                if self._last_words is not None and self._last_words in said:
+                    self._last_words = None
+                    heard = [client]
+                    break
                 if data == _COMMIT:
                     if self._marker is not None and self._marker in said:
                         self._marker = None

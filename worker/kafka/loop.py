@@ -88,6 +88,7 @@ class _Deciding(NamedTuple):
 class Loop:
     """Serves one topic until `stopping` is set. Owns its consumer, producer and session.
 
+    `patience_s` is how long a decision may take before the loop no longer polls for its sake.
     `run` returns after a clean hand-over. It raises what cannot be mended by waiting; then nothing
     is handed over, and the outbox and the ledger carry everything.
     """
@@ -101,6 +102,7 @@ class Loop:
         relay: Relay,
         handler: Handler,
         batch_triggers: int,
+        patience_s: float,
         clock: Clock,
         metrics: LoopMetrics,
         stopping: Flag,
@@ -111,6 +113,7 @@ class Loop:
         self._relay = relay
         self._handler = handler
         self._most = batch_triggers
+        self._patience_s = patience_s
         self._clock = clock
         self._metrics = metrics
         self._stopping = stopping
@@ -179,9 +182,16 @@ class Loop:
         return _Deciding(batch, self._aside.start(decide))
 
     def _decided(self, deciding: _Deciding) -> tuple[Decision, float]:
+        """The decision, once it is there.
+
+        Polls meanwhile, but not for ever: a database that never answers has to cost the membership,
+        so that another worker gets the partitions, and the loop has to be seen standing still.
+        """
         tick = self._ticking()
+        began = self._clock.monotonic()
         while not wait([deciding.decision], _SLICE_S).done:
-            tick()
+            if self._stopping.is_set() or self._clock.monotonic() - began < self._patience_s:
+                tick()
         return deciding.decision.result()
 
     def _handle(self, deciding: _Deciding) -> None:
@@ -223,16 +233,16 @@ class Loop:
         self._next = [*batch, *(d for d in following if (d.partition, d.offset) not in seen)]
 
     def _ticking(self) -> Callable[[], None]:
-        """What to do while waiting for brokers: poll, and stop waiting when that is no use."""
+        """What to do while waiting: poll, and stop waiting when that is no use."""
         before = self._takings.changes
         began = self._clock.monotonic()
 
         def tick() -> None:
             self._keep_membership()
             if self._takings.changes != before:
-                raise Interrupted("The assignment changed while the brokers were waited for.")
+                raise Interrupted("The assignment changed meanwhile.")
             if self._stopping.is_set() and self._clock.monotonic() - began > _LAST_WAIT_S:
-                raise Interrupted("Told to stop while the brokers are away; the outbox has it.")
+                raise Interrupted("Told to stop meanwhile; the ledger and the outbox have it all.")
 
         return tick
 

@@ -151,7 +151,7 @@ class Takings:
 
         try:
             self._relay.finish(tick)
-        except Transient as problem:
+        except (Transient, Fenced) as problem:
             log.warning("action=finish topic=%s reason=%s", self.consumer.topic, problem)
             self.let_go()  # what stays ours is taken again, and its outbox published
 

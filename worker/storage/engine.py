@@ -68,6 +68,7 @@ class Session:
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
         self._connections: dict[Engine, Connection] = {}
+        self._busy: set[Engine] = set()
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
@@ -85,9 +86,13 @@ class Session:
             yield connection
 
     def close(self) -> None:
-        """End both connections; the next use opens new ones."""
+        """End both connections; the next use opens new ones.
+
+        One that still waits for an answer in its thread is left to it: its end would wait, too.
+        """
         for engine in (self._reader, self._writer):
-            self._end(engine)
+            if engine not in self._busy:
+                self._end(engine)
 
     def _end(self, engine: Engine) -> None:
         connection = self._connections.pop(engine, None)
@@ -100,10 +105,11 @@ class Session:
 
     @contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Connection]:
-        connection = self._connections.get(engine)
-        if connection is None:
-            connection = self._connections[engine] = engine.connect()
+        self._busy.add(engine)
         try:
+            connection = self._connections.get(engine)
+            if connection is None:
+                connection = self._connections[engine] = engine.connect()
             with connection.begin():
                 yield connection
         except DBAPIError as error:
@@ -112,3 +118,5 @@ class Session:
             ):
                 self._end(engine)
             raise
+        finally:
+            self._busy.discard(engine)

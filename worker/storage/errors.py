@@ -19,7 +19,10 @@ _TRANSIENT_STATES = {
     "25P04",  # transaction_timeout
     "XX000",  # an internal error of the server: seen while it shuts down
 }
-_SESSION_ENDS = {"57P01", "57P02", "57P03", "57P05", "25P03", "25P04"}
+_SESSION_ENDS = {
+    *("57P01", "57P02", "57P03", "57P05", "25P03", "25P04"),
+    "26000",  # it lacks what was prepared in it: somebody cleared it, or it is another one
+}
 _STALE_PLAN = "cached plan must not change result type"  # a view was redefined: plan it anew
 _HOPELESS_CONNECTS = (
     "password authentication failed",

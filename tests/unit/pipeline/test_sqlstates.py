@@ -20,10 +20,18 @@ ON_WRITE = {
     "57P01": ConnectionLost,
     "08006": ConnectionLost,
     "25P03": ConnectionLost,
+    "26000": ConnectionLost,
     "42P01": Stop,
     "42501": Stop,
 }
-ON_READ = {"22012": Unknown, "P0001": Unknown, "23514": Unknown, "40001": Transient, "42P01": Stop}
+ON_READ = {
+    "22012": Unknown,
+    "P0001": Unknown,
+    "23514": Unknown,
+    "40001": Transient,
+    "26000": ConnectionLost,
+    "42P01": Stop,
+}
 
 
 class _Fault(Exception):
