@@ -264,12 +264,14 @@ class TopicConsumer:
         log.info("action=revoked topic=%s partitions=%s", self.topic, _numbers(places))
         self._on_revoked(partitions)
         self.assigned -= set(partitions)
+        self.out_of_range -= set(partitions)
         consumer.incremental_unassign(places)
 
     def _lost(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         partitions = [place.partition for place in places]
         log.warning("action=lost topic=%s partitions=%s", self.topic, _numbers(places))
         self.assigned -= set(partitions)
+        self.out_of_range -= set(partitions)
         self._on_lost(partitions)
         consumer.incremental_unassign(places)
 

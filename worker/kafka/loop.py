@@ -281,7 +281,10 @@ class Loop:
         self._pause()
         deadline = self._clock.monotonic() + pause_s
         while self._clock.monotonic() < deadline and not self._stopping.is_set():
-            self._consumer.keep_membership()
+            try:
+                self._consumer.keep_membership()
+            except Transient as another:
+                log.warning("action=wait topic=%s reason=%s", self._consumer.topic, another)
             self._metrics.turned(self._clock.now())
             self._stopping.wait(0.05)
         self._ahead = None

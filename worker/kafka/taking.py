@@ -226,10 +226,15 @@ class Takings:
             if not is_refused:
                 return claim
             if position <= end:
-                raise Transient(
-                    f"The log of {claim.topic} partition {claim.partition} does not reach our "
-                    f"position {position} yet."
+                log.error(
+                    "action=log_cut topic=%s partition=%d position=%d message='the brokers lost "
+                    "the log's end and have written past it again: some triggers before the "
+                    "position may be new ones and unread'",
+                    claim.topic,
+                    claim.partition,
+                    position,
                 )
+                raise Transient(f"The brokers refused position {position}; it is asked for again.")
             log.error(
                 "action=log_cut topic=%s partition=%d first=%d last=%d "
                 "message='the brokers lost triggers that had been recorded; the records stand'",

@@ -235,6 +235,7 @@ def _named_errors() -> Iterator[None]:
         if getattr(error.orig, "pgcode", None) is None:
             raise Stop(
                 f"The database cannot be reached: {words.strip().splitlines()[0]}.",
-                remedy="Check TRIGGER_WORKER_DATABASE_URL.",
+                remedy="Start the database or correct TRIGGER_WORKER_DATABASE_URL, and run the "
+                "command again.",
             ) from None
         raise Stop(f"The database refused the migration: {words}.", remedy=hint) from None
