@@ -14,6 +14,8 @@ COMMANDS = {
     "run": "Everything embedded on this machine, with live demo data.",
     "worker": "Consume triggers: preflight, record, dispatch or failure event.",
     "streams": "Windowed failure counts from the failure topic.",
+    "console": "The pages: jobs, history, failures.",
+    "users": "Local users of the console, and services with a token.",
     "migrate": "Bring the database schema up or down.",
     "topics": "Create and check the topics.",
     "publish": "Send triggers.",

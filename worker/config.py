@@ -91,6 +91,36 @@ class Settings(BaseSettings):
     streams_listen: Address = Field(
         "127.0.0.1:9322", description="Where the streams serve /metrics, /livez, /readyz, /windows"
     )
+    console_listen: str = Field("127.0.0.1:8321", description="Where the console serves")
+    console_cert_file: Path | None = Field(
+        None, description="Certificate chain (PEM) of the console, for TLS of its own"
+    )
+    console_key_file: Path | None = Field(None, description="Its key (PEM)")
+    console_proxies: str = Field(
+        "",
+        description="Reverse proxies whose X-Forwarded-For and -Proto are believed, "
+        "addresses or networks, comma-separated",
+    )
+    console_user_header: str | None = Field(
+        None, description="Header with which these proxies name the user who has signed in there"
+    )
+    console_users_file: Path | None = Field(
+        None, description="Local users and services, as `trigger-worker users` writes it"
+    )
+    console_idle_s: int = Field(
+        3_600, ge=60, description="A session ends when nothing is asked for so long"
+    )
+    console_session_s: int = Field(
+        43_200, ge=60, description="A session ends so long after signing in"
+    )
+    console_timezone: str = Field(
+        "UTC", description="Time zone of the console's times where nobody has chosen another"
+    )
+    secret_keys: str = Field(
+        "password,passwd,passphrase,pwd,secret,token,apikey,accesskey,privatekey,"
+        "authorization,密码,口令,密钥",
+        description="Parameter keys with one of these words in them are shown without their value",
+    )
     log_format: Literal["text", "json"] = Field("text", description="Form of log lines on stderr")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Least severe log line that is written"

@@ -1,4 +1,4 @@
-"""What the worker adds: its columns, ledger, outbox, dead letters, and the seam of views.
+"""What the worker adds: its columns, ledger, outbox, dead letters, console, and the seam of views.
 
 For tables that hold rows and are in use. Columns are null or have a constant default, so no row is
 rewritten; a strong lock is waited for at most a second at a time (`Patience`); the indexes on the
@@ -142,8 +142,46 @@ OURS = {
             unique (ledger_id, origin_offset)
         )
         """,
+    "awp_console_session": """
+        create table if not exists awp_console_session (
+            token_hash bytea primary key,
+            login text not null,
+            name text not null,
+            role text not null,
+            source text not null check (source in ('file', 'link')),
+            stamp text not null,
+            created_at timestamptz not null,
+            seen_at timestamptz not null,
+            ends_at timestamptz not null
+        ) with (fillfactor = 70)
+        """,
+    "awp_console_link": """
+        create table if not exists awp_console_link (
+            token_hash bytea primary key,
+            login text not null,
+            name text not null,
+            role text not null,
+            ends_at timestamptz not null
+        )
+        """,
+    "awp_console_change": """
+        create table if not exists awp_console_change (
+            id bigint generated always as identity primary key,
+            at timestamptz not null default now(),
+            login text not null,
+            object_kind text not null,
+            object_id text not null,
+            action text not null,
+            "before" jsonb,
+            "after" jsonb
+        )
+        """,
 }
-OUTBOX = (
+DETAILS = (
+    """
+    create index if not exists awp_console_change_object
+    on awp_console_change (object_kind, object_id, id)
+    """,
     "create index if not exists awp_trigger_outbox_ledger on awp_trigger_outbox (ledger_id, id)",
     # The payload is compressed already.
     "alter table awp_trigger_outbox alter column payload set storage external",
@@ -174,7 +212,7 @@ def upgrade() -> None:
             index(name, "awp_job_execution", columns_, is_unique=is_unique)
         for statement in OURS.values():
             run(statement)
-        for statement in OUTBOX:
+        for statement in DETAILS:
             run(statement)
         for name in views.VIEWS:
             short(name, views.create(name))

@@ -10,7 +10,7 @@ from tests.support.postgres import PostgresServer
 from tests.support.sql import execute, rows, value
 
 ROLES = Path(__file__).parents[2] / "deploy" / "sql" / "roles.sql"
-WRITER, READER = "trigger_worker", "trigger_reader"
+WRITER, CONSOLE, READER = "trigger_worker", "trigger_console", "trigger_reader"
 
 PLATFORM = """
     insert into awp_automcation_job (id, name, job_type) values (5, 'nightly', 'action');
@@ -64,12 +64,12 @@ VIEWS = (
 def granted(postgres: PostgresServer) -> Iterator[str]:
     """A database with the two roles, which are gone afterwards if they were not there before."""
     url = postgres.create("t_roles")
-    there = "select rolname from pg_roles where rolname in ('trigger_worker', 'trigger_reader')"
+    there = "select rolname from pg_roles where rolname like 'trigger\\_%'"
     before = {name for (name,) in rows(url, there)}
     execute(url, PLATFORM)
     execute(url, ROLES.read_text())
     yield url
-    for role in {WRITER, READER} - before:
+    for role in {WRITER, CONSOLE, READER} - before:
         execute(url, f"drop owned by {role}; drop role {role}")
     postgres.drop("t_roles")
 
@@ -121,6 +121,58 @@ def test_the_worker_may_do_nothing_else(granted: str, statement: str) -> None:
         execute(granted, statement, role=WRITER)
 
 
+SESSION = """
+    insert into awp_console_session
+        (token_hash, login, name, role, source, stamp, created_at, seen_at, ends_at)
+    values ('\\x01', 'li', 'Li', 'viewer', 'file', '', now(), now(), now())
+"""
+CHANGE = """
+    insert into awp_console_change (login, object_kind, object_id, action)
+    values ('li', 'job', '5', 'run')
+"""
+
+
+def test_the_console_may_do_what_it_does(granted: str) -> None:
+    for view in (*VIEWS, "console_job", "console_member", "awp_job_execution", "awp_dead_letter"):
+        execute(granted, f"select * from {view}", role=CONSOLE)
+    for statement in (
+        SESSION,
+        "update awp_console_session set seen_at = now() where token_hash = '\\x01'",
+        "delete from awp_console_session where token_hash = '\\x01'",
+        """
+        insert into awp_console_link (token_hash, login, name, role, ends_at)
+        values ('\\x01', 'li', 'Li', 'admin', now())
+        """,
+        "delete from awp_console_link where token_hash = '\\x01'",
+        CHANGE,
+        "update console_job_write set name = 'nightly', enabled = true where job_id = 5",
+    ):
+        assert execute(granted, statement, role=CONSOLE) == 1
+    execute(granted, "update awp_dead_letter set replayed_at = now()", role=CONSOLE)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        RECORD,
+        LEDGER,
+        HISTORY,
+        "delete from awp_console_change",
+        "update awp_console_change set login = 'x'",
+        "update awp_console_session set role = 'admin'",
+        "update awp_job_execution set trigger_message = 'x'",
+        "update awp_automcation_job set owner_id = 1",
+        "insert into awp_automcation_job (name, job_type) values ('x', 'action')",
+        "select * from awp_server",
+        "delete from awp_dead_letter",
+        "delete from awp_trigger_outbox",
+    ],
+)
+def test_the_console_may_do_nothing_else(granted: str, statement: str) -> None:
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        execute(granted, statement, role=CONSOLE)
+
+
 def test_the_reader_reads(granted: str) -> None:
     assert rows(granted, "select job_id, name from console_job", role=READER) == [(5, "nightly")]
     execute(granted, "select trigger_status, failing_since from awp_automcation_job", role=READER)
@@ -145,6 +197,9 @@ def test_the_reader_reads(granted: str) -> None:
         "delete from awp_trigger_outbox",
         "update awp_dead_letter set replayed_at = now()",
         "update console_job_write set enabled = false",
+        "select * from awp_console_session",
+        SESSION,
+        CHANGE,
     ],
 )
 def test_the_reader_writes_nothing(granted: str, statement: str) -> None:

@@ -1,0 +1,96 @@
+"""A console that listens on loopback, in this process, and browsers that ask it."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Thread
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from worker.clock import Clock, SystemClock
+from worker.config import Settings
+from worker.domain.access import Role
+from worker.storage.pool import Pool
+from worker.storage.sessions import Session
+from worker.web import access
+from worker.web.app import Collaborators, create_app
+from worker.web.auth import sessions
+from worker.web.server import ConsoleServer
+
+_FORM_TOKEN = re.compile(r'name="form_token" value="([^"]+)"')
+
+
+@dataclass
+class Served:
+    """A console that serves at `address`."""
+
+    app: FastAPI
+    pool: Pool
+    clock: Clock
+    address: str
+
+    def browser(self, **headers: str) -> httpx.Client:
+        """A new browser, signed in as nobody; it follows no redirect by itself."""
+        return httpx.Client(base_url=self.address, headers=headers, timeout=20)
+
+    def link(self, role: Role = Role.ADMIN, login: str = "demo-admin") -> str:
+        """A one-time link's path."""
+        return sessions.offer_link(self.pool, self.clock, login=login, name=login, role=role)
+
+    def signed_in(self, role: Role = Role.VIEWER, login: str = "li.wei") -> httpx.Client:
+        """A browser in which somebody with a role is signed in."""
+        session = Session(login, login, role.value, "link", "")
+        token = self.app.state.console.sessions.begin(session, instead_of=None)
+        browser = self.browser()
+        browser.cookies.set("awp-session", token, domain="127.0.0.1")
+        return browser
+
+
+@contextmanager
+def serving(database: str, *, clock: Clock | None = None, **settings: Any) -> Iterator[Served]:
+    """Serve a console over a database until the end of the block."""
+    chosen = Settings(
+        database_url=SecretStr(database), **{"console_listen": "127.0.0.1:0", **settings}
+    )
+    pool = Pool(chosen)
+    app = create_app(Collaborators(chosen, pool, clock or SystemClock()))
+    server = ConsoleServer(app, chosen)
+    thread = Thread(target=server.run)
+    thread.start()
+    try:
+        yield Served(app, pool, clock or SystemClock(), server.address)
+    finally:
+        server.stop()
+        thread.join(20)
+        pool.close()
+        assert not thread.is_alive()
+
+
+def form_token(page: httpx.Response) -> str:
+    """The token that the forms of a page carry."""
+    found = _FORM_TOKEN.search(page.text)
+    assert found, f"no form on {page.url}"
+    return found.group(1)
+
+
+def refusals(served: Served, role: Role | None) -> dict[tuple[str, str], int]:
+    """Every route of a console, and the status that it answers to somebody with this role.
+
+    Path parameters are filled with an id that does not exist; unsafe methods carry the form token.
+    Later routes are in it by themselves: nobody has to list them.
+    """
+    answers = {}
+    for route in access.routes(served.app):
+        path = re.sub(r"{[^}]+}", "999999999", route.path)
+        for method in sorted(route.methods - {"HEAD"}):
+            browser = served.browser() if role is None else served.signed_in(role)
+            headers = {}
+            if role is not None and method not in ("GET", "HEAD"):
+                headers["X-Form-Token"] = form_token(browser.get("/jobs"))
+            answers[method, route.path] = browser.request(method, path, headers=headers).status_code
+            browser.close()
+    return answers

@@ -1,0 +1,30 @@
+"""The composition root of `trigger-worker console`."""
+
+from __future__ import annotations
+
+from worker.clock import SystemClock
+from worker.config import Settings
+from worker.storage.pool import Pool
+from worker.web.app import Collaborators, create_app
+from worker.web.server import ConsoleServer
+
+
+class ConsoleProcess:
+    """The console of one process. `run` returns when `stop` was called."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._pool = Pool(settings)
+        app = create_app(Collaborators(settings, self._pool, SystemClock()))
+        self._server = ConsoleServer(app, settings)
+        self.address = self._server.address
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        try:
+            self._server.run()
+        finally:
+            self._pool.close()
+
+    def stop(self) -> None:
+        """Have it end in order; a signal handler may call it."""
+        self._server.stop()

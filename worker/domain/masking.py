@@ -1,0 +1,72 @@
+"""Values that nobody should read: hidden before they are shown, exported or logged.
+
+A parameter is the platform's and may hold anything, passwords too. Its keys are all that tells.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+MASK = "••••••"
+"""What stands in the place of a hidden value."""
+
+_USERINFO = re.compile(r"(?<=://)([^\s/:@\"']*):([^\s/@\"']+)@")
+
+
+class Masker:
+    """Hides the values of keys whose name holds one of `words`, whatever their case and dashes.
+
+    `words` is a comma-separated list: `token` covers `API-Token` and `accessToken`. A key hides its
+    whole value, an object too; null and an empty text stay, as they tell nothing.
+    """
+
+    def __init__(self, words: str) -> None:
+        self._words = tuple(filter(None, (_plain(word) for word in words.split(","))))
+        # Text that is no JSON: key=value, key: value, "key": "value", also within a longer key.
+        parts = "|".join(r"[\W_]*".join(map(re.escape, word)) for word in self._words)
+        self._pair = re.compile(
+            rf"""([\w.-]*(?:{parts or "(?!)"})[\w.-]*\\?["']?\s*[:=]\s*)"""
+            r"""(\\?"(?:[^"\\]|\\(?!")[^"])*(?:\\?"|$)|'[^']*(?:'|$)|[^\s,;&}\]]+)""",
+            re.IGNORECASE,
+        )
+
+    def hides(self, key: str) -> bool:
+        """True when the value of this key is not shown."""
+        plain = _plain(key)
+        return any(word in plain for word in self._words)
+
+    def value(self, value: Any) -> Any:
+        """A JSON value with what is secret hidden, in its texts too; the given one stays."""
+        if isinstance(value, dict):
+            return {
+                key: MASK
+                if self.hides(str(key)) and content not in (None, "")
+                else self.value(content)
+                for key, content in value.items()
+            }
+        if isinstance(value, list | tuple):
+            return [self.value(content) for content in value]
+        return self.text(value) if isinstance(value, str) else value
+
+    def text(self, text: str) -> str:
+        """A text with what is secret hidden: read as JSON where it is, else pair by pair.
+
+        JSON keeps its meaning, not its blanks.
+        """
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict | list):
+            return _USERINFO.sub(rf"\1:{MASK}@", self._pair.sub(rf"\1{MASK}", text))
+        try:
+            masked = self.value(value)
+        except RecursionError:
+            return MASK
+        return text if masked == value else json.dumps(masked, ensure_ascii=False)
+
+
+def _plain(key: str) -> str:
+    return "".join(filter(str.isalnum, key)).casefold()

@@ -1,0 +1,80 @@
+"""Connections of the console: shared by its requests, each with a short deadline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, create_engine, make_url
+from sqlalchemy.exc import ArgumentError, InvalidRequestError
+from sqlalchemy.exc import TimeoutError as NoneFree
+
+from worker.config import Settings
+from worker.errors import Misused, Transient
+from worker.storage import errors
+
+_STATEMENT_MS = 5_000
+_LOCK_MS = 2_000
+_CONNECT_S = 2
+_WAIT_S = 2.0
+_CONNECTIONS = 12
+
+
+class Pool:
+    """At most twelve connections. A person waits seconds, not minutes: then it is `Transient`.
+
+    What is raised are our errors (`storage.errors`); a statement's values never stand in them.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        try:
+            self._engine = create_engine(
+                make_url(settings.database_url.get_secret_value()),
+                pool_size=_CONNECTIONS,
+                max_overflow=0,
+                pool_timeout=_WAIT_S,
+                pool_pre_ping=True,
+                hide_parameters=True,
+                connect_args={
+                    "connect_timeout": _CONNECT_S,
+                    "application_name": "trigger-worker console",
+                    "options": f"-c statement_timeout={_STATEMENT_MS} -c lock_timeout={_LOCK_MS} "
+                    f"-c idle_in_transaction_session_timeout={_STATEMENT_MS}",
+                    "keepalives_idle": 10,
+                    "keepalives_interval": 5,
+                    "keepalives_count": 3,
+                    "tcp_user_timeout": _STATEMENT_MS,
+                },
+            )
+        except (ArgumentError, InvalidRequestError, ImportError):
+            raise Misused(
+                "TRIGGER_WORKER_DATABASE_URL is no address of a PostgreSQL database.",
+                remedy="Write it as postgresql+psycopg2://user:password@host:port/database.",
+            ) from None
+        self._reader = self._engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """One REPEATABLE READ READ ONLY transaction: what a page shows belongs together."""
+        with _freely(), errors.reading(), self._reader.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One READ COMMITTED transaction, committed at the end, rolled back on any error."""
+        with _freely(), errors.writing(), self._engine.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """End the connections that are not in use."""
+        self._engine.dispose()
+
+
+@contextmanager
+def _freely() -> Iterator[None]:
+    try:
+        yield
+    except NoneFree:
+        raise Transient(f"No connection became free within {_WAIT_S:.0f} s.") from None

@@ -1,0 +1,108 @@
+"""The application, put together in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from worker.clock import Clock
+from worker.config import Settings
+from worker.domain.masking import Masker
+from worker.errors import Misused, TriggerWorkerError
+from worker.storage.pool import Pool
+from worker.web import access
+from worker.web.answers import Answering, answer
+from worker.web.auth.identify import Identify
+from worker.web.auth.sessions import Sessions
+from worker.web.auth.users import Users
+from worker.web.headers import SecurityHeaders
+from worker.web.limits import Limiter
+from worker.web.pages import jobs, preferences, probes, sign_in
+from worker.web.proxies import FromProxies, Proxies
+from worker.web.rendering import Pages
+from worker.web.statics import Statics
+
+ROUTERS = (probes.router, sign_in.router, preferences.router, jobs.router)
+
+
+@dataclass(frozen=True, slots=True)
+class Collaborators:
+    """What the console needs and does not make itself; what needs Kafka is handed in here."""
+
+    settings: Settings
+    pool: Pool
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """What routes work with, as `request.app.state.console` (`pages.console`)."""
+
+    settings: Settings
+    pool: Pool
+    clock: Clock
+    pages: Pages
+    users: Users
+    sessions: Sessions
+    identify: Identify
+    masker: Masker
+    sign_in_limit: Limiter
+    address_limit: Limiter
+    run_limit: Limiter
+
+
+def create_app(collaborators: Collaborators) -> FastAPI:
+    """The ASGI application. Asks nothing of the database yet.
+
+    Raises `Misused` or `Stop` for settings that cannot be used, LookupError for a route that says
+    neither which role it needs nor that it is public.
+    """
+    settings, clock = collaborators.settings, collaborators.clock
+    proxies = Proxies(settings.console_proxies)
+    if settings.console_user_header and not proxies:
+        raise Misused(
+            "TRIGGER_WORKER_CONSOLE_USER_HEADER is set, but no proxy may send it.",
+            remedy="Name the proxies in TRIGGER_WORKER_CONSOLE_PROXIES.",
+        )
+    statics = Statics()
+    pages = Pages(statics, clock, settings.console_timezone)
+    users = Users(settings.console_users_file)
+    sessions = Sessions(collaborators.pool, users, clock, settings)
+    app = FastAPI(
+        title="trigger-worker console",
+        openapi_url=None,
+        redirect_slashes=False,
+        # FastAPI's spans would hold whole addresses, one-time links too.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
+    app.state.console = Console(
+        settings=settings,
+        pool=collaborators.pool,
+        clock=clock,
+        pages=pages,
+        users=users,
+        sessions=sessions,
+        identify=Identify(collaborators.pool, users, sessions, settings.console_user_header),
+        masker=Masker(settings.secret_keys),
+        sign_in_limit=Limiter(clock, burst=5, refill_s=60.0),
+        address_limit=Limiter(clock, burst=30, refill_s=10.0),
+        run_limit=Limiter(clock, burst=10, refill_s=6.0),
+    )
+    for router in ROUTERS:
+        app.include_router(router)
+    app.mount("/static", statics, name="static")
+
+    async def explain(request: Request, error: Exception) -> Response:
+        return await answer(request, error, pages)
+
+    for kind in (TriggerWorkerError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, explain)
+    # The last one added is the outermost.
+    app.add_middleware(Answering, pages=pages)
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(FromProxies, proxies=proxies)
+    access.routes(app)  # raises for one that nobody has thought about
+    return app

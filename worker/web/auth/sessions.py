@@ -1,0 +1,105 @@
+"""Sessions of people who signed in here: by the users file, or by a one-time link."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+from hashlib import sha256
+
+from worker.clock import Clock
+from worker.config import Settings
+from worker.domain.access import Role
+from worker.storage import sessions
+from worker.storage.pool import Pool
+from worker.storage.sessions import Session
+from worker.web.auth.users import User, Users
+
+LINK_LASTS_S = 600
+_TOUCH_AFTER = timedelta(minutes=1)
+
+
+class Sessions:
+    """Begins, finds and ends sessions. Every instance on the same database knows them all.
+
+    One ends when it is signed out, unused for `console_idle_s`, `console_session_s` old, or when
+    its user left the file or got another password there. The role is the file's as it is now.
+    """
+
+    def __init__(self, pool: Pool, users: Users, clock: Clock, settings: Settings) -> None:
+        self._pool = pool
+        self._users = users
+        self._clock = clock
+        self._idle = timedelta(seconds=settings.console_idle_s)
+        self._lasts = timedelta(seconds=settings.console_session_s)
+
+    def begin(self, session: Session, *, instead_of: str | None) -> str:
+        """Begin a session; its token, always a new one. The browser's session before it ends."""
+        token = secrets.token_urlsafe(32)
+        now = self._clock.now()
+        with self._pool.transaction() as connection:
+            if instead_of:
+                sessions.end(connection, instead_of)
+            sessions.sweep(connection, now=now, idle=self._idle)
+            sessions.begin(connection, token, session, now=now, ends_at=now + self._lasts)
+        return token
+
+    def of_user(self, login: str, user: User) -> Session:
+        """What to begin for a user of the file."""
+        return Session(login, user.name, user.role.value, "file", user.stamp)
+
+    def take_link(self, token: str) -> Session | None:
+        """Use a one-time link up: what to begin, or None when it was used or is too old."""
+        with self._pool.transaction() as connection:
+            return sessions.take_link(connection, token, now=self._clock.now())
+
+    def find(self, token: str | None) -> tuple[Session, Role] | None:
+        """The session of a token and what its user may do now; None when there is none."""
+        if not token:
+            return None
+        now = self._clock.now()
+        with self._pool.snapshot() as connection:
+            session = sessions.find(connection, token, now=now, idle=self._idle)
+        if session is None:
+            return None
+        role = self._role(session)
+        if role is None:
+            return None
+        if session.seen_at is None or now - session.seen_at > _TOUCH_AFTER:
+            with self._pool.transaction() as connection:
+                sessions.touch(connection, token, now=now)
+        return session, role
+
+    def end(self, token: str | None) -> None:
+        """Sign out."""
+        if token:
+            with self._pool.transaction() as connection:
+                sessions.end(connection, token)
+
+    def _role(self, session: Session) -> Role | None:
+        if session.source == "link":
+            return Role(session.role)
+        user = self._users.person(session.login)
+        return user.role if user and user.stamp == session.stamp else None
+
+
+def offer_link(pool: Pool, clock: Clock, *, login: str, name: str, role: Role = Role.ADMIN) -> str:
+    """Make a one-time link; its path, good once and for ten minutes.
+
+    Whoever can write to the database can do this: `make run` does, for the person at its terminal.
+    """
+    token = secrets.token_urlsafe(32)
+    with pool.transaction() as connection:
+        sessions.offer_link(
+            connection,
+            token,
+            login=login,
+            name=name,
+            role=role.value,
+            ends_at=clock.now() + timedelta(seconds=LINK_LASTS_S),
+        )
+    return f"/start/{token}"
+
+
+def form_token(session_token: str) -> str:
+    """The token that every form of a session carries; it cannot be turned back."""
+    return sha256(b"form:" + session_token.encode(errors="replace")).hexdigest()

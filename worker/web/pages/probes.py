@@ -1,0 +1,37 @@
+"""`/livez` and `/readyz`, for whoever starts and watches the process."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from worker.errors import TriggerWorkerError
+from worker.storage import sessions
+from worker.web.access import PUBLIC
+
+router = APIRouter(tags=[PUBLIC], include_in_schema=False)
+
+
+@router.get("/livez")
+async def livez() -> JSONResponse:
+    """Say that the process turns."""
+    return JSONResponse({"status": "ok"})
+
+
+@router.get("/readyz")
+def readyz(request: Request) -> JSONResponse:
+    """Say whether pages can be served: the database answers, and is migrated."""
+    try:
+        with request.app.state.console.pool.snapshot() as connection:
+            is_migrated = sessions.is_migrated(connection)
+    except TriggerWorkerError:
+        return JSONResponse(
+            {"status": "the database does not answer"}, HTTPStatus.SERVICE_UNAVAILABLE
+        )
+    if not is_migrated:
+        return JSONResponse(
+            {"status": "the database is not migrated"}, HTTPStatus.SERVICE_UNAVAILABLE
+        )
+    return JSONResponse({"status": "ok"})

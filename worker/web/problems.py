@@ -1,0 +1,269 @@
+"""What goes wrong, in words for people and programs: RFC 9457 problem details with a remedy.
+
+The one place where an exception becomes an answer (`of`). No answer holds what an exception said
+about the database, a file or an address of ours: that stands in the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from worker.domain.access import Role
+from worker.errors import Misused, Refused, Stop, Transient, TriggerWorkerError
+from worker.web.words import Words, marked
+
+_TYPE = "urn:trigger-worker:problem:"
+_SOON_S = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """`title`, `detail` and `remedy` are English texts of the catalogue, `values` what they name.
+
+    `errors` are faults of single fields: `name` and `message`.
+    """
+
+    status: HTTPStatus
+    kind: str
+    title: str
+    detail: str
+    remedy: str
+    values: Mapping[str, str | int] = field(default_factory=dict)
+    errors: tuple[Mapping[str, str], ...] = ()
+    retry_after_s: int | None = None
+
+    def said(self, words: Words) -> dict[str, Any]:
+        """The problem details, in the words of a language."""
+        body: dict[str, Any] = {
+            "type": _TYPE + self.kind,
+            "status": self.status.value,
+            "title": words.gettext(self.title) % self.values,
+            "detail": words.gettext(self.detail) % self.values,
+            "remedy": words.gettext(self.remedy) % self.values,
+        }
+        if self.errors:
+            body["errors"] = [dict(each) for each in self.errors]
+        return body
+
+
+class Refusal(TriggerWorkerError):
+    """An expected answer of a route: it cannot be done, and this is why."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.detail % problem.values, remedy=problem.remedy % problem.values)
+        self.problem = problem
+
+
+def of(error: Exception, request_id: str) -> Problem:  # noqa: PLR0911 - a kind of error each
+    """What to answer for an exception; one that nobody expected names only the request."""
+    match error:
+        case Refusal():
+            return error.problem
+        case Transient() | Stop():
+            return AWAY
+        case Refused():
+            return REFUSED
+        case Misused():
+            values = {"detail": error.message, "remedy": error.remedy}
+            return Problem(
+                HTTPStatus.BAD_REQUEST, "bad-request", BAD.title, "%(detail)s", "%(remedy)s", values
+            )
+        case RequestValidationError():
+            faults = tuple(
+                {"name": ".".join(map(str, each["loc"][1:])), "message": str(each["msg"])}
+                for each in error.errors()
+            )
+            return Problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "invalid",
+                marked("That cannot be read"),
+                marked("A value is missing, or is not what it has to be."),
+                marked("Correct what is named below and send it again."),
+                errors=faults,
+            )
+        case HTTPException(status_code=404):
+            return NOT_FOUND
+        case HTTPException(status_code=405):
+            return WRONG_METHOD
+        case HTTPException(status_code=status) if status < 500:  # noqa: PLR2004
+            return Problem(HTTPStatus(status), "bad-request", BAD.title, BAD.detail, BAD.remedy)
+        case _:
+            return Problem(
+                HTTPStatus.INTERNAL_SERVER_ERROR,
+                "fault",
+                marked("Something went wrong here"),
+                marked("It is our fault, not yours. Nothing else is known about it yet."),
+                marked("Try again. If it stays so, tell your administrator the number %(number)s."),
+                {"number": request_id},
+            )
+
+
+AWAY = Problem(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "away",
+    marked("The database is away"),
+    marked("It did not answer, so there is nothing to show. Triggers wait and are not lost."),
+    marked("Try again in a few seconds. If it stays so, tell your administrator."),
+    retry_after_s=_SOON_S,
+)
+NOT_FOUND = Problem(
+    HTTPStatus.NOT_FOUND,
+    "not-found",
+    marked("There is nothing here"),
+    marked("It does not exist, or belongs to a group that you are not in."),
+    marked("Check the address, or search for it. An administrator sees the jobs of all groups."),
+)
+WRONG_METHOD = Problem(
+    HTTPStatus.METHOD_NOT_ALLOWED,
+    "wrong-method",
+    marked("This address does not take that"),
+    marked("The method is not one of those that it knows."),
+    marked("Go back and try it from the page."),
+)
+BAD = Problem(
+    HTTPStatus.BAD_REQUEST,
+    "bad-request",
+    marked("That cannot be done so"),
+    marked("The request is not complete or not well formed."),
+    marked("Go back and try it from the page."),
+)
+REFUSED = Problem(
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "refused",
+    marked("The database refused a value"),
+    marked("A value is too long, or holds characters that cannot be stored."),
+    marked("Shorten it, or remove control characters, and send it again."),
+)
+
+
+def not_found() -> Refusal:
+    """What does not exist, and what one may not see, alike."""
+    return Refusal(NOT_FOUND)
+
+
+def sign_in_needed() -> Refusal:
+    """Nobody is signed in; a page leads to the sign-in instead."""
+    return Refusal(
+        Problem(
+            HTTPStatus.UNAUTHORIZED,
+            "sign-in-needed",
+            marked("Please sign in"),
+            marked("You are not signed in, or your session has ended. Nothing was changed."),
+            marked("Sign in and do it again."),
+        )
+    )
+
+
+def unknown_token() -> Refusal:
+    """A service's token that is not in the users file."""
+    return Refusal(
+        Problem(
+            HTTPStatus.UNAUTHORIZED,
+            "unknown-token",
+            marked("The token is not known"),
+            marked("No service has this token."),
+            marked("Make one with `trigger-worker users add NAME --role service`."),
+        )
+    )
+
+
+def unknown_user(login: str) -> Refusal:
+    """A proxy has signed somebody in whom the platform does not know."""
+    return Refusal(
+        Problem(
+            HTTPStatus.FORBIDDEN,
+            "unknown-user",
+            marked("You have no account here"),
+            marked("You are signed in as %(login)s, but the platform has no such user."),
+            marked("Ask your administrator for an account with this login."),
+            {"login": login},
+        )
+    )
+
+
+def no_permission(role: Role) -> Refusal:
+    """Somebody with too low a role; what it is about stays unsaid."""
+    return Refusal(
+        Problem(
+            HTTPStatus.FORBIDDEN,
+            "no-permission",
+            marked("You may not do this"),
+            marked("It takes the role %(role)s."),
+            marked("Ask your administrator for that role, or somebody who has it to do it."),
+            {"role": role.value},
+        )
+    )
+
+
+def foreign_form() -> Refusal:
+    """An unsafe request that no page of ours has sent."""
+    return Refusal(
+        Problem(
+            HTTPStatus.FORBIDDEN,
+            "foreign-form",
+            marked("This form is not valid any more"),
+            marked("It was sent from another page, or before you signed in. Nothing was changed."),
+            marked("Load the page again and send the form from there."),
+        )
+    )
+
+
+def not_private() -> Refusal:
+    """Signing in where anybody could read the password."""
+    return Refusal(
+        Problem(
+            HTTPStatus.FORBIDDEN,
+            "not-private",
+            marked("This connection is not private"),
+            marked("A password sent here could be read on its way, so it is not taken."),
+            marked("Open the console by https, or on the machine itself."),
+        )
+    )
+
+
+def too_many(wait_s: float) -> Refusal:
+    """A rate limit."""
+    seconds = max(1, round(wait_s + 0.5))
+    return Refusal(
+        Problem(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "too-many",
+            marked("Too many attempts"),
+            marked("This was tried too often in a short time."),
+            marked("Wait %(seconds)s seconds and try again."),
+            {"seconds": seconds},
+            retry_after_s=seconds,
+        )
+    )
+
+
+def too_large() -> Refusal:
+    """A body beyond the limit."""
+    return Refusal(
+        Problem(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            "too-large",
+            marked("That is too much at once"),
+            marked("The request is larger than 4 MiB."),
+            marked("Send it in parts."),
+        )
+    )
+
+
+def link_is_used() -> Refusal:
+    """A one-time link that was used, or is too old."""
+    return Refusal(
+        Problem(
+            HTTPStatus.GONE,
+            "link-used",
+            marked("This link has been used"),
+            marked("A sign-in link works once and for ten minutes."),
+            marked("Take the newest link from the terminal where `make run` runs."),
+        )
+    )

@@ -1,0 +1,94 @@
+"""The process that serves: from a socket until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from fastapi import FastAPI
+
+from worker.config import Settings
+from worker.errors import Misused, Stop
+from worker.web.proxies import Proxies, is_loopback
+
+log = logging.getLogger(__name__)
+
+_GRACE_S = 3
+
+
+class _Server(uvicorn.Server):
+    """Leaves the process's signals to the process: uvicorn's own would end it by SIGTERM."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class ConsoleServer:
+    """Serves an application; the listener is open when this is made. `address` is its URL.
+
+    `stop` may be called from a signal handler, also before `run`: requests under way are given
+    3 s. Raises `Stop` when the listener is taken, `Misused` for one where passwords could be read
+    along: beyond loopback it takes TLS, or a named proxy.
+    """
+
+    def __init__(self, app: FastAPI, settings: Settings) -> None:
+        listen, has_tls = settings.console_listen, settings.console_cert_file is not None
+        host, _, port = listen.rpartition(":")
+        host = host.strip("[]")
+        is_private = is_loopback(host) or host == "localhost"
+        if not (is_private or has_tls or Proxies(settings.console_proxies)):
+            raise Misused(
+                f"On {listen} passwords could be read along.",
+                remedy="Set TRIGGER_WORKER_CONSOLE_CERT_FILE and _KEY_FILE, or name the reverse "
+                "proxy that ends TLS in TRIGGER_WORKER_CONSOLE_PROXIES.",
+            )
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_S,
+            ssl_certfile=settings.console_cert_file,
+            ssl_keyfile=settings.console_key_file,
+        )
+        try:
+            config.load()
+        except OSError as error:
+            raise Misused(
+                f"The console's certificate or key cannot be used: {error}.",
+                remedy="Correct TRIGGER_WORKER_CONSOLE_CERT_FILE and _KEY_FILE.",
+            ) from None
+        try:
+            self._socket = socket.create_server(
+                (host, int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+            )
+        except (OSError, ValueError, OverflowError) as error:
+            raise Stop(
+                f"The listener {listen} cannot be opened: {error}.",
+                remedy="Set TRIGGER_WORKER_CONSOLE_LISTEN to a free host:port.",
+            ) from error
+        shown = f"[{host}]" if ":" in host else host
+        port_open = self._socket.getsockname()[1]
+        self.address = f"{'https' if has_tls else 'http'}://{shown}:{port_open}"
+        self._server = _Server(config)
+
+    def run(self) -> None:
+        """Serve until `stop`."""
+        log.info("action=listening address=%s", self.address.partition("://")[2])
+        try:
+            asyncio.run(self._server.serve(sockets=[self._socket]))
+        finally:
+            self._socket.close()
+
+    def stop(self) -> None:
+        """Have it end in order."""
+        self._server.should_exit = True
