@@ -16,7 +16,7 @@ from worker.embedded.probes import Cause
 from worker.embedded.readings import Counts, Reading
 from worker.storage.activity import Failure
 
-_FIXED_ROWS = 12
+_FIXED_ROWS = 13
 _BLANK_ROWS = 4
 _ROOMY = 6
 """Rows that lists need before blank lines are put between the parts."""
@@ -35,12 +35,14 @@ _MINUTE_MS = 60_000
 class Scene:
     """What the view knows beside the readings.
 
-    `power` says what [p] does now, `shell` what can be typed in another shell meanwhile.
+    `link` signs in to the console, `power` says what [p] does now, `shell` what can be typed in
+    another shell meanwhile.
     """
 
     elapsed_s: float
     worker_pid: int
     worker_starts: int
+    link: str
     power: str
     shell: str
     data: str
@@ -58,6 +60,7 @@ def screen(reading: Reading, scene: Scene, width: int, height: int) -> Renderabl
     latest = reading.latest[: min(_MOST_LATEST, room - len(causes) - len(gap))]
     parts: list[RenderableType] = [
         _title(scene, width),
+        _open(scene, width),
         *blank,
         _ticks(reading, width),
         *blank,
@@ -78,6 +81,8 @@ def screen(reading: Reading, scene: Scene, width: int, height: int) -> Renderabl
             f" {scene.power}   ",
             ("[k]", "bold cyan"),
             " kill the worker   ",
+            ("[o]", "bold cyan"),
+            " open   ",
             ("[q]", "bold cyan"),
             " quit",
             no_wrap=True,
@@ -131,6 +136,15 @@ def _title(scene: Scene, width: int) -> RenderableType:
         words.append(rest, "not bold")
     grid.add_row(words, clock(scene.elapsed_s))
     return grid
+
+
+def _open(scene: Scene, width: int) -> RenderableType:
+    row = Text("Open   ", "bold", no_wrap=True, overflow="ellipsis")
+    row.append(scene.link, "not bold underline")
+    words = "   signs you in once, as demo-admin"
+    if cell_len(row.plain + words) <= width:
+        row.append(words, "not bold dim")
+    return row
 
 
 def _ticks(reading: Reading, width: int) -> RenderableType:

@@ -53,7 +53,7 @@ def send(
     with _folder(data, is_fresh=is_fresh) as folder:
         stack = Stack(folder, PlainProgress(Console(stderr=True, highlight=False)), stopping)
         try:
-            stack.start()
+            stack.start(has_console=False)
             return TriggersRun(stack, triggers, deadline_s, stopping).run()
         finally:
             stack.stop()

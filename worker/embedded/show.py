@@ -16,18 +16,21 @@ from sqlalchemy.exc import DBAPIError
 
 from worker.embedded import demo_platform
 from worker.embedded.demo_inventory import server_name
+from worker.embedded.door import open_in_browser
 from worker.embedded.keys import Keys
 from worker.embedded.live_view import Scene, line, screen
 from worker.embedded.readings import Readings
 from worker.embedded.scheduler import Scheduler, Sender
 from worker.embedded.stack import Stack
 from worker.embedded.summary import Summary, summarise
+from worker.errors import Transient
 
 _FRAME_S = 0.25
 _LINE_S = 5.0
 _NOTE_S = 12.0
 _SETTLE_S = 1.0
 _POLL_S = 0.05
+_LINK_S = 2.0
 
 
 class Show:
@@ -48,6 +51,8 @@ class Show:
         self._shell = f"{stack.folder.env_command} && {_program()} audit"
         self._scheduler = Scheduler(Sender(stack.kafka))
         self._readings = Readings(stack)
+        self._link = ""
+        self._linked_at = 0.0
 
     def run(self) -> None:
         """Fire triggers and show what happens to them."""
@@ -84,6 +89,7 @@ class Show:
                     self._press(key)
 
     def _print_lines(self) -> None:
+        self._console.print(f"Open {self._stack.door.link()} (signs you in once)", soft_wrap=True)
         while not self._stopping.wait(_LINE_S):
             self._console.print(
                 line(self._readings.latest, self._scene()), markup=False, soft_wrap=True
@@ -91,6 +97,7 @@ class Show:
 
     def _scene(self) -> Scene:
         worker = self._stack.worker
+        self._renew_link()
         is_fresh = time.monotonic() - self._noted_at < _NOTE_S
         note = self._note if is_fresh else ""
         if worker.is_failing:
@@ -100,6 +107,7 @@ class Show:
             elapsed_s=time.monotonic() - self._began,
             worker_pid=worker.pid,
             worker_starts=worker.starts,
+            link=self._link,
             power=f"power {server} on again" if self._is_off else f"power off {server}",
             shell=self._shell,
             data=self._stack.folder.shown(),
@@ -115,6 +123,16 @@ class Show:
             self._say(f"Worker {pid} was killed (SIGKILL). It starts again; nothing is lost.")
         elif key == "p":
             self._switch_power()
+        elif key == "o" and not open_in_browser(self._link):
+            self._say("There is no browser on this screen: open the address in one.")
+
+    def _renew_link(self) -> None:
+        now = time.monotonic()
+        if now - self._linked_at < _LINK_S:
+            return
+        self._linked_at = now
+        with suppress(Transient):
+            self._link = self._stack.door.link()
 
     def _switch_power(self) -> None:
         """Off, on again, and then the next server's turn."""

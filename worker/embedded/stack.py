@@ -21,6 +21,7 @@ from worker.config import PREFIX, Settings, load
 from worker.embedded import demo_platform, env_file
 from worker.embedded.broker import EmbeddedBroker
 from worker.embedded.data_folder import DataFolder
+from worker.embedded.door import Door, listener
 from worker.embedded.postgres import EmbeddedPostgres
 from worker.embedded.probes import read_figures
 from worker.embedded.progress import Progress, doing
@@ -31,9 +32,11 @@ from worker.kafka.admin import DEFAULT_PARTITIONS, TopicAdmin
 from worker.kafka.settings import KafkaSettings
 from worker.storage import schema
 from worker.storage.engine import make_engine
+from worker.storage.pool import Pool
 
 JOIN_TIMEOUT_S = 30.0
 WORKER_STOP_S = 1.5
+CONSOLE_STOP_S = 1.0
 STREAMS_STOP_S = 1.0
 
 _POLL_S = 0.05
@@ -76,8 +79,9 @@ class Stack:
     engine: Engine
     worker: Supervised
     streams: Supervised
+    door: Door
 
-    def start(self) -> None:
+    def start(self, *, has_console: bool = True) -> None:
         """Start everything but what fires triggers; returns when the worker has its partitions.
 
         Raises `Stop` with what did not work, `Interrupted` when `stopping` was set.
@@ -100,6 +104,8 @@ class Stack:
             self.streams = self._child("streams", "STREAMS_LISTEN")
             self._ends.callback(lambda: self.streams.stop(STREAMS_STOP_S))
             words.append(f"process {self.streams.pid}")
+        if has_console:
+            self._start_console()
         with doing(self._progress, "demo platform", "PostgreSQL") as words:
             with self.engine.begin() as connection:
                 demo_platform.fill(connection)
@@ -153,6 +159,17 @@ class Stack:
             with TopicAdmin(kafka) as admin:
                 admin.create(kafka.topics, partitions=self.partitions)
 
+    def _start_console(self) -> None:
+        with doing(self._progress, "console", "its start") as words:
+            listen = listener()
+            self._variables[f"{PREFIX}CONSOLE_LISTEN"] = listen
+            console = self._child("console", "CONSOLE_LISTEN", listen)
+            self._ends.callback(lambda: console.stop(CONSOLE_STOP_S))
+            pool = Pool(self.settings)
+            self._ends.callback(pool.close)
+            self.door = Door(pool, listen)
+            words.append(f"process {console.pid}, at http://{listen}")
+
     def _go_on(self) -> None:
         if self._stopping.is_set():
             raise Interrupted("Stopped before everything had started.")
@@ -167,12 +184,13 @@ class Stack:
         self.kafka = KafkaSettings.of(self.settings)
         self.engine = make_engine(self.settings)
 
-    def _child(self, command: str, listener: str) -> Supervised:
+    def _child(self, command: str, listener: str, place: str | None = None) -> Supervised:
+        """A process that comes back: each time at another port, or always at `place`."""
         program = Path(sys.executable).with_name("trigger-worker")
         return Supervised(
             [str(program), command],
             self.folder.log(command),
-            lambda listen: self._environment() | {PREFIX + listener: listen},
+            lambda listen: self._environment() | {PREFIX + listener: place or listen},
         )
 
     def _environment(self) -> dict[str, str]:

@@ -16,7 +16,8 @@ GOOD = Line("a promise", "numbers")
 BAD = Line("a promise", "numbers", ("partition 3: 4 delivered, 3 in a bin.",))
 HOME = "~/.local/share/trigger-worker"
 SHELL = f". {HOME}/env && .venv/bin/trigger-worker audit"
-SCENE = Scene(72.4, 4127, 1, "power off web-01", SHELL, HOME)
+LINK = f"http://127.0.0.1:8321/start/{'x' * 43}"
+SCENE = Scene(72.4, 4127, 1, LINK, "power off web-01", SHELL, HOME)
 AT = datetime(2026, 11, 20, 5, 41, 2, tzinfo=UTC)
 READING = Reading(
     counts=Counts(1284, 1279, 4, 1, 1143, 136, 0),
@@ -52,9 +53,14 @@ def test_it_fits_the_screen_and_keeps_ticks_keys_and_data_in_sight(width: int, h
     assert len(rows) == height
     assert max(map(cell_len, rows)) <= width
     assert len([row for row in rows if row.endswith("✓")]) == 2
-    assert rows[-3] == "Try    [p] power off web-01   [k] kill the worker   [q] quit"
+    assert rows[-3].startswith("Try    [p] power off web-01   [k] kill the worker")
     assert rows[-2].startswith("Shell  . ~/.local/share/trigger-worker/env && ")
     assert rows[-1].startswith("Data   ~/.local/share/trigger-worker")
+
+
+def test_the_link_is_whole_at_80_columns_and_explained_where_there_is_room() -> None:
+    assert f"Open   {LINK}" in drawn(READING, 80, 24)
+    assert f"Open   {LINK}   signs you in once, as demo-admin" in drawn(READING, 120, 24)
 
 
 def test_at_80_columns_what_can_be_typed_and_where_data_lies_are_said_whole() -> None:
@@ -108,7 +114,7 @@ def test_before_anything_is_read_nothing_is_claimed() -> None:
 
 def test_a_note_stands_above_the_keys() -> None:
     note = "web-01 is off; 24 jobs need it."
-    noted = Scene(5, 1, 2, "power web-01 on again", ". /data/env", "/data", note)
+    noted = Scene(5, 1, 2, LINK, "power web-01 on again", ". /data/env", "/data", note)
     assert drawn(READING, 80, 24, noted)[-4] == "web-01 is off; 24 jobs need it."
 
 
