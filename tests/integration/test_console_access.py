@@ -16,7 +16,7 @@ from worker.domain.access import Role
 from worker.errors import Misused
 from worker.storage import changes
 from worker.web import access
-from worker.web.auth import passwords, users
+from worker.web.auth import passwords, sessions, users
 from worker.web.auth.users import User
 
 PASSWORD = "four words in a row"  # noqa: S105 - of nobody
@@ -129,10 +129,12 @@ def test_behind_tls_the_cookie_belongs_to_this_host(database: str) -> None:
 
 def test_a_link_signs_in_once(console: Served) -> None:
     link = console.link()
+    assert sessions.link_is_open(console.pool, console.clock, link)
     browser = console.browser()
     assert browser.head(link).status_code == 405  # a preview does not use it up
     assert browser.get(link).headers["location"] == "/"
     assert "demo-admin" in browser.get("/jobs").text
+    assert not sessions.link_is_open(console.pool, console.clock, link)
     second = console.browser().get(link)
     assert second.status_code == 410
     assert "This link has been used" in second.text

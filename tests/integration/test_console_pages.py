@@ -92,6 +92,13 @@ def test_a_fault_of_ours_has_them_too_and_shows_nothing(
         assert "Traceback" not in answer.text
 
 
+def test_a_page_that_is_not_there_still_leads_on(console: Served) -> None:
+    page = console.signed_in(login="li.wei").get("/nothing")
+    assert page.status_code == 404
+    assert "li.wei" in page.text
+    assert 'href="/history"' in page.text
+
+
 def test_pages_are_not_kept_by_caches_but_files_are(console: Served) -> None:
     browser = console.signed_in()
     page = browser.get("/jobs")

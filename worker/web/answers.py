@@ -13,10 +13,11 @@ from urllib.parse import quote, urlencode
 import orjson
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from worker.errors import Stop, Transient
+from worker.errors import Stop, Transient, TriggerWorkerError
 from worker.web import problems
 from worker.web.forms import SAFE
 from worker.web.problems import Problem
@@ -86,8 +87,20 @@ async def answer(request: Request, error: Exception, pages: Pages) -> Response:
         return _details(request, problem, headers)
     if problem.kind == "sign-in-needed" and request.method in SAFE:
         return RedirectResponse(sign_in_address(request), HTTPStatus.SEE_OTHER)
+    await _recognise(request, problem)
     values = {"problem": problem.said(words_of(request)), "kind": problem.kind}
     return pages.render(request, "problem.html", values, status=problem.status, headers=headers)
+
+
+async def _recognise(request: Request, problem: Problem) -> None:
+    """Find out who asks, where no route has, so that the page has their navigation."""
+    if hasattr(request.state, "signed_in") or problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return
+    try:
+        identify = request.app.state.console.identify
+        request.state.signed_in = await run_in_threadpool(identify, request)
+    except TriggerWorkerError:
+        request.state.signed_in = None
 
 
 def sign_in_address(request: Request) -> str:

@@ -65,8 +65,10 @@ def of(error: Exception, request_id: str) -> Problem:  # noqa: PLR0911 - a kind 
     match error:
         case Refusal():
             return error.problem
-        case Transient() | Stop():
+        case Transient():
             return AWAY
+        case Stop():
+            return SET_UP_WRONG
         case Refused():
             return REFUSED
         case Misused():
@@ -111,6 +113,13 @@ AWAY = Problem(
     marked("It did not answer, so there is nothing to show. Triggers wait and are not lost."),
     marked("Try again in a few seconds. If it stays so, tell your administrator."),
     retry_after_s=_SOON_S,
+)
+SET_UP_WRONG = Problem(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "set-up",
+    marked("The console is not set up right"),
+    marked("Something that it needs refuses to serve it. Its log says what."),
+    marked("Tell your administrator; waiting does not help."),
 )
 NOT_FOUND = Problem(
     HTTPStatus.NOT_FOUND,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from zoneinfo import ZoneInfo
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from worker.clock import Clock
 from worker.config import Language
@@ -24,6 +26,7 @@ from worker.web.statics import Statics
 from worker.web.statuses import LOOKS, OVERDUE, look
 from worker.web.words import NAMES, Words, chosen, marked, words
 
+_CODE = re.compile(r"`([^`]+)`")
 TEMPLATES = Path(__file__).parent / "templates"
 THEMES: Mapping[str, str] = {
     "auto": marked("As the system"),
@@ -163,6 +166,11 @@ def words_of(request: Request) -> Words:
     )
 
 
+def coded(text: str) -> Markup:
+    """A text with what stands in backticks as code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", escape(text)))  # noqa: S704 - escaped just now
+
+
 def environment(language: Words, statics: Statics) -> Environment:
     """What templates of a language are rendered with."""
     made = Environment(
@@ -179,6 +187,7 @@ def environment(language: Words, statics: Statics) -> Environment:
     # For a text in a variable: `_` takes what it is given for markup, and so may have only texts
     # that stand in the template.
     made.filters["said"] = language.gettext
+    made.filters["coded"] = coded
     made.globals.update(
         address=statics.address,
         look=look,

@@ -76,11 +76,11 @@ def test_at_120_columns_every_word_of_the_count_is_there() -> None:
         "trigger-worker demo: everything runs on this machine, nothing leaves it"
     )
     assert rows[0].endswith("1:12")
-    assert rows[2:4] == [
+    assert rows[3:5] == [
         "Every trigger has a record  1,284 delivered = 1,279 records + 4 repeats + 1 unreadable  ✓",
         "Every record has its event  1,279 = 1,143 dispatched + 136 failures · 0 waiting         ✓",
     ]
-    assert rows[5:8] == [
+    assert rows[6:9] == [
         "              now      total      topic to event  p50 4 ms   p99 31 ms",
         "passed       19/s      1,143      triggers waiting  0",
         "failed        2/s        136      worker  pid 4127",
@@ -89,26 +89,26 @@ def test_at_120_columns_every_word_of_the_count_is_there() -> None:
 
 def test_causes_stand_with_jobs_and_triggers_and_without_the_node_they_were_seen_in() -> None:
     rows = drawn(READING, 80, 24)
-    assert rows[10].split() == ["Server", "1", "does", "not", "exist.", "31", "62"]
-    assert "  7 more causes" in rows
+    assert rows[11].split() == ["Server", "1", "does", "not", "exist.", "31", "62"]
+    assert "  8 more causes" in rows
     assert any(row.endswith("每日对账 (job 118)  账号“财务”在 db-03 上不存在。") for row in rows)
 
 
 def test_a_count_that_does_not_close_has_a_cross() -> None:
     rows = drawn(Reading(counts=READING.counts, lines=(BAD, GOOD), is_worker_ready=True), 120, 24)
-    assert [row[-1] for row in rows[2:4]] == ["✗", "✓"]
+    assert [row[-1] for row in rows[3:5]] == ["✗", "✓"]
 
 
 def test_ticks_wait_while_the_worker_is_away_and_something_waits_for_it() -> None:
     away = Reading(counts=Counts(9, 9, 0, 0, 9, 0, 2), lines=(GOOD, GOOD), in_topic=3)
     rows = drawn(away, 120, 24)
-    assert [row[-1] for row in rows[2:4]] == ["…", "…"]
+    assert [row[-1] for row in rows[3:5]] == ["…", "…"]
     assert any("joins its group" in row for row in rows)
 
 
 def test_before_anything_is_read_nothing_is_claimed() -> None:
     rows = drawn(Reading(), 80, 24)
-    assert [row[-1] for row in rows[2:4]] == ["…", "…"]
+    assert [row[-1] for row in rows[3:5]] == ["…", "…"]
     assert "  the streams are starting to count" in rows
 
 

@@ -159,3 +159,23 @@ def test_a_pager_has_no_link_where_there_is_no_page() -> None:
 
 def test_files_are_small() -> None:
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 40_000
+
+
+def test_a_confirmation_is_a_form_that_works_without_a_script() -> None:
+    html = render(
+        '{% include "confirm.html" %}',
+        title="Save?",
+        text="<b>",
+        action="Save",
+        to="/jobs/7/edit",
+        back="/jobs/7",
+        fields={"name": '">'},
+        found=[{"code": "server_not_found", "message": "Server 7 does not exist.", "remedy": ""}],
+        is_grave=True,
+    )
+    assert '<form method="post" action="/jobs/7/edit">' in html
+    assert html.count('name="form_token" value="token"') == 2  # this form, and signing out
+    assert '<input type="hidden" name="name" value="&#34;&gt;">' in html
+    assert "&lt;b&gt;" in html
+    assert "Server 7 does not exist." in html
+    assert '<a class="button" href="/jobs/7">Cancel</a>' in html

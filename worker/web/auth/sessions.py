@@ -100,6 +100,12 @@ def offer_link(pool: Pool, clock: Clock, *, login: str, name: str, role: Role = 
     return f"/start/{token}"
 
 
+def link_is_open(pool: Pool, clock: Clock, path: str) -> bool:
+    """True while nobody has used a link and it is not too old; then offer another one."""
+    with pool.snapshot() as connection:
+        return sessions.link_is_open(connection, path.removeprefix("/start/"), now=clock.now())
+
+
 def form_token(session_token: str) -> str:
     """The token that every form of a session carries; it cannot be turned back."""
     return sha256(b"form:" + session_token.encode(errors="replace")).hexdigest()

@@ -46,7 +46,9 @@ def sign_in(
         raise problems.not_private()
     forms.check(request, sent, None)
     address = request.client.host if request.client else "-"
-    for limiter, key in ((console.address_limit, address), (console.sign_in_limit, login)):
+    # By address too, so that nobody can keep somebody else out by guessing.
+    person = f"{address} {login}"
+    for limiter, key in ((console.address_limit, address), (console.sign_in_limit, person)):
         wait_s = limiter.take(key)
         if wait_s:
             log.warning("action=sign_in_limited address=%s", address)
@@ -55,7 +57,7 @@ def sign_in(
     if user is None:
         log.warning("action=sign_in_failed address=%s", address)
         return _form(request, local(next), login=login, error=_WRONG)
-    console.sign_in_limit.give_back(login)
+    console.sign_in_limit.give_back(person)
     return _begin(request, console.sessions.of_user(login, user), local(next))
 
 
