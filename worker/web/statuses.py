@@ -15,13 +15,12 @@ from worker.web.words import marked
 class Look:
     """`shape` is a symbol of `shapes.html`, `tone` a colour of the stylesheet.
 
-    `height` is the status's bar in the small picture of the last outcomes, of 12: trouble is tall.
+    The small picture of the last outcomes has one form a tone, of its own height: trouble is tall.
     """
 
     shape: str
     tone: str
     label: str
-    height: int = 12
 
 
 LOOKS: Mapping[str, Look] = {
@@ -29,17 +28,17 @@ LOOKS: Mapping[str, Look] = {
     "failed": Look("cross-circle", "bad", marked("Failed")),
     "rejected": Look("bar", "bad", marked("Rejected")),
     "no_answer": Look("bang", "warn", marked("No answer")),
-    "dispatched": Look("arrow", "busy", marked("Dispatched"), 7),
-    "accepted": Look("ring", "busy", marked("Accepted"), 7),
-    "running": Look("dot", "busy", marked("Running"), 7),
-    "succeeded": Look("check", "good", marked("Succeeded"), 7),
-    "cancelled": Look("slash", "still", marked("Cancelled"), 7),
-    "blank": Look("dash", "still", marked("Blank"), 3),
-    "never_run": Look("dots", "still", marked("Never run"), 3),
+    "dispatched": Look("arrow", "busy", marked("Dispatched")),
+    "accepted": Look("ring", "busy", marked("Accepted")),
+    "running": Look("dot", "busy", marked("Running")),
+    "succeeded": Look("check", "good", marked("Succeeded")),
+    "cancelled": Look("slash", "still", marked("Cancelled")),
+    "blank": Look("dash", "still", marked("Blank")),
+    "never_run": Look("dots", "still", marked("Never run")),
 }
 OVERDUE = Look("clock", "warn", marked("Overdue"))
 
 
 def look(status: str) -> Look:
     """How a status looks; one that we do not know is shown as it is called."""
-    return LOOKS.get(status) or Look("dash", "still", status, 3)
+    return LOOKS.get(status) or Look("dash", "still", status)
