@@ -83,8 +83,10 @@ def short(table: str, statement: str) -> None:
             return
 
 
-def index(name: str, table: str, columns: str, *, is_unique: bool = False) -> None:
+def index(name: str, table: str, definition: str, *, is_unique: bool = False) -> None:
     """Build an index while the table is written to; one left invalid by a failure is built anew.
+
+    `definition` is what stands behind the table's name: the columns in brackets, and the rest.
 
     Raises `Stop` when transactions older than the build do not end.
     """
@@ -103,7 +105,7 @@ def index(name: str, table: str, columns: str, *, is_unique: bool = False) -> No
     unique = "unique " if is_unique else ""
     op.execute(f"set lock_timeout = {patience.index_lock_timeout_ms}")
     try:
-        run(f"create {unique}index concurrently if not exists {name} on {table} ({columns})")
+        run(f"create {unique}index concurrently if not exists {name} on {table} {definition}")
     except DBAPIError as error:
         if getattr(error.orig, "pgcode", None) not in _LOCK_IS_TAKEN:
             raise

@@ -256,7 +256,7 @@ def test_choices_are_kept_and_lead_back(console: Served) -> None:
     text = browser.get("/jobs").text
     assert 'data-theme="dark"' in text
     assert "时区：Asia/Shanghai" in text
-    assert "作业" in text
+    assert "任务" in text
 
 
 def test_a_token_never_reaches_the_log(console: Served, caplog: pytest.LogCaptureFixture) -> None:

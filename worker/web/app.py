@@ -20,12 +20,31 @@ from worker.web.auth.sessions import Sessions
 from worker.web.auth.users import Users
 from worker.web.headers import SecurityHeaders
 from worker.web.limits import Limiter
-from worker.web.pages import jobs, preferences, probes, sign_in
+from worker.web.live_preflight import LivePreflight
+from worker.web.pages import (
+    failures,
+    history,
+    job,
+    jobs,
+    preferences,
+    probes,
+    record,
+    sign_in,
+)
 from worker.web.proxies import FromProxies, Proxies
 from worker.web.rendering import Pages
 from worker.web.statics import Statics
 
-ROUTERS = (probes.router, sign_in.router, preferences.router, jobs.router)
+ROUTERS = (
+    probes.router,
+    sign_in.router,
+    preferences.router,
+    jobs.router,
+    history.router,
+    record.router,
+    job.router,
+    failures.router,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +68,7 @@ class Console:
     sessions: Sessions
     identify: Identify
     masker: Masker
+    preflight: LivePreflight
     sign_in_limit: Limiter
     address_limit: Limiter
     run_limit: Limiter
@@ -87,6 +107,7 @@ def create_app(collaborators: Collaborators) -> FastAPI:
         sessions=sessions,
         identify=Identify(collaborators.pool, users, sessions, settings.console_user_header),
         masker=Masker(settings.secret_keys),
+        preflight=LivePreflight(collaborators.pool, clock, settings.default_max_lateness_s),
         sign_in_limit=Limiter(clock, burst=5, refill_s=60.0),
         address_limit=Limiter(clock, burst=30, refill_s=10.0),
         run_limit=Limiter(clock, burst=10, refill_s=6.0),

@@ -33,6 +33,7 @@ LOOKS: Mapping[str, Look] = {
     "running": Look("dot", "busy", marked("Running")),
     "succeeded": Look("check", "good", marked("Succeeded")),
     "cancelled": Look("slash", "still", marked("Cancelled")),
+    "other": Look("ask", "still", marked("Other")),
     "blank": Look("dash", "still", marked("Blank")),
     "never_run": Look("dots", "still", marked("Never run")),
 }

@@ -15,7 +15,7 @@ from worker.web.words import words
 CSS = (FOLDER / "console.css").read_text()
 STATUSES = {
     "trigger_failed", "accepted", "running", "succeeded", "failed", "cancelled", "rejected",
-    "dispatched", "no_answer", "blank", "never_run",
+    "dispatched", "no_answer", "other", "blank", "never_run",
 }  # fmt: skip
 TONES = ("bad", "warn", "busy", "good", "still")
 AA_TEXT, AA_SHAPE = 4.5, 3.0

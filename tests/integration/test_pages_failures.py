@@ -1,0 +1,145 @@
+"""What fails and why: by cause, by code, over time, newest."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from tests.support.console import Served, serving
+from tests.support.history import NOW, Still, writing
+from tests.support.pages import HOSTILE, content, page, rows, shows_as_text
+from worker.domain.access import Role
+
+PARTS = ("/failures", "/failures/part")
+DISABLED = {"code": "job_disabled", "message": "Job 3 is switched off.", "job_id": "3"}
+
+
+@pytest.fixture
+def console(database: str) -> Iterator[Served]:
+    with serving(database, clock=Still()) as served:
+        yield served
+
+
+def test_failures_are_told_by_cause_by_code_and_over_time(console: Served, database: str) -> None:
+    with writing(database) as (p, h):
+        one, two, three = p.action_job(), p.action_job(), p.action_job()
+        for minutes in (90, 60, 30):
+            h.failed(one, slot=NOW - timedelta(minutes=minutes))
+        h.failed(two, slot=NOW - timedelta(minutes=10))
+        h.failed(three, DISABLED, causes=["job_disabled:job=3"], slot=NOW - timedelta(minutes=9))
+        h.failed(one, slot=NOW - timedelta(days=3))
+        h.dispatched(three, "succeeded")
+    browser = console.signed_in(Role.ADMIN)
+    for path in PARTS:
+        answer = page(browser, path)
+        causes = rows(answer, "By cause")
+        assert causes[0].startswith(
+            "Server 7 (10.0.0.7) does not exist. server_not_found:server=7 2 4 06:30:01 07:50:01"
+        )
+        assert causes[1].startswith("Job 3 is switched off. job_disabled:job=3 1 1")
+        codes = rows(answer, "By code")
+        assert codes[0].startswith("server_not_found 2 4 Edit the job")
+        assert codes[1].startswith("job_disabled 1 1 Switch the job on")
+        assert len(rows(answer, "Newest")) == 6
+        # 06:30, 07:00, 07:30 (three in it): the last bar is the highest.
+        heights = re.findall(r'<rect class="series-(\d)"[^>]* height="([\d.]+)"/>', answer.text)
+        assert heights == [("1", "33.3"), ("1", "33.3"), ("1", "66.7"), ("2", "33.3")]
+        assert "07:30:00: 3 · server_not_found 2 · job_disabled 1" in answer.text
+        assert "style=" not in answer.text
+    week = content(page(browser, "/failures?span=7d"))
+    assert "server_not_found:server=7 2 5 11-20 08:00 07:50:01" in week
+
+
+def test_it_can_be_refreshed_without_a_script(console: Served, database: str) -> None:
+    with writing(database) as (p, _):
+        job = p.action_job()
+    browser = console.signed_in(Role.ADMIN)
+    answer = page(browser, "/failures?span=1h")
+    assert "Nothing has failed" in answer.text
+    assert 'data-refresh="/failures/part?span=1h"' in answer.text
+    with writing(database) as (_, h):
+        h.failed(job)
+    link = re.search(r'href="([^"]+)">Refresh<', answer.text)
+    assert link
+    assert "does not exist" in page(browser, link.group(1)).text
+    part = page(browser, "/failures/part?span=1h").text
+    assert "<html" not in part
+    assert "does not exist" in part
+
+
+def test_it_speaks_chinese(console: Served, database: str) -> None:
+    with writing(database) as (p, h):
+        h.failed(p.action_job(), slot=NOW - timedelta(minutes=1))
+    shown = content(page(console.signed_in(Role.ADMIN), "/failures", "zh"))
+    for word in ("按原因", "按代码", "按时间", "最新", "请编辑", "触发失败"):
+        assert word in shown
+
+
+def test_a_cause_names_the_jobs_that_it_broke(console: Served, database: str) -> None:
+    with writing(database) as (p, h):
+        broken, back = p.action_job(name="broken"), p.action_job(name="back")
+        for job in (broken, back):
+            h.failed(job, slot=NOW - timedelta(minutes=30), job_name=None)
+        h.dispatched(back, "succeeded")
+    browser = console.signed_in(Role.ADMIN)
+    answer = page(browser, "/failures/jobs?cause=server_not_found:server=7")
+    found = sorted(rows(answer))
+    assert found[0].startswith(f"back {back} has fired since 1")
+    assert found[1].startswith(f"broken {broken} still broken 1")
+    assert "Server 7 (10.0.0.7) does not exist. Edit the job" in content(answer)
+    for query in ("", "?cause=other", "?cause=%00", "?cause=" + "x" * 600):
+        assert browser.get(f"/failures/jobs{query}").status_code == 404, query
+
+
+def test_hostile_values_are_text(console: Served, database: str) -> None:
+    with writing(database) as (p, h):
+        job = p.action_job(name=HOSTILE)
+        h.failed(
+            job,
+            {"code": HOSTILE, "message": HOSTILE},
+            causes=[HOSTILE],
+            job_name=HOSTILE,
+            slot=NOW - timedelta(minutes=1),
+        )
+    browser = console.signed_in(Role.ADMIN)
+    for path in PARTS:
+        shows_as_text(page(browser, path))
+
+
+def test_one_sees_the_failures_of_ones_groups(console: Served, database: str) -> None:
+    with writing(database) as (p, h):
+        ours, theirs = p.group("ours"), p.group("theirs")
+        p.user("li.wei", groups=[ours])
+        h.failed(p.action_job(owner_id=p.user("a", groups=[ours])), job_name="seen")
+        h.failed(
+            p.action_job(owner_id=p.user("b", groups=[theirs])),
+            {"code": "account_not_found", "message": "not for you"},
+            causes=["account_not_found:server=8,account=x"],
+            job_name="not-for-you",
+        )
+    viewer = console.signed_in(Role.VIEWER)
+    for path in PARTS:
+        answer = page(viewer, path)
+        assert "seen" in answer.text
+        for word in ("not for you", "not-for-you", "account_not_found"):
+            assert word not in answer.text
+    cause = "account_not_found:server=8,account=x"
+    assert viewer.get(f"/failures/jobs?cause={cause}").status_code == 404
+    assert console.signed_in(Role.ADMIN).get(f"/failures/jobs?cause={cause}").status_code == 200
+
+
+def test_a_busy_month_makes_no_heavy_page(console: Served, database: str) -> None:
+    with writing(database) as (p, h):
+        job = p.action_job(name="名" * 300)
+        for number in range(400):
+            h.failed(
+                job,
+                {"code": f"code_{number % 12}", "message": "服务器不存在" * 100},
+                causes=[f"code_{number % 12}:server={number}"],
+                job_name="名" * 300,
+                slot=NOW - timedelta(hours=number * 1.7),
+            )
+    answer = page(console.signed_in(Role.ADMIN), "/failures?span=30d", "zh")
+    assert len(rows(answer, "按原因")) == 15
+    assert "其他" in answer.text

@@ -1,0 +1,88 @@
+"""The combined status (R4) in SQL: its one definition, and the newest record of a job.
+
+Expressions over a record `r`, its run `e` (None where there is none) and the parameters `now` and
+`no_answer_after_s`, made of names of ours only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from worker.domain.reading import TROUBLE, AsOf, Status
+
+_TOLD = (
+    Status.ACCEPTED,
+    Status.RUNNING,
+    Status.SUCCEEDED,
+    Status.FAILED,
+    Status.CANCELLED,
+    Status.REJECTED,
+)
+"""What action and orch tell of a run (DESIGN section 4)."""
+
+COUNTS = "r.trigger_kind is distinct from 'canary'"
+"""A record counts for its job; a canary never does."""
+
+STATUS = f"""
+    case
+        when r.trigger_status = 2 then '{Status.TRIGGER_FAILED}'
+        when e.status in ({", ".join(f"'{told}'" for told in _TOLD)}) then e.status
+        when e.status is not null then '{Status.OTHER}'
+        when r.trigger_status = 1 then
+            case when r.decided_at <= cast(:now as timestamptz)
+                    - cast(:no_answer_after_s as int) * interval '1 second'
+                then '{Status.NO_ANSWER}' else '{Status.DISPATCHED}' end
+        else '{Status.BLANK}'
+    end
+"""
+"""The status of record `r` with run `e`. A failed trigger's run is not consulted (R4)."""
+
+JOB_STATUS = f"case when r.id is null then '{Status.NEVER_RUN}' else {STATUS} end"
+"""The status of a job whose newest record is `r`, all null where it has none."""
+
+TROUBLE_RANKS = len(TROUBLE)
+"""How many ranks of trouble there are; the rest of the statuses have this one."""
+
+RANK = f"""
+    case {" ".join(f"when status = '{status}' then {n}" for n, status in enumerate(TROUBLE))}
+    else {TROUBLE_RANKS} end
+"""
+"""How early a `status` stands in a list that shows trouble first."""
+
+RUN = """
+    left join lateral (
+        select cast(x.status as text) as status, cast(x.message as text) as message, x.accepted_at,
+            x.started_at, x.ended_at, cast(x.platform_url as text) as platform_url
+        from console_execution x
+        where r.trigger_status is distinct from 2 and x.execution_id = r.execution_id
+          and (r.job_type is null or x.job_type = r.job_type)
+        limit 1
+    ) e on true
+"""
+"""Joins the run `e` of record `r`."""
+
+
+def newest(job: str) -> str:
+    """SQL that joins the newest record `r` of the job with the id `job`; of an absent one, nulls.
+
+    Newest is the greatest (slot, record id). A row written without us has no slot (R11): it is the
+    newest when it was written after the record of the newest slot.
+    """
+    return f"""
+        left join lateral (
+            select * from (
+                (select r.* from awp_job_execution r
+                 where r.job_id = {job} and {COUNTS} and r.scheduled_at is not null
+                 order by r.scheduled_at desc nulls last, r.id desc limit 1)
+                union all
+                (select r.* from awp_job_execution r
+                 where r.job_id = {job} and {COUNTS} and r.scheduled_at is null
+                 order by r.scheduled_at desc nulls last, r.id desc limit 1)
+            ) as candidate order by id desc limit 1
+        ) r on true
+    """
+
+
+def moment(as_of: AsOf) -> dict[str, Any]:
+    """The parameters that the expressions above read."""
+    return {"now": as_of.now, "no_answer_after_s": as_of.no_answer_after_s}

@@ -1,0 +1,288 @@
+"""Failed triggers: by cause, by code, over time, and as they come (DESIGN section 8).
+
+Sums are made of at most `most` failures, the newest of those meant; the `Window` of an answer says
+how far back that was.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from worker.domain.reading import (
+    BrokenJob,
+    Bucket,
+    CauseRow,
+    Causes,
+    CodeRow,
+    JobFilter,
+    Page,
+    RecordFilter,
+    Scope,
+    Status,
+    Window,
+)
+from worker.errors import Misused
+from worker.storage.arrays import bigints
+from worker.storage.queries import paging
+from worker.storage.queries.combined import COUNTS, newest
+from worker.storage.queries.record_streams import of_records
+from worker.storage.queries.scope import few_jobs, may_see, viewer
+
+MOST = 10_000
+"""How many failures a sum is made of at most."""
+
+MOST_BUCKETS = 2_000
+
+_BROKEN = """
+    broken as (
+        select cause, count(distinct job_id) as jobs, count(*) as triggers,
+            min(decided_at) as first_at, max(decided_at) as last_at, max(id) as newest_id,
+            coalesce(max(id) filter (where place = 1), max(id)) as told_id
+        from failures cross join lateral unnest(causes) with ordinality as root (cause, place)
+        group by cause
+    )
+    select b.cause, split_part(b.cause, ':', 1) as code, b.jobs, b.triggers, b.first_at, b.last_at,
+        b.newest_id, b.total,
+        coalesce((select f ->> 'message' from jsonb_array_elements(
+                      case when jsonb_typeof(r.findings) = 'array' then r.findings else '[]' end) f
+                  where f ->> 'code' = split_part(b.cause, ':', 1) limit 1),
+                 r.trigger_message, '') as message
+    from (select *, count(*) over () as total from broken
+          order by jobs desc, triggers desc, cause limit :limit) as b
+    join awp_job_execution r on r.id = b.told_id
+    order by b.jobs desc, b.triggers desc, b.cause
+"""
+"""Sums of `failures` by cause. What is told is the newest finding that was a record's first."""
+
+
+def by_cause(
+    connection: Connection,
+    scope: Scope,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int = 100,
+    most: int = MOST,
+) -> Causes:
+    """What broke: each cause with how many jobs and triggers it failed."""
+    meant = _Failures(connection, scope, _failed(since, until), most)
+    rows = connection.execute(
+        text(
+            f"""
+            with failures as materialized (
+                select r.id, r.job_id, r.decided_at, r.causes from awp_job_execution r
+                where {meant.condition}
+            ), {_BROKEN}
+            """
+        ),
+        {**meant.values, "limit": limit},
+    )
+    return _causes(rows, meant.window)
+
+
+def standing_causes(
+    connection: Connection, scope: Scope, *, limit: int = 100, most: int = MOST
+) -> Causes:
+    """What is broken now: causes of the newest records of jobs, so `triggers` equals `jobs`.
+
+    Of the `most` jobs with the newest slots among those whose last trigger failed, as their
+    projections say.
+    """
+    few = few_jobs(connection, scope, JobFilter())
+    named = "true" if few is None else "j.id = any(cast(:few as bigint[]))"
+    values: dict[str, Any] = {"most": most, **viewer(scope)}
+    if few is not None:
+        values["few"] = bigints(few)
+    standing = f"""
+        select r.id, r.job_id, r.decided_at, r.causes from awp_automcation_job j
+        join awp_job_execution r on r.id = j.last_execution_id
+        where j.trigger_status = 2 and r.trigger_status = 2 and {named}
+          and {may_see(scope, "j.id")}
+          and not exists (
+            select from awp_job_execution n where n.job_id = j.id and n.scheduled_at is null
+              and {COUNTS.replace("r.", "n.")} and n.id > r.id)
+        order by coalesce(j.last_scheduled_at, '-infinity') desc, j.id desc limit :most
+    """
+    rows = connection.execute(
+        text(f"with failures as materialized ({standing}), {_BROKEN}"), {**values, "limit": limit}
+    )
+    looked = connection.execute(
+        text(f"select count(*), min(decided_at) from ({standing}) as failures"), values
+    ).one()
+    return _causes(rows, Window(looked[0], looked[1], is_complete=looked[0] < most))
+
+
+def _causes(rows: Any, window: Window) -> Causes:
+    found = list(rows)
+    return Causes(
+        tuple(
+            CauseRow(
+                row.cause,
+                row.code,
+                row.jobs,
+                row.triggers,
+                row.first_at,
+                row.last_at,
+                row.newest_id,
+                row.message,
+            )
+            for row in found
+        ),
+        found[0].total if found else 0,
+        window,
+    )
+
+
+def jobs_of_cause(
+    connection: Connection,
+    scope: Scope,
+    cause: str,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    after: str | None = None,
+    size: int = 50,
+    most: int = MOST,
+) -> Page[BrokenJob]:
+    """The jobs that a cause broke in the window, the newest failure first."""
+    head, below = None, None
+    if after is not None:
+        said = paging.place("cause", after, {"head": 0, "id": 0})
+        head, below = said["head"] + 1, said["id"]
+    meant = _Failures(connection, scope, _failed(since, until, cause=cause), most, head)
+    rows = connection.execute(
+        text(
+            f"""
+            with broken as (
+                select r.job_id, count(*) as triggers, max(r.decided_at) as last_at,
+                    max(r.id) as newest_id
+                from awp_job_execution r where {meant.condition} group by r.job_id
+                having cast(:page_below as bigint) is null or max(r.id) < :page_below
+                order by newest_id desc limit :size
+            )
+            select b.*, coalesce(f.trigger_message, '') as message,
+                coalesce(f.job_name, cast(c.name as text)) as job_name, r.id = b.newest_id as is_now
+            from broken b join awp_job_execution f on f.id = b.newest_id
+            left join console_job c on c.job_id = b.job_id
+            {newest("b.job_id")} order by b.newest_id desc
+            """
+        ),
+        {**meant.values, "size": size + 1, "page_below": below},
+    ).all()
+    jobs = tuple(
+        BrokenJob(
+            row.job_id,
+            row.job_name,
+            row.triggers,
+            row.last_at,
+            row.newest_id,
+            row.message,
+            bool(row.is_now),
+        )
+        for row in rows[:size]
+    )
+    following = None
+    if len(rows) > size:
+        following = paging.cursor("cause", {"head": meant.looked.head, "id": jobs[-1].newest_id})
+    return Page(jobs, following, meant.window)
+
+
+def by_code(
+    connection: Connection,
+    scope: Scope,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    most: int = MOST,
+) -> tuple[tuple[CodeRow, ...], Window]:
+    """How many triggers failed by each code, the most frequent first."""
+    meant = _Failures(connection, scope, _failed(since, until), most)
+    rows = connection.execute(
+        text(
+            f"""
+            select coalesce(r.trigger_code, '') as code, count(distinct r.job_id) as jobs,
+                count(*) as triggers
+            from awp_job_execution r where {meant.condition}
+            group by 1 order by triggers desc, code
+            """
+        ),
+        meant.values,
+    )
+    return tuple(CodeRow(*row) for row in rows), meant.window
+
+
+def by_time(
+    connection: Connection,
+    scope: Scope,
+    *,
+    since: datetime,
+    until: datetime,
+    step_s: int,
+    job_id: int | None = None,
+    most: int = MOST,
+) -> tuple[tuple[Bucket, ...], Window]:
+    """Failures in steps of `step_s` seconds from `since` on, empty steps included.
+
+    Raises `Misused` for no step, or for more than 2,000.
+    """
+    if step_s < 1 or (until - since).total_seconds() / step_s > MOST_BUCKETS:
+        raise Misused(
+            f"Steps of {step_s} s from {since.isoformat()} to {until.isoformat()} are too many.",
+            remedy=f"Take a larger step, for {MOST_BUCKETS} at most.",
+        )
+    meant = _Failures(connection, scope, _failed(since, until, job_id=job_id), most)
+    rows = connection.execute(
+        text(
+            f"""
+            select cast(floor(extract(epoch from r.decided_at - cast(:first as timestamptz))
+                / :step_s) as int) as place, coalesce(r.trigger_code, '') as code,
+                count(*) as number
+            from awp_job_execution r where {meant.condition} group by 1, 2 order by 1, 2
+            """
+        ),
+        {**meant.values, "first": since, "step_s": step_s},
+    )
+    found: dict[int, Counter[str]] = {}
+    for row in rows:
+        found.setdefault(row.place, Counter())[row.code] = row.number
+    buckets = []
+    start, place = since, 0
+    while start < until:
+        buckets.append(Bucket(start, dict(found.get(place, {}))))
+        start, place = start + timedelta(seconds=step_s), place + 1
+    return tuple(buckets), meant.window
+
+
+def _failed(
+    since: datetime | None,
+    until: datetime | None,
+    *,
+    cause: str | None = None,
+    job_id: int | None = None,
+) -> RecordFilter:
+    return RecordFilter(
+        job_id=job_id, since=since, until=until, status=Status.TRIGGER_FAILED, cause=cause
+    )
+
+
+class _Failures:
+    """The failures that a sum is made of: a `condition` on records `r` and its `values`."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        scope: Scope,
+        wanted: RecordFilter,
+        most: int,
+        below: int | None = None,
+    ) -> None:
+        stream = of_records(connection, scope, wanted, size=0)
+        self.looked = stream.window(connection, below, most)
+        condition, values = stream.range(below, self.looked)
+        self.condition = f"{stream.condition} and {condition}"
+        self.values = {**stream.values, **values}
+        self.window = self.looked.told

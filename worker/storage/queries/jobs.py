@@ -1,0 +1,207 @@
+"""Jobs: the list with its counts, one job, and the last outcomes of a page of jobs (R4)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from sqlalchemy import Connection, RowMapping, text
+
+from worker.domain.reading import (
+    AsOf,
+    JobCounts,
+    JobFilter,
+    JobRow,
+    JobSort,
+    Outcome,
+    Page,
+    Scope,
+    Status,
+)
+from worker.storage.arrays import bigints
+from worker.storage.queries import combined
+from worker.storage.queries.combined import COUNTS, JOB_STATUS, RUN, STATUS, newest
+from worker.storage.queries.job_counts import counts
+from worker.storage.queries.job_pages import Meant, in_order
+from worker.storage.queries.records import COLUMNS, record
+from worker.storage.queries.scope import may_see, viewer
+from worker.storage.queries.trouble_pages import by_trouble
+
+_EXPORT_PAGE = 1_000
+_RECENT = 20
+"""Passed triggers among which a job's last success is looked for."""
+
+_ROWS = f"""
+    select cast(c.job_id as bigint) as c_id, coalesce(cast(c.name as text), '') as c_name,
+        coalesce(cast(c.job_type as text), '') as c_job_type,
+        cast(c.target_id as bigint) as c_target_id,
+        cast(c.automation_name as text) as c_automation_name,
+        cast(c.owner_id as bigint) as c_owner_id, cast(c.owner_name as text) as c_owner_name,
+        cast(c.enabled as boolean) is not false as c_is_enabled,
+        cast(c.schedule as text) as c_schedule, cast(c.timezone as text) as c_timezone,
+        coalesce(cast(c.version as bigint), 0) as c_version, c.updated_at as c_updated_at,
+        cast(c.platform_url as text) as c_platform_url, {JOB_STATUS} as job_status, {COLUMNS},
+        greatest(j.last_scheduled_at, r.scheduled_at) as newest_slot,
+        case when r.trigger_status = 2 then j.failing_since end as failing_since,
+        case when r.trigger_status = 2 then coalesce(j.consecutive_failures, 1) else 0 end
+            as consecutive_failures,
+        good.scheduled_at as last_success_at
+    from unnest(cast(:ids as bigint[])) with ordinality as page (id, place)
+    join console_job c on c.job_id = page.id
+    left join awp_automcation_job j on j.id = page.id
+    {newest("page.id")} {RUN}
+    left join lateral (
+        select p.scheduled_at from (
+            select p.job_type, p.execution_id, p.scheduled_at from awp_job_execution p
+            where p.job_id = page.id and p.trigger_kind is distinct from 'canary'
+              and p.scheduled_at is not null and p.trigger_status = 1
+              and p.scheduled_at <= case when r.trigger_status = 2
+                then coalesce(j.failing_since, r.scheduled_at) else 'infinity' end
+            order by p.scheduled_at desc nulls last, p.id desc limit {_RECENT}) as p
+        join console_execution x on x.execution_id = p.execution_id and x.job_type = p.job_type
+        where x.status = '{Status.SUCCEEDED}'
+        order by p.scheduled_at desc nulls last limit 1
+    ) good on true
+    order by page.place
+"""
+
+
+def list_jobs(
+    connection: Connection,
+    scope: Scope,
+    as_of: AsOf,
+    *,
+    wanted: JobFilter | None = None,
+    sort: JobSort = JobSort.TROUBLE,
+    after: str | None = None,
+    size: int = 50,
+) -> Page[JobRow]:
+    """A page of jobs. Raises `Misused` for an `after` that is no cursor of this sort."""
+    meant = Meant.of(connection, scope, as_of, wanted or JobFilter(), sort)
+    if sort is JobSort.TROUBLE and not meant.asks_status:
+        found = by_trouble(connection, meant, after, size)
+    else:
+        found = in_order(connection, meant, str(sort), after, size)
+    return Page(_rows(connection, as_of, found.ids), found.next, found.window)
+
+
+def get_job(connection: Connection, scope: Scope, as_of: AsOf, job_id: int) -> JobRow | None:
+    """One job; None where there is none that the viewer may see."""
+    condition = may_see(scope, "cast(:job_id as bigint)")
+    seen = connection.execute(
+        text(f"select cast(:job_id as bigint) where {condition}"),
+        {"job_id": job_id, **viewer(scope)},
+    )
+    found = _rows(connection, as_of, list(seen.scalars()))
+    return found[0] if found else None
+
+
+def _rows(connection: Connection, as_of: AsOf, ids: Sequence[int]) -> tuple[JobRow, ...]:
+    """Jobs that the viewer may see, in this order; one that is gone by now is left out."""
+    if not ids:
+        return ()
+    values = {"ids": bigints(ids), **combined.moment(as_of)}
+    return tuple(map(_job, connection.execute(text(_ROWS), values).mappings()))
+
+
+def _job(row: RowMapping) -> JobRow:
+    return JobRow(
+        id=row["c_id"],
+        name=row["c_name"],
+        job_type=row["c_job_type"],
+        target_id=row["c_target_id"],
+        automation_name=row["c_automation_name"],
+        owner_id=row["c_owner_id"],
+        owner_name=row["c_owner_name"],
+        is_enabled=row["c_is_enabled"],
+        schedule=row["c_schedule"],
+        timezone=row["c_timezone"],
+        version=row["c_version"],
+        updated_at=row["c_updated_at"],
+        platform_url=row["c_platform_url"],
+        status=Status(row["job_status"]),
+        newest=None if row["id"] is None else record(row),
+        last_scheduled_at=row["newest_slot"],
+        failing_since=row["failing_since"],
+        consecutive_failures=row["consecutive_failures"],
+        last_success_at=row["last_success_at"],
+    )
+
+
+def count_jobs(
+    connection: Connection, scope: Scope, as_of: AsOf, *, wanted: JobFilter | None = None
+) -> JobCounts:
+    """How many jobs there are by status; `wanted.status` is not looked at."""
+    return counts(connection, scope, as_of, wanted or JobFilter())
+
+
+_SLOT = """
+    coalesce(r.scheduled_at, max(r.scheduled_at) over (partition by r.job_id order by r.id))
+"""
+"""The slot by which a record is ordered: of one written without us, the newest before it."""
+
+
+def last_outcomes(
+    connection: Connection,
+    scope: Scope,
+    as_of: AsOf,
+    job_ids: Collection[int],
+    *,
+    count: int = 10,
+) -> dict[int, tuple[Outcome, ...]]:
+    """The newest outcomes of each of these jobs, the oldest first; one statement for all.
+
+    The last of a job is its newest record; canaries are left out.
+    """
+
+    def taken(condition: str) -> str:
+        return f"""
+            (select r.* from awp_job_execution r
+             where r.job_id = wanted.job_id and {COUNTS} and r.scheduled_at is {condition}
+             order by r.scheduled_at desc nulls last, r.id desc limit :count)
+        """
+
+    rows = connection.execute(
+        text(
+            f"""
+            with candidates as (
+                select r.id, r.job_id, r.job_type, r.execution_id, r.trigger_status,
+                    r.trigger_code, r.scheduled_at, r.decided_at, {_SLOT} as slot
+                from (select distinct unnest(cast(:ids as bigint[])) as job_id) as wanted
+                cross join lateral ({taken("not null")} union all {taken("null")}) as r
+                where {may_see(scope, "wanted.job_id")}
+            ), ranked as (
+                select *, row_number() over (
+                    partition by job_id order by slot desc nulls last, id desc) as place
+                from candidates
+            )
+            select r.job_id, r.id, {STATUS} as status, r.trigger_code, r.scheduled_at
+            from ranked r {RUN} where r.place <= :count order by r.job_id, r.place desc
+            """
+        ),
+        {"ids": bigints(job_ids), "count": count, **viewer(scope), **combined.moment(as_of)},
+    )
+    outcomes: dict[int, list[Outcome]] = {}
+    for row in rows:
+        outcome = Outcome(row.id, Status(row.status), row.trigger_code, row.scheduled_at)
+        outcomes.setdefault(row.job_id, []).append(outcome)
+    return {job_id: tuple(found) for job_id, found in outcomes.items()}
+
+
+def each_job(
+    connection: Connection,
+    scope: Scope,
+    as_of: AsOf,
+    *,
+    wanted: JobFilter | None = None,
+    sort: JobSort = JobSort.ID,
+) -> Iterator[JobRow]:
+    """Every job that is meant, page by page: for exports of any size in little memory."""
+    after: str | None = None
+    while True:
+        page = list_jobs(
+            connection, scope, as_of, wanted=wanted, sort=sort, after=after, size=_EXPORT_PAGE
+        )
+        yield from page.rows
+        if page.next is None:
+            return
+        after = page.next

@@ -1,0 +1,65 @@
+"""Rows of records as values, and the columns that they are made of."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import RowMapping
+
+from worker.domain.reading import RecordRow, Run, Status
+from worker.storage.queries.combined import STATUS
+
+COLUMNS = f"""
+    r.id, r.job_id, r.job_name, r.job_type, {STATUS} as status, r.trigger_status,
+    r.trigger_code as code, nullif(r.trigger_message, '') as message, r.causes,
+    r.trigger_kind as kind, r.triggered_by, cast(r.execution_id as text) as execution_id,
+    cast(r.trigger_id as text) as trigger_id, r.scheduled_at, r.fired_at, r.decided_at,
+    r.duplicate_count, e.status as run_status, e.message as run_message, e.accepted_at,
+    e.started_at, e.ended_at, e.platform_url as run_url
+"""
+"""Of a record `r` with its run `e`; reads the parameters of `combined.moment`."""
+
+NAMED = f"""
+    {COLUMNS.replace("r.job_name,", "coalesce(r.job_name, cast(named.name as text)) as job_name,")}
+"""
+"""The same, with the job's present name for a record that has none; joined by `NAME`."""
+
+NAME = """
+    left join console_job named on r.job_name is null and named.job_id = r.job_id
+"""
+
+
+def record(row: RowMapping) -> RecordRow:
+    """A record from its columns."""
+    return RecordRow(
+        id=row["id"],
+        job_id=row["job_id"],
+        job_name=row["job_name"],
+        job_type=row["job_type"],
+        status=Status(row["status"]),
+        trigger_status=row["trigger_status"],
+        code=row["code"],
+        message=row["message"],
+        causes=tuple(row["causes"] or ()),
+        kind=row["kind"],
+        triggered_by=row["triggered_by"],
+        execution_id=_uuid(row["execution_id"]),
+        trigger_id=_uuid(row["trigger_id"]),
+        scheduled_at=row["scheduled_at"],
+        fired_at=row["fired_at"],
+        decided_at=row["decided_at"],
+        duplicate_count=row["duplicate_count"],
+        run=_run(row),
+    )
+
+
+def _uuid(written: str | None) -> UUID | None:
+    return None if written is None else UUID(written)
+
+
+def _run(row: RowMapping) -> Run | None:
+    """The joined run; None where there is none, which has no status and no times."""
+    told = (row["run_status"], row["run_message"], row["accepted_at"], row["started_at"])
+    if all(value is None for value in (*told, row["ended_at"])):
+        return None
+    return Run(*told, row["ended_at"], row["run_url"])

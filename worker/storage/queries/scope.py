@@ -1,0 +1,112 @@
+"""What a viewer may see, and which jobs are meant, in SQL (R10); the one definition of both.
+
+Conditions over a job `c` of `console_job`, or over any expression that is a job's id, with the
+parameters that they read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from worker.domain.reading import JobFilter, Scope
+from worker.storage.arrays import bigints
+
+FEW = 300
+"""Jobs that are named one by one in a statement; of more, each row is asked whose it is."""
+
+
+def may_see(scope: Scope, job: str) -> str:
+    """A condition: the viewer may see the job with the id `job`."""
+    if scope.group_ids is None:
+        return "true"
+    return f"""exists (select from console_job_group g where g.job_id = {job}
+        and g.group_id = any(cast(:scope_groups as bigint[])))"""
+
+
+def viewer(scope: Scope) -> dict[str, Any]:
+    """The parameters that `may_see` reads."""
+    return {} if scope.group_ids is None else {"scope_groups": bigints(scope.group_ids)}
+
+
+def is_meant(scope: Scope, wanted: JobFilter) -> tuple[str, dict[str, Any]]:
+    """A condition on the job `c` by what an index can serve: all but status, text and target."""
+    conditions, values = [may_see(scope, "c.job_id")], viewer(scope)
+    if wanted.name_prefix:
+        conditions.append("""lower(c.name) collate "C" like :name_prefix""")
+        values["name_prefix"] = escaped(wanted.name_prefix.lower()) + "%"
+    for name in ("owner_id", "job_type"):
+        if (value := getattr(wanted, name)) is not None:
+            conditions.append(f"c.{name} = :{name}")
+            values[name] = value
+    if wanted.group_id is not None:
+        conditions.append(
+            "exists (select from console_job_group w where w.job_id = c.job_id"
+            " and w.group_id = :group_id)"
+        )
+        values["group_id"] = wanted.group_id
+    if wanted.is_enabled is not None:
+        negation = "" if wanted.is_enabled else "not "
+        conditions.append(f"{negation}(cast(c.enabled as boolean) is not false)")
+    return " and ".join(conditions), values
+
+
+def is_found(wanted: JobFilter) -> tuple[str, dict[str, Any]]:
+    """A condition on the job `c` by what no index serves: text and target. `true` for none."""
+    values: dict[str, Any] = {}
+    conditions = ["true"]
+    if wanted.text:
+        conditions.append(
+            """(c.name ilike :pattern or cast(c.job_id as text) = :text
+                or exists (select from awp_automcation_job m where m.id = c.job_id
+                           and m.trigger_message ilike :pattern)
+                or exists (select from console_job_target t where t.job_id = c.job_id
+                           and (cast(t.server_id as text) = :text or t.account = :text)))"""
+        )
+        values |= {"pattern": f"%{escaped(wanted.text)}%", "text": wanted.text}
+    if wanted.server_id is not None:
+        conditions.append(
+            """exists (select from console_job_target t where t.job_id = c.job_id
+                and t.server_id = :server_id)"""
+        )
+        values["server_id"] = wanted.server_id
+    return " and ".join(conditions), values
+
+
+def few_jobs(connection: Connection, scope: Scope, wanted: JobFilter) -> list[int] | None:
+    """The ids of the jobs meant, when they are few; None when they are many, or not known so soon.
+
+    At most one statement. `is_meant` is still to be asked where scope and filter both narrow.
+    """
+    condition, values = is_meant(scope, wanted)
+    source = f"select c.job_id from console_job c where {condition}"
+    if not _is_selective(wanted):
+        if scope.group_ids is None:
+            return None
+        source = """select g.job_id from console_job_group g
+            where g.group_id = any(cast(:scope_groups as bigint[]))"""
+    # A job of several groups is there several times; a sort of all of them would take long.
+    found = connection.execute(text(f"{source} limit {2 * FEW}"), values).scalars().all()
+    ids = sorted({int(job_id) for job_id in found})
+    return ids if len(found) < 2 * FEW and len(ids) <= FEW else None
+
+
+def narrows(scope: Scope, wanted: JobFilter) -> bool:
+    """True when scope or filter leave jobs out by `is_meant`."""
+    return (
+        scope.group_ids is not None
+        or _is_selective(wanted)
+        or wanted.job_type is not None
+        or wanted.is_enabled is not None
+    )
+
+
+def _is_selective(wanted: JobFilter) -> bool:
+    """True when an index finds the jobs meant among very many."""
+    return bool(wanted.name_prefix or wanted.owner_id is not None or wanted.group_id is not None)
+
+
+def escaped(words: str) -> str:
+    """Text as a pattern of `like` that means nothing but itself."""
+    return words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

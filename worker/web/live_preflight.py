@@ -1,0 +1,95 @@
+"""The preflight of a page: what would happen if the job fired now, within a second (R5).
+
+The same preflight as the worker's, with nothing written. What cannot be told in time is *unknown*:
+never a finding, and never a page that fails.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TooLate
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from worker.clock import Clock
+from worker.domain.access import Principal
+from worker.domain.trigger import NAMESPACE, Origin, Trigger, TriggerKind
+from worker.domain.verdict import Verdict
+from worker.errors import TriggerWorkerError
+from worker.preflight.facts import Facts, read_facts
+from worker.preflight.runner import judge
+from worker.storage.inventory import select_grants
+from worker.storage.pool import Pool
+from worker.storage.saved import limit_statements
+
+LIMIT_S = 0.9
+_STATEMENT_MS = 800
+_AT_ONCE = 4
+_NOWHERE = Origin(0, 0)
+
+Result = Literal["passed", "failed", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What preflight says of a job now; without verdict and facts when it is unknown.
+
+    `may_see_automation` is the viewer's own permission on the job's action or workflow; None where
+    it is not known.
+    """
+
+    result: Result
+    verdict: Verdict | None = None
+    facts: Facts | None = None
+    may_see_automation: bool | None = None
+
+
+UNKNOWN = Live("unknown")
+
+
+class LivePreflight:
+    """Checks at most four jobs at once, so that a slow inventory leaves connections to the rest."""
+
+    def __init__(self, pool: Pool, clock: Clock, default_max_lateness_s: int) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._default_max_lateness_s = default_max_lateness_s
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="live-preflight")
+
+    def begin(self, job_id: int, viewer: Principal) -> Future[Live]:
+        """Start the check, for `finish` to wait for."""
+        return self._threads.submit(self._check, job_id, viewer, self._clock.now())
+
+    def finish(self, begun: Future[Live]) -> Live:
+        """The answer, `UNKNOWN` when it does not come in time or the inventory raises."""
+        try:
+            return begun.result(LIMIT_S)
+        except (TooLate, TriggerWorkerError):
+            begun.cancel()
+            return UNKNOWN
+
+    def close(self) -> None:
+        """Begin nothing more; what runs ends by its own limits."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _check(self, job_id: int, viewer: Principal, now: datetime) -> Live:
+        trigger = Trigger(
+            job_id, NAMESPACE, NAMESPACE, TriggerKind.MANUAL, now, now, None, _NOWHERE
+        )
+        may_see = None
+        with self._pool.snapshot() as connection:
+            limit_statements(connection, _STATEMENT_MS)
+            facts = read_facts(connection, {job_id})
+            job = facts.jobs.get(job_id)
+            if viewer.sees_all_jobs:
+                may_see = True
+            elif job is not None and job.target_id is not None and viewer.user_id is not None:
+                key = (job.job_type, job.target_id)
+                users, groups = {viewer.user_id}, set(viewer.group_ids)
+                grants = select_grants(connection, {key}, users, groups)
+                may_see = any((grant.job_type, grant.target_id) == key for grant in grants)
+            elif viewer.user_id is None:
+                may_see = False
+        (verdict,) = judge([trigger], facts, now, self._default_max_lateness_s)
+        return Live("passed" if verdict.has_passed else "failed", verdict, facts, may_see)

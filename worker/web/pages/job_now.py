@@ -1,0 +1,145 @@
+"""What is there now, in words beside what was saved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from worker.domain import messages
+from worker.domain.inventory import ServerState
+from worker.domain.reading import JobRow
+from worker.domain.verdict import Finding, Target
+from worker.web.live_preflight import Live
+from worker.web.pages.job_saved import Saved
+from worker.web.pages.record import Found
+from worker.web.pages.showing import short
+from worker.web.words import Words, marked
+
+_LONGEST = 120
+_MOST = 30
+_STATES = {
+    ServerState.ON: ("good", marked("On")),
+    ServerState.UNKNOWN: ("still", marked("The inventory does not know its state")),
+}
+_COULD_NOT = marked("Could not check")
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """A short word with its tone, and findings under it."""
+
+    tone: str
+    text: str
+    findings: tuple[Found, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TargetLine:
+    """A target as saved, and what is there now. `name` and `address` are the inventory's."""
+
+    node: str
+    server_id: int
+    ip: str
+    account: str
+    name: str
+    address: str
+    now: Now
+
+
+def target_lines(saved: Saved, live: Live, words: Words) -> list[TargetLine]:
+    """Each saved target with what became of it."""
+    found = live.verdict.findings if live.verdict else ()
+    return [_line(target, live, found, words) for target in saved.targets]
+
+
+def whole_job(live: Live, words: Words) -> list[Found]:
+    """The findings that no single target is to blame for."""
+    found = live.verdict.findings if live.verdict else ()
+    return [
+        _found(each, words)
+        for each in found
+        if "server_id" not in each.objects or each.objects.get("path")
+    ][:_MOST]
+
+
+def automation_now(job: JobRow, live: Live, words: Words) -> Now:
+    """The action or workflow: its name where the viewer may use it, too (R10)."""
+    if live.facts is None or live.may_see_automation is None:
+        return Now("still", words.gettext(_COULD_NOT))
+    if not live.may_see_automation:
+        return Now("warn", words.gettext(marked("No permission: you may not see it")))
+    automation = live.facts.automations.get((job.job_type, job.target_id or 0))
+    if automation is None:
+        return Now("bad", words.gettext(marked("No longer exists")))
+    if not automation.enabled:
+        off = words.gettext(marked("%(name)s, switched off"))
+        return Now("bad", off % {"name": short(automation.name, _LONGEST)})
+    return Now("good", short(automation.name, _LONGEST))
+
+
+def owner_now(live: Live, words: Words) -> Now:
+    """The owner as the platform knows them now."""
+    job = live.verdict.job if live.verdict else None
+    if live.facts is None or job is None:
+        return Now("still", words.gettext(_COULD_NOT))
+    if job.owner_id is None:
+        return Now("bad", words.gettext(marked("None")))
+    owner = live.facts.owners.get(job.owner_id)
+    if owner is None:
+        return Now("bad", words.gettext(marked("No longer exists")))
+    if not owner.enabled:
+        off = words.gettext(marked("%(name)s, disabled"))
+        return Now("bad", off % {"name": short(owner.name, _LONGEST)})
+    return Now("good", short(owner.name, _LONGEST))
+
+
+def _line(target: Target, live: Live, found: Sequence[Finding], words: Words) -> TargetLine:
+    server = live.facts.servers.get(target.server_id) if live.facts else None
+    return TargetLine(
+        short(target.node_id or "", 60),
+        target.server_id,
+        short(target.ip or "", 60),
+        short(target.account, 60),
+        short(server.name, 60) if server else "",
+        short(server.ip or "", 60) if server else "",
+        _now(target, live, [each for each in found if _concerns(each, target)], words),
+    )
+
+
+def _now(target: Target, live: Live, found: Sequence[Finding], words: Words) -> Now:
+    if live.facts is None:
+        return Now("still", words.gettext(_COULD_NOT))
+    server = live.facts.servers.get(target.server_id)
+    shown = tuple(_found(each, words) for each in found)
+    if server is None:
+        return Now("bad", words.gettext(marked("No longer exists")), shown)
+    if server.state is ServerState.OFF:
+        return Now("bad", words.gettext(marked("Powered off")), shown)
+    if server.state is ServerState.OFFLINE:
+        return Now("bad", words.gettext(marked("Out of service")), shown)
+    tone, text = _STATES[server.state]
+    return Now("bad" if shown else tone, words.gettext(text), shown)
+
+
+def _concerns(finding: Finding, target: Target) -> bool:
+    """Whether a finding is about a server, or about this account on it, in the target's node."""
+    objects = finding.objects
+    return (
+        objects.get("server_id") == str(target.server_id)
+        and objects.get("node_id") == target.node_id
+        and objects.get("account", target.account) == target.account
+        and not objects.get("path")
+    )
+
+
+def _found(finding: Finding, words: Words) -> Found:
+    language = words.language
+    # Beside a target its node is named already.
+    here = {name: v for name, v in finding.objects.items() if name != "node_id"}
+    is_target = "server_id" in here and not here.get("path")
+    told = replace(finding, objects=here) if is_target else finding
+    return Found(
+        finding.code.value,
+        short(messages.sentence(told, language), 400),
+        messages.remedy(finding.code, language),
+    )

@@ -1,0 +1,104 @@
+"""The outgoing event of a record, built again from what the record keeps (R8)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from schemas import cloudevents
+from worker.domain.reading import RecordDetail
+from worker.domain.record import FAILED, SUCCEEDED
+from worker.domain.topics import Topics
+from worker.domain.trigger import event_id
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What was sent, as far as the record knows; `missing` names what it does not keep."""
+
+    topic: str
+    key: str
+    headers: Mapping[str, str]
+    body: Mapping[str, Any]
+    missing: tuple[str, ...]
+
+
+def rebuild(detail: RecordDetail, topics: Topics) -> Rebuilt | None:
+    """The event of a record; None for one that was written without us."""
+    record = detail.record
+    missing: list[str] = []
+    if record.execution_id is None or record.decided_at is None:
+        return None
+    if record.trigger_status == SUCCEEDED:
+        is_action = record.job_type == "action"
+        topic = topics.dispatch_action if is_action else topics.dispatch_orch
+        kind, body = cloudevents.TYPE_JOB_DISPATCH, _dispatch(detail)
+        missing.append("parameter")
+    elif record.trigger_status == FAILED:
+        topic, kind = topics.failures, cloudevents.TYPE_TRIGGER_FAILURE
+        body = _failure(detail)
+    else:
+        return None
+    if detail.owner_id is not None:
+        missing.append("owner.name")
+    outcome_id = event_id(str(record.execution_id))
+    headers = {
+        cloudevents.HEADER_SPEC_VERSION: cloudevents.SPEC_VERSION,
+        cloudevents.HEADER_SOURCE: cloudevents.SOURCE,
+        cloudevents.HEADER_CONTENT_TYPE: cloudevents.CONTENT_TYPE,
+        cloudevents.HEADER_TYPE: kind,
+        cloudevents.HEADER_ID: outcome_id,
+        cloudevents.HEADER_TIME: _time(record.decided_at) or "",
+    }
+    if detail.trace_id is not None:
+        traceparent = f"00-{detail.trace_id}-{outcome_id.replace('-', '')[:16]}-01"
+        headers[cloudevents.HEADER_TRACEPARENT] = traceparent
+    return Rebuilt(
+        topic, str(record.job_id), headers, {"event_id": outcome_id, **body}, tuple(missing)
+    )
+
+
+def _dispatch(detail: RecordDetail) -> dict[str, Any]:
+    return {
+        **_shared(detail),
+        "target_id": None if detail.target_id is None else str(detail.target_id),
+        "dispatched_at": _time(detail.record.decided_at),
+        "targets": [dict(target) for target in detail.targets],
+    }
+
+
+def _failure(detail: RecordDetail) -> dict[str, Any]:
+    record = detail.record
+    first = detail.findings[0] if detail.findings else {}
+    return {
+        **_shared(detail),
+        "job_name": record.job_name,
+        "failed_at": _time(record.decided_at),
+        "code": record.code,
+        "message": first.get("message", record.message),
+        "findings": [dict(finding) for finding in detail.findings],
+        "findings_omitted": 0,
+        "causes": list(record.causes),
+        "cause": record.causes[0] if record.causes else None,
+    }
+
+
+def _shared(detail: RecordDetail) -> dict[str, Any]:
+    record = detail.record
+    owner = None if detail.owner_id is None else {"user_id": str(detail.owner_id)}
+    return {
+        "execution_id": str(record.execution_id),
+        "trigger_id": None if record.trigger_id is None else str(record.trigger_id),
+        "job_id": str(record.job_id),
+        "job_type": record.job_type,
+        "owner": owner,
+        "kind": record.kind,
+        "scheduled_at": _time(record.scheduled_at),
+    }
+
+
+def _time(at: datetime | None) -> str | None:
+    """A time as it travels: UTC, ends in Z."""
+    return None if at is None else at.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
