@@ -33,7 +33,13 @@ from worker.storage.queries.record_streams import of_records
 from worker.storage.queries.scope import few_jobs, may_see, viewer
 
 MOST = 10_000
-"""How many failures a sum is made of at most."""
+"""How many failures a sum over codes or time is made of at most."""
+
+MOST_CAUSED = 5_000
+"""How many failures a sum over causes is made of at most."""
+
+MOST_STANDING = 3_000
+"""How many jobs the standing causes are of at most."""
 
 MOST_BUCKETS = 2_000
 
@@ -66,7 +72,7 @@ def by_cause(
     since: datetime | None = None,
     until: datetime | None = None,
     limit: int = 100,
-    most: int = MOST,
+    most: int = MOST_CAUSED,
 ) -> Causes:
     """What broke: each cause with how many jobs and triggers it failed."""
     meant = _Failures(connection, scope, _failed(since, until), most)
@@ -85,7 +91,7 @@ def by_cause(
 
 
 def standing_causes(
-    connection: Connection, scope: Scope, *, limit: int = 100, most: int = MOST
+    connection: Connection, scope: Scope, *, limit: int = 100, most: int = MOST_STANDING
 ) -> Causes:
     """What is broken now: causes of the newest records of jobs, so `triggers` equals `jobs`.
 
@@ -98,14 +104,15 @@ def standing_causes(
     if few is not None:
         values["few"] = bigints(few)
     standing = f"""
-        select r.id, r.job_id, r.decided_at, r.causes from awp_automcation_job j
+        select r.id, r.job_id, r.decided_at, r.causes from (
+            select j.id, j.last_execution_id from awp_automcation_job j
+            where j.trigger_status = 2 and {named} and {may_see(scope, "j.id")}
+            order by coalesce(j.last_scheduled_at, '-infinity') desc, j.id desc limit :most) as j
         join awp_job_execution r on r.id = j.last_execution_id
-        where j.trigger_status = 2 and r.trigger_status = 2 and {named}
-          and {may_see(scope, "j.id")}
+        where r.trigger_status = 2
           and not exists (
             select from awp_job_execution n where n.job_id = j.id and n.scheduled_at is null
               and {COUNTS.replace("r.", "n.")} and n.id > r.id)
-        order by coalesce(j.last_scheduled_at, '-infinity') desc, j.id desc limit :most
     """
     rows = connection.execute(
         text(f"with failures as materialized ({standing}), {_BROKEN}"), {**values, "limit": limit}
@@ -146,7 +153,7 @@ def jobs_of_cause(
     until: datetime | None = None,
     after: str | None = None,
     size: int = 50,
-    most: int = MOST,
+    most: int = MOST_CAUSED,
 ) -> Page[BrokenJob]:
     """The jobs that a cause broke in the window, the newest failure first."""
     head, below = None, None

@@ -45,10 +45,11 @@ def _counted(connection: Connection, stream: Stream) -> tuple[dict[Status, Count
     rows = connection.execute(
         text(
             f"""
+            with looked as materialized ({stream.looked})
             select status, count(*) as jobs, null as slot
             from ({stream.known}) as known where {stream.rest or "true"} group by status
             union all
-            select null, count(*), cast(min(key) as text) from ({stream.looked}) as looked
+            select null, count(*), cast(min(key) as text) from looked
             """
         ),
         {**stream.values, "key": key, "id": job_id, "most": stream.most},

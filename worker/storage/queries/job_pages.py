@@ -20,6 +20,7 @@ from worker.domain.reading import (
 from worker.storage.arrays import bigints
 from worker.storage.queries import combined, paging
 from worker.storage.queries.job_streams import (
+    SLOT,
     Order,
     Place,
     Stream,
@@ -33,8 +34,11 @@ from worker.storage.queries.paging import NO_SLOT
 from worker.storage.queries.record_streams import RARE
 from worker.storage.queries.scope import few_jobs, is_found, is_meant
 
-WINDOW = 5_000
-"""Jobs that one page looks at, at most, when no index serves its filter."""
+WINDOW = 10_000
+"""Jobs that one page looks at, at most, for a text or a status that no index knows."""
+
+CAUSED = 5_000
+"""Jobs whose trigger failed that one page looks at, at most, for a code or cause of many."""
 
 FAILED = "j.trigger_status = 2"
 HAS_FAILED = "trigger_status = 2"
@@ -150,10 +154,11 @@ def narrowed(connection: Connection, meant: Meant) -> tuple[Stream, bool]:
         values["code_or_cause"] = bool(wanted.code or wanted.cause)  # of failed triggers only
         base = stream.base
         if wanted.status is Status.NEVER_RUN and meant.is_projected:
-            base += " and j.last_scheduled_at is null"
+            base += f" and {SLOT} = '{NO_SLOT}'"
         return replace(stream, base=base, rest=rest, values=values), True
     base, rest = stream.base, HAS_FAILED
     is_bounded = meant.asks_text or not meant.is_projected
+    most = stream.most if is_bounded else CAUSED
     if meant.is_projected:
         base += f" and {FAILED}"
     for name, condition in (
@@ -171,7 +176,7 @@ def narrowed(connection: Connection, meant: Meant) -> tuple[Stream, bool]:
         else:
             base += f" and c.job_id = any(cast(:{name}_jobs as bigint[]))"
             values[f"{name}_jobs"] = bigints(few)
-    return replace(stream, base=base, rest=rest, values=values), is_bounded
+    return replace(stream, base=base, rest=rest, values=values, most=most), is_bounded
 
 
 def _jobs_of_rare(

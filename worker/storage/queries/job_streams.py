@@ -126,11 +126,12 @@ class Stream:
 
     @property
     def known(self) -> str:
-        """SQL of the same jobs with their status."""
+        """SQL of the jobs in `looked` with their status; one after the other, as they are asked."""
         return f"""
             select c.job_id, c.key, c.shown_status, {JOB_STATUS} as status, r.trigger_status,
                 r.trigger_code, r.causes
-            from ({self.looked}) as c {newest("c.job_id")} {RUN} where {self.found}
+            from (select * from looked order by {self.by()}) as c
+            {newest("c.job_id")} {RUN} where {self.found}
         """
 
     def by(self, *first: str) -> str:
@@ -155,16 +156,16 @@ class Taken:
 
 def take(connection: Connection, stream: Stream, after: Place | None, size: int) -> Taken:
     """The next `size` jobs of a stream, behind `after`: one statement, one snapshot."""
-    hits = stream.looked if stream.rest is None else stream.known
+    hits = "select job_id, key from looked" if stream.rest is None else stream.known
     condition = stream.rest or "true"
     key, job_id = after or stream.order.start
     found = connection.execute(
         text(
             f"""
-            with hits as (
+            with looked as materialized ({stream.looked}), hits as (
                 select job_id, key from ({hits}) as known where {condition}
                 order by {stream.by()} limit :size
-            ), looked as ({stream.looked})
+            )
             select job_id, cast(key as text) as key, false as is_bottom, 0 as read,
                 row_number() over (order by {stream.by()}) as place
             from hits
@@ -218,11 +219,11 @@ def take_trouble(
     found = connection.execute(
         text(
             f"""
-            with ranked as (
+            with looked as materialized ({stream.looked}), ranked as (
                 select *, {RANK} as rank from ({stream.known}) as known
             ), hits as (
                 select * from ranked where {condition} order by rank, {stream.by()} limit :size
-            ), looked as ({stream.looked})
+            )
             select job_id, cast(key as text) as key, rank, 0 as read,
                 row_number() over (order by rank, {stream.by()}) as place
             from hits

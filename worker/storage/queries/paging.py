@@ -24,8 +24,8 @@ def cursor(kind: str, place: Mapping[str, int | str]) -> str:
 def place(kind: str, after: str, like: Mapping[str, int | str]) -> dict[str, Any]:
     """What a cursor says: the names of `like`, each of the type that it has there.
 
-    A name that ends in `slot` holds a time as text. Raises `Misused` for anything that is no cursor
-    of this kind of list: a cursor comes back from outside.
+    A name that ends in `slot` holds a time as text, or nothing. Raises `Misused` for anything that
+    is no cursor of this kind of list: a cursor comes back from outside.
     """
     try:
         padded = after.encode("ascii") + b"=" * (-len(after) % 4)
@@ -46,5 +46,5 @@ def _check(name: str, value: object, kind: type) -> None:
     if isinstance(value, str):
         if "\x00" in value:
             raise ValueError(name)
-        if name.endswith("slot") and value != NO_SLOT:
+        if name.endswith("slot") and value not in {"", NO_SLOT}:
             datetime.fromisoformat(value)

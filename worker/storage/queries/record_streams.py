@@ -57,6 +57,7 @@ def of_records(connection: Connection, scope: Scope, wanted: RecordFilter, *, si
         values=parts.values,
         is_bounded=bool(parts.rest),
         reads_runs=reads_runs,
+        is_wide=reads_runs or wanted.kind is not None or bool(wanted.text),
         job_ids=job_ids,
         size=size,
     )

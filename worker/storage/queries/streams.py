@@ -12,7 +12,10 @@ from worker.domain.reading import Window
 from worker.domain.trigger import MAX_ID
 
 WINDOW = 10_000
-"""Records that one page looks at, at most, when no index serves its filter."""
+"""Records that one page looks at, at most, for their jobs or for a cause of many."""
+
+WIDE = 50_000
+"""Records that one page looks at, at most, for a status, a text or a kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,8 @@ class Stream:
     """Records `r` of `source` that fulfil `condition`, in the order of their ids.
 
     `base` is the part of the condition that an index serves. With `job_ids` it is a merge of so
-    many streams. `is_bounded` when the condition asks more than that.
+    many streams. `is_bounded` when the condition asks more than that; `is_wide` when few records
+    may fulfil it and each is cheap to ask.
     """
 
     base: str
@@ -44,6 +48,7 @@ class Stream:
     values: dict[str, Any] = field(default_factory=dict)
     is_bounded: bool = False
     reads_runs: bool = False
+    is_wide: bool = False
     job_ids: tuple[int, ...] | None = None
     size: int = 50
     source: str = "awp_job_execution"
@@ -55,11 +60,12 @@ class Stream:
         values = {"head": window.head, "floor": window.floor}
         return "r.id between :floor and :head", values
 
-    def window(self, connection: Connection, below: int | None, most: int = WINDOW) -> Looked:
+    def window(self, connection: Connection, below: int | None, most: int | None = None) -> Looked:
         """How far the next page looks, `most` records at most: one statement.
 
         A merge looks at as many of each stream, and ends where the first of them does.
         """
+        most = most or (WIDE if self.is_wide else WINDOW)
         values: dict[str, Any] = {
             **self.values,
             "below": MAX_ID if below is None else below,

@@ -141,7 +141,7 @@ def _other_trouble(page: _Page) -> _At | None:
         after=None if at.place is None else (at.rank, at.place),
         size=page.room + 1,
     )
-    page.window = window_of(stream.order, found)
+    page.window = None if found.is_complete else window_of(stream.order, found)
     room = page.room
     page.ids += [job_id for _, (_, job_id) in found.places[:room]]
     if len(found.places) > room:
