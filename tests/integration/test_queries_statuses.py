@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.pool import NullPool
 
-from tests.support.records import AS_OF, NOON, History, before
 from tests.support.platform import Platform
+from tests.support.records import AS_OF, NOON, History, before
 from worker.domain.reading import (
     EVERYTHING,
     AsOf,

@@ -22,6 +22,7 @@ from worker.web.headers import SecurityHeaders
 from worker.web.limits import Limiter
 from worker.web.live_preflight import LivePreflight
 from worker.web.pages import (
+    dead_letters,
     failures,
     history,
     job,
@@ -44,6 +45,7 @@ ROUTERS = (
     record.router,
     job.router,
     failures.router,
+    dead_letters.router,
 )
 
 
