@@ -88,7 +88,7 @@ class History:
             **given,
         )
         if is_projected and given["trigger_kind"] != "canary":
-            self._project(job_id, record_id, slot, status)
+            self._project(job_id, record_id, slot, status, columns.get("trigger_message"))
         return record_id
 
     def insert(self, **columns: Any) -> int:
@@ -111,12 +111,17 @@ class History:
         )
 
     def _project(
-        self, job_id: int, record_id: int, slot: datetime | None, status: int | None
+        self,
+        job_id: int,
+        record_id: int,
+        slot: datetime | None,
+        status: int | None,
+        message: str | None,
     ) -> None:
         self.connection.execute(
             text(
                 """
-                update awp_automcation_job set trigger_status = :status,
+                update awp_automcation_job set trigger_status = :status, trigger_message = :message,
                     last_execution_id = :record_id, last_scheduled_at = :slot,
                     consecutive_failures = case when :status = 2
                         then consecutive_failures + 1 else 0 end,
@@ -126,5 +131,11 @@ class History:
                     or (last_scheduled_at, last_execution_id) < (:slot, :record_id))
                 """
             ),
-            {"job_id": job_id, "record_id": record_id, "slot": slot, "status": status},
+            {
+                "job_id": job_id,
+                "record_id": record_id,
+                "slot": slot,
+                "status": status,
+                "message": message,
+            },
         )

@@ -89,8 +89,8 @@ _ORDERS = {JobSort.NAME: _BY_NAME, JobSort.ID: _BY_ID}
 
 def has_projection(connection: Connection) -> bool:
     """False where a platform has jobs of its own and nothing in place of our columns."""
-    kept = connection.execute(text("select exists (select from awp_automcation_job)"))
-    return bool(kept.scalar_one())
+    kept = connection.execute(text("select true from awp_automcation_job limit 1"))
+    return kept.first() is not None
 
 
 def order_of(sort: JobSort, *, is_projected: bool) -> Order:
