@@ -20,6 +20,9 @@ COMMANDS = {
     "topics": "Create and check the topics.",
     "publish": "Send triggers.",
     "preflight": "Say whether jobs could start now, and why not. Changes nothing.",
+    "failures": "What broke lately, by cause.",
+    "history": "The records of a job, the newest first.",
+    "show": "A job, record, trigger or execution, whole.",
     "audit": "Prove that every trigger has a record and every record its event.",
     "dlq": "List, show and replay dead letters.",
 }

@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     default_max_lateness_s: int = Field(
         3600, ge=0, description="How late a scheduled trigger may be where its job says nothing"
     )
+    no_answer_after_s: int = Field(
+        300, ge=1, description="How long a dispatched run may stay silent before it is `no_answer`"
+    )
     batch_triggers: int = Field(1000, ge=1, le=10_000, description="Most triggers in a batch")
     max_poll_interval_ms: int = Field(
         300_000, ge=6_000, description="How long the group waits for a silent worker"

@@ -1,0 +1,125 @@
+"""`trigger-worker show ID`: whatever an id names, whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+from sqlalchemy import Connection
+
+from worker.commands.output import as_json, finish
+from worker.commands.reading import at, plain, session, status, words
+from worker.domain.reading import EVERYTHING, AsOf, JobRow, Kind, Named, Outcome, RecordDetail
+from worker.storage.queries import executions, jobs
+from worker.storage.queries.find import find
+
+
+@click.command("show")
+@click.argument("written", metavar="ID")
+@as_json
+def command(*, written: str, as_json: bool) -> None:
+    """Show what ID names: a job, a record, a trigger or an execution.
+
+    A number can name a job and a record: then both are shown. Exit status 1 when it names nothing.
+    """
+    with session() as (connection, as_of):
+        found = find(connection, EVERYTHING, written.strip())
+        shown = [_read(connection, as_of, named) for named in found]
+    finish(
+        {"id": written, "found": [_told(named, what) for named, what in shown]},
+        as_json=as_json,
+        show=lambda out: _show(out, written, shown),
+        is_good=bool(shown),
+    )
+
+
+_What = tuple[JobRow | None, Sequence[Outcome]] | RecordDetail | None
+
+
+def _read(connection: Connection, as_of: AsOf, named: Named) -> tuple[Named, _What]:
+    """What is known of a job (None of one that is gone), or a record."""
+    if named.record_id is not None:
+        return named, executions.get_record(connection, EVERYTHING, as_of, named.record_id)
+    outcomes = jobs.last_outcomes(connection, EVERYTHING, as_of, [named.job_id])
+    job = jobs.get_job(connection, EVERYTHING, as_of, named.job_id)
+    return named, (job, outcomes.get(named.job_id, ()))
+
+
+def _told(named: Named, what: _What) -> dict[str, Any]:
+    told: dict[str, Any] = {"kind": str(named.kind), "job_id": str(named.job_id)}
+    if isinstance(what, tuple):
+        return {**told, "job": plain(what[0]), "last_outcomes": plain(tuple(what[1]))}
+    return {**told, "record": plain(what)}
+
+
+def _show(out: Console, written: str, shown: Sequence[tuple[Named, _What]]) -> None:
+    if not shown:
+        words_ = f"No job, record, trigger or execution has the id {written}."
+        out.print(words(words_), soft_wrap=True)
+    for place, (named, what) in enumerate(shown):
+        if place:
+            out.print()
+        if isinstance(what, tuple):
+            _show_job(out, named, *what)
+        elif what is not None:
+            _show_record(out, named, what)
+
+
+def _say(out: Console, name: str, said: Text | str | None) -> None:
+    if said:
+        text = said if isinstance(said, Text) else words(said)
+        out.print(Text(f"{name:<12} ").append_text(text), soft_wrap=True)
+
+
+def _show_job(out: Console, named: Named, job: JobRow | None, outcomes: Sequence[Outcome]) -> None:
+    if job is None:
+        _say(out, "job", f"{named.job_id}, which is gone; `history {named.job_id}` has its records")
+        return
+    _say(out, "job", f"{job.id} {job.name} ({job.job_type})")
+    _say(out, "status", status(job.status))
+    if job.newest is not None:
+        _say(out, "message", job.newest.message)
+        _say(out, "record", str(job.newest.id))
+    if job.failing_since is not None:
+        _say(out, "failing", f"{job.consecutive_failures} in a row since {at(job.failing_since)}")
+    _say(out, "last success", at(job.last_success_at))
+    _say(out, "last slot", at(job.last_scheduled_at))
+    _say(out, "schedule", f"{job.schedule} {job.timezone}" if job.schedule else "none")
+    _say(out, "enabled", "yes" if job.is_enabled else "no")
+    _say(out, "owner", f"{job.owner_name or 'unknown'} ({job.owner_id})")
+    _say(out, "automation", f"{job.automation_name or 'unknown'} ({job.target_id})")
+    _say(out, "last ones", " ".join(str(outcome.status) for outcome in outcomes))
+
+
+def _show_record(out: Console, named: Named, detail: RecordDetail) -> None:
+    record = detail.record
+    by = f", by {record.triggered_by}" if record.triggered_by else ""
+    gone = "" if detail.has_job else ", which is gone"
+    if named.kind is not Kind.RECORD:
+        _say(out, str(named.kind), "of this record")
+    _say(out, "record", str(record.id))
+    _say(out, "job", f"{record.job_id} {record.job_name or ''}{gone}")
+    _say(out, "status", status(record.status))
+    for finding in detail.findings:
+        _say(out, "finding", str(finding.get("message", "")))
+    if not detail.findings:
+        _say(out, "message", record.message)
+    _say(out, "kind", f"{record.kind}{by}" if record.kind else None)
+    _say(out, "slot", at(record.scheduled_at))
+    _say(out, "decided", at(record.decided_at))
+    if record.run is not None:
+        _say(out, "run", record.run.message or record.run.status)
+        _say(out, "accepted", at(record.run.accepted_at))
+        _say(out, "started", at(record.run.started_at))
+        _say(out, "ended", at(record.run.ended_at))
+    _say(out, "repeats", str(record.duplicate_count or ""))
+    _say(out, "trigger", str(record.trigger_id or ""))
+    _say(out, "execution", str(record.execution_id or ""))
+    if detail.topic is not None:
+        _say(out, "origin", f"{detail.topic} {detail.partition} {detail.offset}")
+    _say(out, "trace", detail.trace_id)
+    _say(out, "before", str(detail.previous_id or ""))
+    _say(out, "after", str(detail.next_id or ""))
