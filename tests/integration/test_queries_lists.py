@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.pool import NullPool
 
-from tests.support.records import AS_OF, History, before
 from tests.support.platform import Platform
+from tests.support.records import AS_OF, History, before
 from tests.support.statements import saying
 from worker.domain.reading import (
     EVERYTHING,

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
-from tests.support.records import AS_OF, History, before
 from tests.support.platform import Platform
+from tests.support.records import AS_OF, History, before
 from worker.domain.reading import (
     EVERYTHING,
     JobFilter,

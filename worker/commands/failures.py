@@ -23,7 +23,12 @@ from worker.storage.queries import executions, failures
 @click.command("failures")
 @since_flag
 @click.option(
-    "--limit", default=20, show_default=True, type=click.IntRange(1, 500), help="At most."
+    "--limit",
+    default=20,
+    show_default=True,
+    type=click.IntRange(1, 500),
+    metavar="N",
+    help="At most.",
 )
 @as_json
 def command(*, since: str | None, limit: int, as_json: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 from rich.console import Console
 
+from worker.commands.ids import JOB_ID
 from worker.commands.output import as_json, finish
 from worker.commands.reading import (
     moment,
@@ -16,18 +17,27 @@ from worker.commands.reading import (
     window_note,
 )
 from worker.domain.reading import EVERYTHING, Page, RecordFilter, RecordRow, Status
-from worker.domain.trigger import MAX_ID
 from worker.storage.queries import executions
 
 _STATUSES = [str(status) for status in Status if status is not Status.NEVER_RUN]
 
 
 @click.command("history")
-@click.argument("job_id", metavar="JOB_ID", type=click.IntRange(1, MAX_ID))
+@click.argument("job_id", metavar="JOB_ID", type=JOB_ID)
 @since_flag
-@click.option("--status", type=click.Choice(_STATUSES), help="Only those of this status.")
 @click.option(
-    "--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="At most."
+    "--status",
+    type=click.Choice(_STATUSES),
+    metavar="STATUS",
+    help="Only those of this status: " + ", ".join(_STATUSES) + ".",
+)
+@click.option(
+    "--limit",
+    default=20,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    metavar="N",
+    help="At most.",
 )
 @as_json
 def command(
