@@ -142,7 +142,8 @@ def test_what_is_written_after_the_brokers_lost_the_logs_end_is_read(
     judge.settled(load.sent)
     assert first.stop() == 0
     # As after an unclean election: the log ends before what was read of it.
-    sql.execute(judge.database, "update awp_trigger_ledger set last_offset = 99")
+    position = f"update awp_trigger_ledger set last_offset = 99 where topic = '{load.topic}'"
+    sql.execute(judge.database, position)
     second = start()
     wait_until(lambda: "action=log_cut" in second.words(), 20, "a position beyond the log")
     load.fire(30)

@@ -8,8 +8,8 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import NullPool
 
 from tests.support.command import Ended, trigger_worker
-from tests.support.history import History
 from tests.support.platform import Platform
+from tests.support.records import History
 
 GONE = "server_not_found:server=7"
 RUN = "0197f2b0-0000-7000-8000-000000000001"
