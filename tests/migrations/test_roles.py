@@ -5,9 +5,15 @@ from pathlib import Path
 
 import psycopg2.errors
 import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
 
+from tests.support.history import AS_OF
 from tests.support.postgres import PostgresServer
 from tests.support.sql import execute, rows, value
+from worker.domain.reading import EVERYTHING, JobFilter, JobSort, RecordFilter, Scope
+from worker.storage.queries import executions, failures, feed, jobs
+from worker.storage.queries.find import find
 
 ROLES = Path(__file__).parents[2] / "deploy" / "sql" / "roles.sql"
 WRITER, CONSOLE, READER = "trigger_worker", "trigger_console", "trigger_reader"
@@ -184,6 +190,26 @@ def test_the_reader_reads(granted: str) -> None:
         "awp_action_execution",
     ):
         execute(granted, f"select * from {table}", role=READER)
+
+
+def test_the_reader_reads_all_that_people_see(granted: str) -> None:
+    engine = create_engine(granted, poolclass=NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"set role {READER}")
+        for sort in JobSort:
+            jobs.list_jobs(connection, EVERYTHING, AS_OF, sort=sort)
+        for scope in (EVERYTHING, Scope((1,))):
+            jobs.list_jobs(connection, scope, AS_OF, wanted=JobFilter(text="x", server_id=7))
+            jobs.count_jobs(connection, scope, AS_OF)
+            jobs.last_outcomes(connection, scope, AS_OF, [5])
+            executions.list_records(connection, scope, AS_OF, wanted=RecordFilter(text="x"))
+            executions.get_record(connection, scope, AS_OF, 1)
+            failures.by_cause(connection, scope)
+            failures.standing_causes(connection, scope)
+            failures.jobs_of_cause(connection, scope, "x")
+            feed.failures_after(connection, scope, AS_OF, 0)
+            find(connection, scope, "5")
+    engine.dispose()
 
 
 @pytest.mark.parametrize(
