@@ -87,10 +87,10 @@ RECORD_INDEXES = {
     "awp_job_execution_code": ("(trigger_code, id) where trigger_status = 2", False),
     "awp_job_execution_causes": ("using gin (causes) where trigger_status = 2", False),
 }
+# Of columns that a trigger rarely changes, so that an update of a job touches no index.
 JOB_INDEXES = {
-    "awp_automcation_job_slot": "((coalesce(last_scheduled_at, '-infinity')), id)",
-    "awp_automcation_job_failed": (
-        "((coalesce(last_scheduled_at, '-infinity')), id) where trigger_status = 2"
+    "awp_automcation_job_failing": (
+        "((coalesce(failing_since, '-infinity')), id) where trigger_status = 2"
     ),
     "awp_automcation_job_name": """((lower(name) collate "C"), id)""",
 }

@@ -302,10 +302,18 @@ def test_pages_of_records_are_complete_while_rows_are_written(
     assert walked(read, write) == expected
 
 
+@pytest.mark.parametrize("small", [2_000, 10])
 @pytest.mark.parametrize("sort", JobSort)
 def test_pages_of_jobs_are_complete_while_jobs_are_made(
-    connection: Connection, platform: Platform, history: History, sort: JobSort
+    connection: Connection,
+    platform: Platform,
+    history: History,
+    sort: JobSort,
+    small: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("worker.storage.queries.job_meaning.SMALL", small)
+    monkeypatch.setattr("worker.storage.queries.job_pages.RECENT", 9)
     made = []
     for n in range(24):
         made.append(platform.action_job(name=f"b {n % 5}"))
@@ -390,12 +398,13 @@ def test_counts_of_many_jobs_say_where_they_end(
     for n in range(6):
         job_id = platform.action_job()
         (history.failed if n < 2 else history.passed)(job_id, before(10 + n))
-    monkeypatch.setattr("worker.storage.queries.job_counts.COUNTED", 4)
+    monkeypatch.setattr("worker.storage.queries.job_meaning.SMALL", 4)
+    monkeypatch.setattr("worker.storage.queries.job_pages.RECENT", 4)
     monkeypatch.setattr("worker.storage.queries.job_counts.MOST_TOTAL", 5)
     counts = jobs.count_jobs(connection, EVERYTHING, AS_OF)
     assert (counts.total.value, counts.total.is_exact) == (5, False)
     assert counts.by_status[Status.TRIGGER_FAILED].value == 2
     assert counts.by_status[Status.TRIGGER_FAILED].is_exact
-    assert (counts.by_status[Status.NO_ANSWER].value, counts.window is not None) == (2, True)
+    assert (counts.by_status[Status.NO_ANSWER].value, counts.window is not None) == (4, True)
     assert counts.window is not None
-    assert counts.window.since == before(13)
+    assert counts.window.since == before(15)

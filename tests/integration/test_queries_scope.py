@@ -137,6 +137,7 @@ def test_a_viewer_gets_nothing_of_another_group(
     connection: Connection, name: str, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("worker.storage.queries.scope.FEW", few)
+    monkeypatch.setattr("worker.storage.queries.job_meaning.SMALL", few)
     read = READS[name]
     seen: Any = read(connection, MINE)
     assert SECRET not in repr(seen)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -252,11 +253,13 @@ CASE = st.tuples(
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(cases=st.lists(CASE, max_size=12))
+@given(cases=st.lists(CASE, max_size=12), most=st.sampled_from([2_000, 0]))
 def test_every_record_and_every_job_is_in_exactly_one_status_filter(
-    engine: Engine, cases: list[tuple[int, int | None, float | None, str, str | None]]
+    engine: Engine, cases: list[tuple[int, int | None, float | None, str, str | None]], most: int
 ) -> None:
-    with rolled_back(engine) as connection:
+    small = patch("worker.storage.queries.job_meaning.SMALL", most)
+    recent = patch("worker.storage.queries.job_pages.RECENT_WIDE", 4)
+    with small, recent, rolled_back(engine) as connection:
         platform, history = Platform(connection), History(connection)
         job_ids = {0: 999, **{n: platform.action_job() for n in (1, 2, 3)}}
         records = set()
@@ -286,7 +289,7 @@ def test_every_record_and_every_job_is_in_exactly_one_status_filter(
         for each in Status:
             rows = listed_jobs(connection, JobFilter(status=each))
             assert {row.status for row in rows} <= {each}
-            assert counts.by_status[each] == Count(len(rows), is_exact=True)
+            assert not most or counts.by_status[each] == Count(len(rows), is_exact=True)
             of_jobs.update(row.id for row in rows)
         assert of_jobs == Counter([job_ids[1], job_ids[2], job_ids[3]])
         assert counts.total == Count(3, is_exact=True)

@@ -95,8 +95,7 @@ def standing_causes(
 ) -> Causes:
     """What is broken now: causes of the newest records of jobs, so `triggers` equals `jobs`.
 
-    Of the `most` jobs with the newest slots among those whose last trigger failed, as their
-    projections say.
+    Of the `most` jobs that began to fail last, as their projections say.
     """
     few = few_jobs(connection, scope, JobFilter())
     named = "true" if few is None else "j.id = any(cast(:few as bigint[]))"
@@ -107,7 +106,7 @@ def standing_causes(
         select r.id, r.job_id, r.decided_at, r.causes from (
             select j.id, j.last_execution_id from awp_automcation_job j
             where j.trigger_status = 2 and {named} and {may_see(scope, "j.id")}
-            order by coalesce(j.last_scheduled_at, '-infinity') desc, j.id desc limit :most) as j
+            order by coalesce(j.failing_since, '-infinity') desc, j.id desc limit :most) as j
         join awp_job_execution r on r.id = j.last_execution_id
         where r.trigger_status = 2
           and not exists (

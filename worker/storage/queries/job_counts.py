@@ -6,37 +6,44 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, text
 
-from worker.domain.reading import AsOf, Count, JobCounts, JobFilter, JobSort, Scope, Status, Window
-from worker.storage.queries.job_pages import FAILED, Meant, narrowed, window_of
+from worker.domain.reading import AsOf, Count, JobCounts, JobFilter, Scope, Status, Window
+from worker.storage.queries.job_meaning import FAILED, Meant
+from worker.storage.queries.job_pages import recent_jobs, window_of
 from worker.storage.queries.job_streams import Stream, Taken
 from worker.storage.queries.paging import NO_SLOT
 
 COUNTED = 2_000
-"""Jobs of the newest slots whose statuses are counted, when there are more."""
+"""Jobs whose statuses are counted one by one, of each kind."""
 
 MOST_TOTAL = 10_000
 """Jobs are counted one by one up to so many."""
 
 
 def counts(connection: Connection, scope: Scope, as_of: AsOf, wanted: JobFilter) -> JobCounts:
-    """Jobs by status: exact when they are few, otherwise of the newest slots."""
-    wanted = replace(wanted, status=None)
-    meant = Meant.of(connection, scope, as_of, wanted, JobSort.NEWEST_SLOT)
-    stream, _ = narrowed(connection, meant)
-    by_status, window = _counted(connection, replace(stream, most=COUNTED))
-    if window.is_complete:
-        total = Count(sum(count.value for count in by_status.values()), is_exact=True)
-        return JobCounts(total, by_status, None)
+    """Jobs by status: exact when they are few, otherwise of the recent ones."""
+    meant = Meant.of(connection, scope, as_of, replace(wanted, status=None))
+    if meant.asks_failure:
+        stream, _ = meant.failed(connection, meant.by_failing)
+        by_status, window = _counted(connection, stream)
+        total = by_status[Status.TRIGGER_FAILED]
+        return JobCounts(total, by_status, None if window.is_complete else window)
+    if meant.is_small:
+        by_status, _ = _counted(connection, meant.narrowed(meant.by_slot))
+        number = sum(count.value for count in by_status.values())
+        return JobCounts(Count(number, is_exact=True), by_status, None)
+    by_status, window = _counted(connection, recent_jobs(connection, meant))
+    window = replace(window, is_complete=False)
+    by_status = {status: replace(count, is_exact=False) for status, count in by_status.items()}
     if meant.is_projected:
-        failed = replace(stream, base=f"{stream.base} and {FAILED}", most=COUNTED)
+        base = f"{meant.stream.base} and {FAILED}"
+        failed = replace(meant.stream, order=meant.by_failing, base=base, most=COUNTED)
         found, looked = _counted(connection, failed)
         number = found[Status.TRIGGER_FAILED].value
         by_status[Status.TRIGGER_FAILED] = Count(number, is_exact=looked.is_complete)
-    if meant.asks_text or meant.asks_status:
-        total = Count(sum(count.value for count in by_status.values()), is_exact=False)
-    else:
-        total = _total(connection, stream)
-    return JobCounts(total, by_status, window)
+    if meant.asks_text:
+        number = sum(count.value for count in by_status.values())
+        return JobCounts(Count(number, is_exact=False), by_status, window)
+    return JobCounts(_total(connection, meant.stream), by_status, window)
 
 
 def _counted(connection: Connection, stream: Stream) -> tuple[dict[Status, Count], Window]:

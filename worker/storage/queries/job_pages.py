@@ -1,48 +1,50 @@
-"""Which jobs a list or a count is about, and a page of them in one order."""
+"""Pages of jobs, put together from parts (R4).
+
+Trouble first: jobs whose newest trigger failed, those that began to fail last at the head; then
+other trouble among the recent jobs; then the rest of these by the newest slot; then the others by
+their ids. Recent are all jobs when they are few, otherwise those of the newest records. The first
+page settles which records these are, and cursors keep the `edge`, so that no job is in two parts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, text
 
-from worker.domain.reading import (
-    AsOf,
-    JobFilter,
-    JobSort,
-    Scope,
-    Status,
-    Window,
-)
-from worker.storage.arrays import bigints
-from worker.storage.queries import combined, paging
+from worker.domain.reading import TROUBLE, JobSort, Window
+from worker.storage.queries import paging
+from worker.storage.queries.job_meaning import FAILED, HAS_FAILED, Meant
 from worker.storage.queries.job_streams import (
-    SLOT,
+    BY_ID,
+    BY_NAME,
+    BY_SLOT_OF_RECENT,
     Order,
     Place,
     Stream,
     Taken,
-    Trouble,
-    has_projection,
-    order_of,
     take,
+    take_trouble,
 )
 from worker.storage.queries.paging import NO_SLOT
-from worker.storage.queries.record_streams import RARE
-from worker.storage.queries.scope import few_jobs, is_found, is_meant
 
-WINDOW = 10_000
-"""Jobs that one page looks at, at most, for a text or a status that no index knows."""
+RECENT = 2_000
+"""Records whose jobs are recent."""
 
-CAUSED = 5_000
-"""Jobs whose trigger failed that one page looks at, at most, for a code or cause of many."""
+RECENT_WIDE = 10_000
+"""The same for a list by a status or text that no index knows."""
 
-FAILED = "j.trigger_status = 2"
-HAS_FAILED = "trigger_status = 2"
-"""Conditions: on a projection, for the index; and on the newest record, for the truth."""
+_FAILING, _TROUBLE, _RECENT, _OTHERS, _ONE = range(5)
+"""Parts of a list, as cursors name them; the last is a list of one part."""
+
+_LIKE: dict[str, int | str] = {"part": 0, "rank": 0, "edge": 0, "slot": "", "key": "", "id": 0}
+_IS_SHOWN_FIRST = "(coalesce(shown_status, 0) = 2 and coalesce(trigger_status, 0) = 2)"
+"""A job of the first part: by its projection, for the index, and by its record."""
+
+_TROUBLES = ", ".join(f"'{status}'" for status in TROUBLE)
+_IS_IN_TROUBLE = f"status in ({_TROUBLES})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,142 +57,235 @@ class Places:
 
 
 @dataclass(frozen=True, slots=True)
-class Meant:
-    """The jobs that a list or a count is about. `stream` is all of them; `rest` in it is text."""
+class _At:
+    """Where a page begins: the part, and behind which job in it; without one, at its start.
 
-    wanted: JobFilter
-    is_projected: bool
-    stream: Stream
+    `edge` is the smallest id of a recent record; -1 while that is not settled.
+    """
 
-    @classmethod
-    def of(
-        cls,
-        connection: Connection,
-        scope: Scope,
-        as_of: AsOf,
-        wanted: JobFilter,
-        sort: JobSort,
-    ) -> Meant:
-        """What is meant, after at most two statements."""
-        is_projected = has_projection(connection)
-        condition, values = is_meant(scope, wanted)
-        found, more = is_found(wanted)
-        few = few_jobs(connection, scope, wanted)
-        if few is not None:
-            condition = f"c.job_id = any(cast(:few as bigint[])) and {condition}"
-            values["few"] = bigints(few)
-        stream = Stream(
-            order=order_of(sort, is_projected=is_projected),
-            base=condition,
-            values={**values, **more, **combined.moment(as_of)},
-            most=WINDOW,
-            found=found,
-            rest=None if found == "true" else "true",
-        )
-        return cls(wanted, is_projected, stream)
+    part: int
+    rank: int = 0
+    place: Place | None = None
+    edge: int = -1
+
+
+@dataclass(slots=True)
+class _Page:
+    """A page as it fills up."""
+
+    connection: Connection
+    meant: Meant
+    sort: JobSort
+    size: int
+    at: _At
+    ids: list[int] = field(default_factory=list)
+    window: Window | None = None
 
     @property
-    def asks_status(self) -> bool:
-        """True when the newest record decides whether a job is meant."""
-        wanted = self.wanted
-        return wanted.status is not None or bool(wanted.code or wanted.cause)
+    def room(self) -> int:
+        return self.size - len(self.ids)
 
     @property
-    def asks_text(self) -> bool:
-        """True when a text or a target decides, which no index serves."""
-        return self.stream.rest is not None
+    def puts_trouble_first(self) -> bool:
+        return self.sort is JobSort.TROUBLE and self.meant.wanted.status is None
 
 
-def in_order(
-    connection: Connection, meant: Meant, kind: str, after: str | None, size: int
+def page(
+    connection: Connection, meant: Meant, sort: JobSort, after: str | None, size: int
 ) -> Places:
-    """A page of one stream. Raises `Misused` for an `after` that is no cursor of this `kind`."""
-    stream, is_bounded = narrowed(connection, meant)
-    if not is_bounded:
-        stream = replace(stream, most=4 * size if meant.asks_status else size + 1)
-    key = "slot" if stream.order.is_descending else "key"
-    place = None
-    if after is not None:
-        found = paging.place(kind, after, {key: "", "id": 0})
-        place = (found[key], found["id"])
-    taken = take(connection, stream, place, size + 1)
-    following = following_place(taken, size)
-    again = None
-    if following is not None:
-        said: dict[str, int | str] = {key: following[0], "id": following[1]}
-        again = paging.cursor(kind, said)
-    return Places(
-        ids=[job_id for _, job_id in taken.places[:size]],
-        next=again,
-        window=window_of(stream.order, taken) if is_bounded else None,
+    """A page of a list. Raises `Misused` for an `after` that is no cursor of this sort."""
+    parts: tuple[int, ...] = (_RECENT, _OTHERS)
+    if sort in {JobSort.NAME, JobSort.ID} or meant.asks_failure:
+        parts = (_ONE,)
+    elif sort is JobSort.TROUBLE and meant.wanted.status is None:
+        parts = (_FAILING, _TROUBLE, _RECENT, _OTHERS)
+    at = _At(parts[0]) if after is None else _read(str(sort), after)
+    filled = _Page(connection, meant, sort, size, at)
+    for part in parts:
+        if part < at.part:
+            continue
+        if part != filled.at.part:
+            filled.at = _At(part, edge=filled.at.edge)
+        following = _FILL[part](filled)
+        if following is not None:
+            return Places(filled.ids, _written(str(sort), following), filled.window)
+    return Places(filled.ids, None, filled.window)
+
+
+def _written(kind: str, at: _At) -> str:
+    key, job_id = at.place or ("", 0)
+    is_time = at.part in {_FAILING, _TROUBLE, _RECENT}
+    return paging.cursor(
+        kind,
+        {
+            "part": at.part,
+            "rank": at.rank,
+            "edge": at.edge,
+            "slot": key if is_time else "",
+            "key": "" if is_time else key,
+            "id": job_id,
+        },
     )
 
 
-def following_place(taken: Taken, size: int) -> Place | None:
-    """Where the next page begins; None when there is none."""
-    if len(taken.places) > size:
-        return taken.places[size - 1]
-    return None if taken.is_complete else taken.bottom
+def _read(kind: str, after: str) -> _At:
+    said = paging.place(kind, after, _LIKE)
+    key = said["slot"] or said["key"]
+    place = (key, said["id"]) if said["id"] else None
+    return _At(said["part"], said["rank"], place, said["edge"])
 
 
-def window_of(order: Order, taken: Taken | Trouble) -> Window:
+def _fill(page: _Page, taken: Taken, *, order: Order, is_bounded: bool) -> _At | None:
+    """Put what was found on the page; where the next one begins, None when all is here."""
+    at, room = page.at, page.room
+    page.ids += [job_id for _, (_, job_id) in taken.places[:room]]
+    if is_bounded:
+        page.window = window_of(order, taken)
+    if len(taken.places) > room:
+        if room == 0:
+            return at
+        rank, place = taken.places[room - 1]
+        return replace(at, rank=rank, place=place)
+    return None if taken.is_complete else replace(at, place=taken.bottom)
+
+
+def window_of(order: Order, taken: Taken) -> Window:
     """How far a page looked; only an order by slots knows a time."""
-    bottom = taken.bottom if isinstance(taken, Taken) else taken.edge
+    key = taken.bottom[0]
     since = None
-    if order.is_descending and bottom[0] not in {NO_SLOT, "infinity"}:
-        since = datetime.fromisoformat(bottom[0])
+    if order.is_by_slot and key not in {NO_SLOT, "infinity"}:
+        since = datetime.fromisoformat(key)
     return Window(taken.read, since, taken.is_complete)
 
 
-def narrowed(connection: Connection, meant: Meant) -> tuple[Stream, bool]:
-    """The stream with status, code and cause, and whether it asks what no index knows."""
-    wanted, stream = meant.wanted, meant.stream
-    if not meant.asks_status:
-        return stream, meant.asks_text
-    values = dict(stream.values)
-    if wanted.status not in {None, Status.TRIGGER_FAILED}:
-        values["status"] = str(wanted.status)
-        rest = "status = :status and not (:code_or_cause)"
-        values["code_or_cause"] = bool(wanted.code or wanted.cause)  # of failed triggers only
-        base = stream.base
-        if wanted.status is Status.NEVER_RUN and meant.is_projected:
-            base += f" and {SLOT} = '{NO_SLOT}'"
-        return replace(stream, base=base, rest=rest, values=values), True
-    base, rest = stream.base, HAS_FAILED
-    is_bounded = meant.asks_text or not meant.is_projected
-    most = stream.most if is_bounded else CAUSED
-    if meant.is_projected:
-        base += f" and {FAILED}"
-    for name, condition in (
-        ("code", "trigger_code = :code"),
-        ("cause", "causes @> array[cast(:cause as text)]"),
-    ):
-        value = getattr(wanted, name)
-        if value is None:
-            continue
-        values[name] = value
-        rest += f" and {condition}"
-        few = _jobs_of_rare(connection, f"f.{condition}", {name: value})
-        if few is None:
-            is_bounded = True
-        else:
-            base += f" and c.job_id = any(cast(:{name}_jobs as bigint[]))"
-            values[f"{name}_jobs"] = bigints(few)
-    return replace(stream, base=base, rest=rest, values=values, most=most), is_bounded
+def _one(page: _Page) -> _At | None:
+    """A list of one part: by name, by id, or of failures."""
+    meant = page.meant
+    order = {JobSort.NAME: BY_NAME, JobSort.ID: BY_ID}.get(page.sort, meant.by_failing)
+    if meant.asks_failure:
+        stream, is_bounded = meant.failed(page.connection, order)
+        if not (is_bounded or meant.wanted.code or meant.wanted.cause):
+            stream = replace(stream, most=4 * page.size)
+    else:
+        stream, is_bounded = meant.narrowed(order), meant.is_bounded
+        if not is_bounded:
+            stream = replace(stream, most=page.size + 1)
+    taken = take(page.connection, stream, page.at.place, page.room + 1)
+    return _fill(page, taken, order=order, is_bounded=is_bounded)
 
 
-def _jobs_of_rare(
-    connection: Connection, condition: str, values: Mapping[str, Any]
-) -> list[int] | None:
-    """The jobs of the failures with a code or cause, when these are few; one statement."""
-    found = connection.execute(
-        text(
-            f"""
-            select f.job_id from awp_job_execution f
-            where f.trigger_status = 2 and {condition} limit {RARE + 1}
-            """
-        ),
-        values,
+def _failing(page: _Page) -> _At | None:
+    """Jobs whose newest trigger failed."""
+    meant, stream = page.meant, page.meant.stream
+    if not meant.is_projected:
+        return None
+    stream = replace(
+        stream,
+        order=meant.by_failing,
+        base=f"{stream.base} and {FAILED}",
+        rest=HAS_FAILED,
+        most=stream.most if meant.asks_text else 4 * page.size,
     )
-    ids = list(found.scalars())
-    return sorted(set(ids)) if len(ids) <= RARE else None
+    taken = take(page.connection, stream, page.at.place, page.room + 1)
+    return _fill(page, taken, order=stream.order, is_bounded=meant.asks_text)
+
+
+def _other_trouble(page: _Page) -> _At | None:
+    """Recent jobs in other trouble."""
+    stream = replace(_recent_jobs(page), rest=f"not {_IS_SHOWN_FIRST}")
+    after = None if page.at.place is None else (page.at.rank, page.at.place)
+    taken = take_trouble(page.connection, stream, after, page.room + 1)
+    page.window = None if page.meant.is_small else window_of(stream.order, taken)
+    # All recent jobs were looked at.
+    return _fill(page, replace(taken, is_complete=True), order=stream.order, is_bounded=False)
+
+
+def _recent(page: _Page) -> _At | None:
+    """The rest of the recent jobs."""
+    stream = _recent_jobs(page)
+    if page.puts_trouble_first:
+        stream = replace(stream, rest=f"not {_IS_SHOWN_FIRST} and not {_IS_IN_TROUBLE}")
+    taken = take(page.connection, stream, page.at.place, page.room + 1)
+    return _fill(
+        page,
+        replace(taken, is_complete=True),
+        order=stream.order,
+        is_bounded=page.meant.is_bounded,
+    )
+
+
+def _others(page: _Page) -> _At | None:
+    """The jobs that are not recent."""
+    meant = page.meant
+    if meant.is_small:
+        return None
+    stream = meant.narrowed(BY_ID)
+    stream = replace(
+        stream,
+        base=f"{stream.base} and {_is_other(meant)}",
+        values={**stream.values, "edge": page.at.edge},
+    )
+    if page.puts_trouble_first:
+        stream = replace(stream, rest=f"not {_IS_SHOWN_FIRST}")
+    if not meant.is_bounded:
+        stream = replace(stream, most=max(1_000, 4 * page.size))
+    taken = take(page.connection, stream, page.at.place, page.room + 1)
+    return _fill(page, taken, order=stream.order, is_bounded=meant.is_bounded)
+
+
+def _is_other(meant: Meant) -> str:
+    if meant.is_projected:
+        return "coalesce(j.last_execution_id, 0) < :edge"
+    return (
+        "not exists (select from awp_job_execution n where n.job_id = c.job_id and n.id >= :edge)"
+    )
+
+
+def _recent_jobs(page: _Page) -> Stream:
+    """All recent jobs that are meant; settles which these are."""
+    if page.at.edge < 0 and not page.meant.is_small:
+        page.at = replace(page.at, edge=_edge(page.connection, page.meant))
+    return _of_recent(page.meant, page.at.edge)
+
+
+def recent_jobs(connection: Connection, meant: Meant) -> Stream:
+    """All recent jobs that are meant, for a count of them."""
+    return _of_recent(meant, -1 if meant.is_small else _edge(connection, meant))
+
+
+def _of_recent(meant: Meant, edge: int) -> Stream:
+    if meant.is_small:
+        return meant.narrowed(meant.by_slot)
+    if meant.is_projected:
+        stream = meant.narrowed(BY_SLOT_OF_RECENT)
+        base = "n.id >= :edge and n.id < :beyond"
+    else:
+        stream = meant.narrowed(BY_ID)
+        base = """c.job_id in (select n.job_id from awp_job_execution n
+            where n.id >= :edge and n.id < :beyond)"""
+    # Records that came since the first page count up to as many again.
+    most = 2 * _how_recent(meant)
+    return replace(
+        stream,
+        base=f"{stream.base} and {base}",
+        values={**stream.values, "edge": edge, "beyond": edge + most},
+        most=most,
+    )
+
+
+def _how_recent(meant: Meant) -> int:
+    return RECENT_WIDE if meant.is_bounded else RECENT
+
+
+def _edge(connection: Connection, meant: Meant) -> int:
+    newest = connection.execute(text("select coalesce(max(id), 0) from awp_job_execution"))
+    return max(1, int(newest.scalar_one()) - _how_recent(meant) + 1)
+
+
+_FILL: dict[int, Callable[[_Page], _At | None]] = {
+    _FAILING: _failing,
+    _TROUBLE: _other_trouble,
+    _RECENT: _recent,
+    _OTHERS: _others,
+    _ONE: _one,
+}

@@ -1,18 +1,20 @@
 """Jobs in an order that an index gives, and how far a page goes through them.
 
 What no index knows, the status of the newest record above all, is asked of each job on the way. A
-job's projection (R3) says where in the order it stands; what it is, its records say. Where a
-platform keeps no projection, jobs go by their ids.
+job's projection (R3) says where in the order it stands; what it is, its records say.
+
+No index holds what every trigger changes, such as a job's newest slot: each update of a projection
+would then write to every index of the jobs. The jobs with the newest slots are reached through the
+newest records.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, text
 
-from worker.domain.reading import JobSort
 from worker.domain.trigger import MAX_ID
 from worker.storage.queries.combined import JOB_STATUS, RANK, RUN, TROUBLE_RANKS, newest
 from worker.storage.queries.paging import NO_SLOT
@@ -25,7 +27,6 @@ Place = tuple[str, int]
 class Order:
     """An order of jobs, by `key` and id. `source` has the job as `c`, its projection as `j`."""
 
-    sort: JobSort
     source: str
     key: str
     type: str
@@ -48,12 +49,6 @@ class Order:
         return f"({self.key}, {self.id}) {comparison} (cast(:key as {self.type}), :id)"
 
     @property
-    def up_to(self) -> str:
-        """A condition: not behind the place in the parameters `edge_key` and `edge_id`."""
-        comparison = ">=" if self.is_descending else "<="
-        return f"({self.key}, {self.id}) {comparison} (cast(:edge_key as {self.type}), :edge_id)"
-
-    @property
     def start(self) -> Place:
         """A place before the first job."""
         if self.is_descending:
@@ -65,37 +60,37 @@ class Order:
         """True when all keys are the same."""
         return self.key.startswith("cast(")
 
+    @property
+    def is_by_slot(self) -> bool:
+        """True when keys are times."""
+        return self.type == "timestamptz"
 
-SLOT = "coalesce(j.last_scheduled_at, '-infinity')"
-"""The newest slot in an index's words; a job that has none stands behind all others."""
 
 _PROJECTED = "awp_automcation_job j join console_job c on c.job_id = j.id"
+_RECENT = """
+    awp_job_execution n join awp_automcation_job j on j.id = n.job_id and j.last_execution_id = n.id
+    join console_job c on c.job_id = j.id
+"""
 _LISTED = "console_job c left join awp_automcation_job j on j.id = c.job_id"
-_BY_SLOT = Order(JobSort.NEWEST_SLOT, _PROJECTED, SLOT, "timestamptz", "j.id", is_descending=True)
-_UNPROJECTED = Order(
-    JobSort.NEWEST_SLOT,
-    _LISTED,
-    f"cast('{NO_SLOT}' as timestamptz)",
+_SLOT = f"coalesce(j.last_scheduled_at, '{NO_SLOT}')"
+
+BY_SLOT = Order(_PROJECTED, _SLOT, "timestamptz", "j.id", is_descending=True)
+"""All jobs by their newest slots; no index gives it, so it is for few."""
+
+BY_SLOT_OF_RECENT = Order(_RECENT, _SLOT, "timestamptz", "j.id", is_descending=True)
+"""The same of jobs whose newest record is `n`."""
+
+BY_FAILING = Order(
+    _PROJECTED,
+    f"coalesce(j.failing_since, '{NO_SLOT}')",
     "timestamptz",
-    "c.job_id",
+    "j.id",
     is_descending=True,
 )
-_BY_NAME = Order(JobSort.NAME, _LISTED, 'lower(c.name) collate "C"', "text", "c.job_id")
-_BY_ID = Order(JobSort.ID, _LISTED, "cast('' as text)", "text", "c.job_id")
+"""By when jobs began to fail, for those that do."""
 
-
-_ORDERS = {JobSort.NAME: _BY_NAME, JobSort.ID: _BY_ID}
-
-
-def has_projection(connection: Connection) -> bool:
-    """False where a platform has jobs of its own and nothing in place of our columns."""
-    kept = connection.execute(text("select true from awp_automcation_job limit 1"))
-    return kept.first() is not None
-
-
-def order_of(sort: JobSort, *, is_projected: bool) -> Order:
-    """The order of a sort; `trouble` goes by slots, in parts."""
-    return _ORDERS.get(sort, _BY_SLOT if is_projected else _UNPROJECTED)
+BY_NAME = Order(_LISTED, 'lower(c.name) collate "C"', "text", "c.job_id")
+BY_ID = Order(_LISTED, "cast('' as text)", "text", "c.job_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +98,8 @@ class Stream:
     """Jobs in an order, at most `most` of them.
 
     `base` is what an index serves, over `c` and `j`. `rest` is asked of each job on the way, over
-    `job_id`, `status`, `shown_status` (the projection's), `key` and the newest
-    record's `trigger_status`, `trigger_code` and `causes`; `found` before that, over `c` alone.
+    `job_id`, `status`, `shown_status` (the projection's), `key` and the newest record's
+    `trigger_status`, `trigger_code` and `causes`; `found` before that, over `c` alone.
     """
 
     order: Order
@@ -134,21 +129,21 @@ class Stream:
             {newest("c.job_id")} {RUN} where {self.found}
         """
 
-    def by(self, *first: str) -> str:
+    def by(self, *, is_reversed: bool = False) -> str:
         """The words behind `order by` for jobs that were looked at."""
-        direction = " desc" if self.order.is_descending else ""
-        keys = () if self.order.is_by_id else (f"key{direction}",)
-        return ", ".join((*first, *keys, f"job_id{direction}"))
+        direction = " desc" if self.order.is_descending is not is_reversed else ""
+        key = "" if self.order.is_by_id else f"key{direction}, "
+        return f"{key}job_id{direction}"
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a page found, in order, and the last place that it looked at.
+    """What a page found, in order and with ranks, and the last place that it looked at.
 
     `is_complete` when there was nothing behind it. `read` jobs were looked at.
     """
 
-    places: tuple[Place, ...]
+    places: tuple[tuple[int, Place], ...]
     bottom: Place
     read: int
     is_complete: bool
@@ -157,91 +152,55 @@ class Taken:
 def take(connection: Connection, stream: Stream, after: Place | None, size: int) -> Taken:
     """The next `size` jobs of a stream, behind `after`: one statement, one snapshot."""
     hits = "select job_id, key from looked" if stream.rest is None else stream.known
-    condition = stream.rest or "true"
     key, job_id = after or stream.order.start
-    found = connection.execute(
-        text(
-            f"""
-            with looked as materialized ({stream.looked}), hits as (
-                select job_id, key from ({hits}) as known where {condition}
-                order by {stream.by()} limit :size
-            )
-            select job_id, cast(key as text) as key, false as is_bottom, 0 as read,
-                row_number() over (order by {stream.by()}) as place
-            from hits
-            union all
-            (select job_id, cast(key as text), true, cast(count(*) over () as int), 0
-             from looked order by {_reversed(stream)} limit 1)
-            order by place
-            """
-        ),
-        {**stream.values, "key": key, "id": job_id, "most": stream.most, "size": size},
-    ).all()
-    places = tuple((row.key, row.job_id) for row in found if not row.is_bottom)
-    bottom = next((row for row in found if row.is_bottom), None)
-    if bottom is None:
-        return Taken((), (key, job_id), 0, is_complete=True)
-    return Taken(places, (bottom.key, bottom.job_id), bottom.read, bottom.read < stream.most)
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Jobs in trouble, the worst first, with their ranks; and the `edge` of where was looked."""
-
-    places: tuple[tuple[int, Place], ...]
-    edge: Place
-    read: int
-    is_complete: bool
+    hits = f"""
+        select job_id, key, 0 as rank from ({hits}) as known where {stream.rest or "true"}
+        order by {stream.by()} limit :size
+    """
+    return _taken(connection, stream, hits, {"key": key, "id": job_id, "size": size})
 
 
 def take_trouble(
-    connection: Connection,
-    stream: Stream,
-    *,
-    edge: Place | None,
-    after: tuple[int, Place] | None,
-    size: int,
-) -> Trouble:
-    """The next `size` jobs in trouble among the first of a stream: one statement, one snapshot.
+    connection: Connection, stream: Stream, after: tuple[int, Place] | None, size: int
+) -> Taken:
+    """The next `size` jobs in trouble of a whole stream, the worst first, behind rank and place.
 
-    `edge` is the last place to look at; without one, `most` jobs are looked at.
+    One statement, one snapshot.
     """
-    values = dict(stream.values)
-    condition = f"rank < {TROUBLE_RANKS} and {stream.rest or 'true'}"
-    if edge is not None:
-        stream = replace(stream, base=f"{stream.base} and {stream.order.up_to}")
-        values |= {"edge_key": edge[0], "edge_id": edge[1]}
-    if after is not None:
-        condition += """ and (rank > :after_rank or rank = :after_rank
-            and (key, job_id) < (cast(:after_key as timestamptz), :after_id))"""
-        values |= {"after_rank": after[0], "after_key": after[1][0], "after_id": after[1][1]}
     key, job_id = stream.order.start
+    values: dict[str, Any] = {"key": key, "id": job_id, "size": size}
+    condition = f"rank < {TROUBLE_RANKS} and {stream.rest or 'true'}"
+    if after is not None:
+        comparison = "<" if stream.order.is_descending else ">"
+        condition += f""" and (rank > :after_rank or rank = :after_rank and (key, job_id)
+            {comparison} (cast(:after_key as {stream.order.type}), :after_id))"""
+        values |= {"after_rank": after[0], "after_key": after[1][0], "after_id": after[1][1]}
+    hits = f"""
+        select job_id, key, rank from (select *, {RANK} as rank from ({stream.known}) as known)
+            as ranked
+        where {condition} order by rank, {stream.by()} limit :size
+    """
+    return _taken(connection, stream, hits, values)
+
+
+def _taken(connection: Connection, stream: Stream, hits: str, values: dict[str, Any]) -> Taken:
     found = connection.execute(
         text(
             f"""
-            with looked as materialized ({stream.looked}), ranked as (
-                select *, {RANK} as rank from ({stream.known}) as known
-            ), hits as (
-                select * from ranked where {condition} order by rank, {stream.by()} limit :size
-            )
+            with looked as materialized ({stream.looked}), hits as ({hits})
             select job_id, cast(key as text) as key, rank, 0 as read,
                 row_number() over (order by rank, {stream.by()}) as place
             from hits
             union all
             (select job_id, cast(key as text), null, cast(count(*) over () as int), 0
-             from looked order by {_reversed(stream)} limit 1)
+             from looked order by {stream.by(is_reversed=True)} limit 1)
             order by place
             """
         ),
-        {**values, "key": key, "id": job_id, "most": stream.most, "size": size},
+        {**stream.values, **values, "most": stream.most},
     ).all()
     places = tuple((row.rank, (row.key, row.job_id)) for row in found if row.rank is not None)
     bottom = next((row for row in found if row.rank is None), None)
-    if bottom is None or bottom.read < stream.most:
-        return Trouble(places, edge or (NO_SLOT, 0), bottom.read if bottom else 0, is_complete=True)
-    return Trouble(places, edge or (bottom.key, bottom.job_id), bottom.read, is_complete=False)
-
-
-def _reversed(stream: Stream) -> str:
-    direction = "" if stream.order.is_descending else " desc"
-    return f"key{direction}, job_id{direction}"
+    if bottom is None:
+        return Taken((), (values["key"], values["id"]), 0, is_complete=True)
+    return Taken(places, (bottom.key, bottom.job_id), bottom.read, bottom.read < stream.most)

@@ -21,10 +21,10 @@ from worker.storage.arrays import bigints
 from worker.storage.queries import combined
 from worker.storage.queries.combined import COUNTS, JOB_STATUS, RUN, STATUS, newest
 from worker.storage.queries.job_counts import counts
-from worker.storage.queries.job_pages import Meant, in_order
+from worker.storage.queries.job_meaning import Meant
+from worker.storage.queries.job_pages import page
 from worker.storage.queries.records import COLUMNS, record
 from worker.storage.queries.scope import may_see, viewer
-from worker.storage.queries.trouble_pages import by_trouble
 
 _EXPORT_PAGE = 1_000
 _RECENT = 20
@@ -76,11 +76,8 @@ def list_jobs(
     size: int = 50,
 ) -> Page[JobRow]:
     """A page of jobs. Raises `Misused` for an `after` that is no cursor of this sort."""
-    meant = Meant.of(connection, scope, as_of, wanted or JobFilter(), sort)
-    if sort is JobSort.TROUBLE and not meant.asks_status:
-        found = by_trouble(connection, meant, after, size)
-    else:
-        found = in_order(connection, meant, str(sort), after, size)
+    meant = Meant.of(connection, scope, as_of, wanted or JobFilter())
+    found = page(connection, meant, sort, after, size)
     return Page(_rows(connection, as_of, found.ids), found.next, found.window)
 
 
@@ -198,10 +195,10 @@ def each_job(
     """Every job that is meant, page by page: for exports of any size in little memory."""
     after: str | None = None
     while True:
-        page = list_jobs(
+        found = list_jobs(
             connection, scope, as_of, wanted=wanted, sort=sort, after=after, size=_EXPORT_PAGE
         )
-        yield from page.rows
-        if page.next is None:
+        yield from found.rows
+        if found.next is None:
             return
-        after = page.next
+        after = found.next

@@ -74,11 +74,14 @@ def is_found(wanted: JobFilter) -> tuple[str, dict[str, Any]]:
     return " and ".join(conditions), values
 
 
-def few_jobs(connection: Connection, scope: Scope, wanted: JobFilter) -> list[int] | None:
+def few_jobs(
+    connection: Connection, scope: Scope, wanted: JobFilter, few: int | None = None
+) -> list[int] | None:
     """The ids of the jobs meant, when they are few; None when they are many, or not known so soon.
 
     At most one statement. `is_meant` is still to be asked where scope and filter both narrow.
     """
+    few = FEW if few is None else few
     condition, values = is_meant(scope, wanted)
     source = f"select c.job_id from console_job c where {condition}"
     if not _is_selective(wanted):
@@ -87,9 +90,9 @@ def few_jobs(connection: Connection, scope: Scope, wanted: JobFilter) -> list[in
         source = """select g.job_id from console_job_group g
             where g.group_id = any(cast(:scope_groups as bigint[]))"""
     # A job of several groups is there several times; a sort of all of them would take long.
-    found = connection.execute(text(f"{source} limit {2 * FEW}"), values).scalars().all()
+    found = connection.execute(text(f"{source} limit {2 * few}"), values).scalars().all()
     ids = sorted({int(job_id) for job_id in found})
-    return ids if len(found) < 2 * FEW and len(ids) <= FEW else None
+    return ids if len(found) < 2 * few and len(ids) <= few else None
 
 
 def narrows(scope: Scope, wanted: JobFilter) -> bool:

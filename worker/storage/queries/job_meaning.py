@@ -1,0 +1,146 @@
+"""Which jobs a list or a count is about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from worker.domain.reading import AsOf, JobFilter, Scope, Status
+from worker.storage.arrays import bigints
+from worker.storage.queries import combined
+from worker.storage.queries.job_streams import BY_FAILING, BY_ID, BY_SLOT, Order, Stream
+from worker.storage.queries.record_streams import RARE
+from worker.storage.queries.scope import few_jobs, is_found, is_meant
+
+SMALL = 2_000
+"""Jobs that are sorted at once; of more, those with the newest records are."""
+
+WINDOW = 5_000
+"""Jobs that one page looks at, at most, for a text or a status that no index knows."""
+
+CAUSED = 5_000
+"""Jobs whose trigger failed that one page looks at, at most, for a code or cause of many."""
+
+FAILED = "j.trigger_status = 2"
+HAS_FAILED = "trigger_status = 2"
+"""Conditions: on a projection, for the index; and on the newest record, for the truth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """The jobs that are meant, but for their status: `stream` is all of them, by their ids.
+
+    `is_small` when they can be sorted at once. Not `is_projected` where a platform has jobs of its
+    own and nothing in place of our columns: they go by their ids.
+    """
+
+    wanted: JobFilter
+    is_projected: bool
+    is_small: bool
+    stream: Stream
+
+    @classmethod
+    def of(cls, connection: Connection, scope: Scope, as_of: AsOf, wanted: JobFilter) -> Meant:
+        """What is meant, after at most two statements."""
+        number = connection.execute(
+            text(f"select count(*) from (select from awp_automcation_job limit {SMALL + 1}) as j")
+        ).scalar_one()
+        condition, values = is_meant(scope, wanted)
+        found, more = is_found(wanted)
+        few = few_jobs(connection, scope, wanted, SMALL) if number > SMALL else None
+        if few is not None:
+            condition = f"c.job_id = any(cast(:few as bigint[])) and {condition}"
+            values["few"] = bigints(few)
+        stream = Stream(
+            order=BY_ID,
+            base=condition,
+            values={**values, **more, **combined.moment(as_of)},
+            most=WINDOW,
+            found=found,
+            rest=None if found == "true" else "true",
+        )
+        is_small = 0 < number <= SMALL or few is not None
+        return cls(wanted, number > 0, is_small and number > 0, stream)
+
+    @property
+    def asks_failure(self) -> bool:
+        """True when only jobs whose newest trigger failed are meant."""
+        return self.wanted.status is Status.TRIGGER_FAILED or (
+            self.wanted.status is None and bool(self.wanted.code or self.wanted.cause)
+        )
+
+    @property
+    def asks_text(self) -> bool:
+        """True when a text or a target decides, which no index serves."""
+        return self.stream.rest is not None
+
+    @property
+    def is_bounded(self) -> bool:
+        """True when a page has to look at jobs that are not meant, and so says how far it did."""
+        return self.asks_text or (self.wanted.status is not None and not self.asks_failure)
+
+    def narrowed(self, order: Order | None = None) -> Stream:
+        """The stream with the status asked of each job, unless that is a failure's."""
+        stream = self.stream if order is None else replace(self.stream, order=order)
+        if self.wanted.status is None or self.asks_failure:
+            return stream
+        values = {
+            **stream.values,
+            "status": str(self.wanted.status),
+            "of_failures": bool(self.wanted.code or self.wanted.cause),
+        }
+        return replace(stream, rest="status = :status and not :of_failures", values=values)
+
+    def failed(self, connection: Connection, order: Order) -> tuple[Stream, bool]:
+        """The jobs whose newest trigger failed, by code and cause; and whether it is bounded."""
+        stream = replace(self.stream, order=order)
+        base, rest, values = stream.base, HAS_FAILED, dict(stream.values)
+        is_bounded = self.asks_text or not self.is_projected
+        most = stream.most if is_bounded else CAUSED
+        if self.is_projected:
+            base += f" and {FAILED}"
+        for name, condition in (
+            ("code", "trigger_code = :code"),
+            ("cause", "causes @> array[cast(:cause as text)]"),
+        ):
+            if not (value := getattr(self.wanted, name)):
+                continue
+            values[name] = value
+            rest += f" and {condition}"
+            few = _jobs_of_rare(connection, f"f.{condition}", {name: value})
+            if few is None:
+                is_bounded = True
+            else:
+                base += f" and c.job_id = any(cast(:{name}_jobs as bigint[]))"
+                values[f"{name}_jobs"] = bigints(few)
+        return replace(stream, base=base, rest=rest, values=values, most=most), is_bounded
+
+    @property
+    def by_slot(self) -> Order:
+        """The order of few jobs: by the newest slot, or by id where no projection tells it."""
+        return BY_SLOT if self.is_projected else BY_ID
+
+    @property
+    def by_failing(self) -> Order:
+        """The order of failures: by when they began, or by id where no projection tells it."""
+        return BY_FAILING if self.is_projected else BY_ID
+
+
+def _jobs_of_rare(
+    connection: Connection, condition: str, values: Mapping[str, Any]
+) -> list[int] | None:
+    """The jobs of the failures with a code or cause, when these are few; one statement."""
+    found = connection.execute(
+        text(
+            f"""
+            select f.job_id from awp_job_execution f
+            where f.trigger_status = 2 and {condition} limit {RARE + 1}
+            """
+        ),
+        values,
+    )
+    ids = list(found.scalars())
+    return sorted(set(ids)) if len(ids) <= RARE else None
