@@ -15,7 +15,7 @@ from worker.storage.queries.job_streams import BY_FAILING, BY_ID, BY_SLOT, Order
 from worker.storage.queries.record_streams import RARE
 from worker.storage.queries.scope import few_jobs, is_found, is_meant
 
-SMALL = 2_000
+SMALL = 1_000
 """Jobs that are sorted at once; of more, those with the newest records are."""
 
 WINDOW = 5_000
