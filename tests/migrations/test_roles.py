@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from tests.support.history import AS_OF
 from tests.support.postgres import PostgresServer
+from tests.support.records import AS_OF
 from tests.support.sql import execute, rows, value
 from worker.domain.reading import EVERYTHING, JobFilter, JobSort, RecordFilter, Scope
 from worker.storage.queries import executions, failures, feed, jobs

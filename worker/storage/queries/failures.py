@@ -38,7 +38,7 @@ MOST = 10_000
 MOST_CAUSED = 5_000
 """How many failures a sum over causes is made of at most."""
 
-MOST_STANDING = 3_000
+MOST_STANDING = 2_000
 """How many jobs the standing causes are of at most."""
 
 MOST_BUCKETS = 2_000
@@ -52,7 +52,8 @@ _BROKEN = """
         group by cause
     )
     select b.cause, split_part(b.cause, ':', 1) as code, b.jobs, b.triggers, b.first_at, b.last_at,
-        b.newest_id, b.total,
+        b.newest_id, b.total, (select count(*) from failures) as read,
+        (select min(decided_at) from failures) as since,
         coalesce((select f ->> 'message' from jsonb_array_elements(
                       case when jsonb_typeof(r.findings) = 'array' then r.findings else '[]' end) f
                   where f ->> 'code' = split_part(b.cause, ':', 1) limit 1),
@@ -116,10 +117,9 @@ def standing_causes(
     rows = connection.execute(
         text(f"with failures as materialized ({standing}), {_BROKEN}"), {**values, "limit": limit}
     )
-    looked = connection.execute(
-        text(f"select count(*), min(decided_at) from ({standing}) as failures"), values
-    ).one()
-    return _causes(rows, Window(looked[0], looked[1], is_complete=looked[0] < most))
+    found = list(rows)
+    read, since = (found[0].read, found[0].since) if found else (0, None)
+    return _causes(found, Window(read, since, is_complete=read < most))
 
 
 def _causes(rows: Any, window: Window) -> Causes:

@@ -21,7 +21,7 @@ SMALL = 1_000
 WINDOW = 5_000
 """Jobs that one page looks at, at most, for a text or a status that no index knows."""
 
-CAUSED = 5_000
+CAUSED = 3_000
 """Jobs whose trigger failed that one page looks at, at most, for a code or cause of many."""
 
 FAILED = "j.trigger_status = 2"

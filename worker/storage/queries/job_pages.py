@@ -170,7 +170,10 @@ def _one(page: _Page) -> _At | None:
         stream, is_bounded = meant.narrowed(order), meant.is_bounded
         if not is_bounded:
             stream = replace(stream, most=page.size + 1)
-    taken = take(page.connection, stream, page.at.place, page.room + 1)
+    place = page.at.place
+    if place is None and order is BY_NAME and meant.wanted.name_prefix:
+        place = (meant.wanted.name_prefix.lower(), 0)  # where the index has to begin
+    taken = take(page.connection, stream, place, page.room + 1)
     return _fill(page, taken, order=order, is_bounded=is_bounded)
 
 
