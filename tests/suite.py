@@ -40,6 +40,7 @@ STATIC = (
     Stage("mypy", ("mypy",)),
     Stage("import-linter", ("lint-imports",)),
     Stage("schemas current", ("python", "-m", "schemas.generate", "--check")),
+    Stage("openapi current", ("python", "-m", "worker.web.api.openapi", "--check")),
     Stage("schemas compatible", ("python", "-m", "schemas.compatibility", *_LENIENT)),
 )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from worker.clock import SystemClock
 from worker.config import Settings
+from worker.kafka.sender import Sender
+from worker.kafka.settings import KafkaSettings
 from worker.storage.pool import Pool
 from worker.web.app import Collaborators, create_app
 from worker.web.server import ConsoleServer
@@ -14,7 +16,8 @@ class ConsoleProcess:
 
     def __init__(self, settings: Settings) -> None:
         self._pool = Pool(settings)
-        app = create_app(Collaborators(settings, self._pool, SystemClock()))
+        self._sender = Sender(KafkaSettings.of(settings))
+        app = create_app(Collaborators(settings, self._pool, SystemClock(), self._sender))
         self._server = ConsoleServer(app, settings)
         self.address = self._server.address
 
@@ -23,6 +26,7 @@ class ConsoleProcess:
         try:
             self._server.run()
         finally:
+            self._sender.close()
             self._pool.close()
 
     def stop(self) -> None:

@@ -52,3 +52,7 @@ class Stop(TriggerWorkerError):
 
 class Misused(TriggerWorkerError):
     """The command was called with something that cannot be; exit 2."""
+
+
+class BrokersAway(Transient):
+    """No broker took what was sent, or said so: it may have arrived, so send the same again."""

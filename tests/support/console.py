@@ -1,7 +1,7 @@
 """A console that listens on loopback, in this process, and browsers that ask it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Thread
@@ -11,9 +11,13 @@ import httpx
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from schemas import JobTrigger
 from worker.clock import Clock, SystemClock
 from worker.config import Settings
 from worker.domain.access import Role
+from worker.errors import BrokersAway
+from worker.kafka.sender import Sender
+from worker.kafka.settings import KafkaSettings
 from worker.storage.pool import Pool
 from worker.storage.sessions import Session
 from worker.web import access
@@ -50,14 +54,28 @@ class Served:
         return browser
 
 
+class Nowhere:
+    """Stands for brokers that are away: a console without any."""
+
+    def send(self, triggers: Sequence[JobTrigger], *, traceparent: str | None = None) -> None:
+        raise BrokersAway(f"There is no broker for {len(triggers)} triggers.")
+
+
 @contextmanager
-def serving(database: str, *, clock: Clock | None = None, **settings: Any) -> Iterator[Served]:
-    """Serve a console over a database until the end of the block."""
+def serving(
+    database: str,
+    *,
+    clock: Clock | None = None,
+    kafka: KafkaSettings | None = None,
+    **settings: Any,
+) -> Iterator[Served]:
+    """Serve a console over a database, and brokers if `kafka` says where, until the block ends."""
     chosen = Settings(
         database_url=SecretStr(database), **{"console_listen": "127.0.0.1:0", **settings}
     )
     pool = Pool(chosen)
-    app = create_app(Collaborators(chosen, pool, clock or SystemClock()))
+    sender = Sender(kafka) if kafka else None
+    app = create_app(Collaborators(chosen, pool, clock or SystemClock(), sender or Nowhere()))
     server = ConsoleServer(app, chosen)
     thread = Thread(target=server.run)
     thread.start()
@@ -66,6 +84,8 @@ def serving(database: str, *, clock: Clock | None = None, **settings: Any) -> It
     finally:
         server.stop()
         thread.join(20)
+        if sender is not None:
+            sender.close()
         pool.close()
         assert not thread.is_alive()
 

@@ -15,9 +15,11 @@ from worker.errors import Misused, TriggerWorkerError
 from worker.storage.pool import Pool
 from worker.web import access
 from worker.web.answers import Answering, answer
+from worker.web.api import openapi, routers
 from worker.web.auth.identify import Identify
 from worker.web.auth.sessions import Sessions
 from worker.web.auth.users import Users
+from worker.web.brokers import TriggerSender
 from worker.web.headers import SecurityHeaders
 from worker.web.limits import Limiter
 from worker.web.live_preflight import LivePreflight
@@ -56,6 +58,7 @@ class Collaborators:
     settings: Settings
     pool: Pool
     clock: Clock
+    sender: TriggerSender
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class Console:
     settings: Settings
     pool: Pool
     clock: Clock
+    sender: TriggerSender
     pages: Pages
     users: Users
     sessions: Sessions
@@ -104,6 +108,7 @@ def create_app(collaborators: Collaborators) -> FastAPI:
         settings=settings,
         pool=collaborators.pool,
         clock=clock,
+        sender=collaborators.sender,
         pages=pages,
         users=users,
         sessions=sessions,
@@ -114,7 +119,7 @@ def create_app(collaborators: Collaborators) -> FastAPI:
         address_limit=Limiter(clock, burst=30, refill_s=10.0),
         run_limit=Limiter(clock, burst=10, refill_s=6.0),
     )
-    for router in ROUTERS:
+    for router in (*ROUTERS, *routers.ROUTERS, openapi.router):
         app.include_router(router)
     app.mount("/static", statics, name="static")
 

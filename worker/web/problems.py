@@ -15,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from worker.domain.access import Role
-from worker.errors import Misused, Refused, Stop, Transient, TriggerWorkerError
+from worker.errors import BrokersAway, Misused, Refused, Stop, Transient, TriggerWorkerError
 from worker.web.words import Words, marked
 
 _TYPE = "urn:trigger-worker:problem:"
@@ -60,11 +60,13 @@ class Refusal(TriggerWorkerError):
         self.problem = problem
 
 
-def of(error: Exception, request_id: str) -> Problem:  # noqa: PLR0911 - a kind of error each
+def of(error: Exception, request_id: str) -> Problem:  # noqa: C901, PLR0911 - a kind each
     """What to answer for an exception; one that nobody expected names only the request."""
     match error:
         case Refusal():
             return error.problem
+        case BrokersAway():
+            return NO_BROKER
         case Transient():
             return AWAY
         case Stop():
@@ -112,6 +114,14 @@ AWAY = Problem(
     marked("The database is away"),
     marked("It did not answer, so there is nothing to show. Triggers wait and are not lost."),
     marked("Try again in a few seconds. If it stays so, tell your administrator."),
+    retry_after_s=_SOON_S,
+)
+NO_BROKER = Problem(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "brokers-away",
+    marked("The brokers are away"),
+    marked("No broker took it in time, so it is not known whether it arrived."),
+    marked("Send the same again in a few seconds: what did arrive is recognised and runs once."),
     retry_after_s=_SOON_S,
 )
 SET_UP_WRONG = Problem(

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Request, Response
 from worker.storage import letters
 from worker.storage.letters import Choice
 from worker.web.access import Administering
-from worker.web.pages.showing import console, show
+from worker.web.asking import console
+from worker.web.pages.showing import show
 from worker.web.words import marked
 
 router = APIRouter(include_in_schema=False)

@@ -19,10 +19,11 @@ from worker.domain.reading import AsOf, Scope
 from worker.storage.queries import failures, feed
 from worker.web import problems
 from worker.web.access import Viewing
+from worker.web.asking import as_of, console, scope_of
 from worker.web.bars import chart
 from worker.web.pages.addresses import trail_of
 from worker.web.pages.record import remedy
-from worker.web.pages.showing import as_of, console, name_of, scope_of, short, show, told
+from worker.web.pages.showing import name_of, short, show, told
 from worker.web.rendering import Page as View
 from worker.web.words import marked
 

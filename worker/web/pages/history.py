@@ -9,10 +9,11 @@ from fastapi import APIRouter, Request, Response
 from worker.domain.reading import Page, RecordRow
 from worker.storage.queries import executions
 from worker.web.access import Viewing
+from worker.web.asking import as_of, console, scope_of
+from worker.web.choices import Choices
 from worker.web.pages import filters
 from worker.web.pages.addresses import Address, trail_of
-from worker.web.pages.choices import Choices
-from worker.web.pages.showing import as_of, console, scope_of, show, told
+from worker.web.pages.showing import show, told
 from worker.web.rendering import Page as View
 from worker.web.words import marked
 

@@ -18,11 +18,12 @@ from worker.storage import changes
 from worker.storage.queries import executions, failures, jobs
 from worker.web import problems
 from worker.web.access import Viewing
+from worker.web.asking import as_of, console, id_of, scope_of
 from worker.web.bars import chart
 from worker.web.pages.job_now import automation_now, owner_now, target_lines, whole_job
 from worker.web.pages.job_saved import read_saved
 from worker.web.pages.jobs import line
-from worker.web.pages.showing import as_of, console, id_of, name_of, scope_of, show, told
+from worker.web.pages.showing import name_of, show, told
 from worker.web.rendering import Page as View
 
 router = APIRouter(include_in_schema=False)

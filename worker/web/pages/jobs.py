@@ -31,21 +31,11 @@ from worker.domain.reading import (
 from worker.storage.queries import failures, jobs
 from worker.storage.queries.find import find
 from worker.web.access import Viewing, only
+from worker.web.asking import as_of, console, scope_of
+from worker.web.choices import Choices
 from worker.web.pages import filters
 from worker.web.pages.addresses import Address, trail_of
-from worker.web.pages.choices import Choices
-from worker.web.pages.showing import (
-    TYPES,
-    Told,
-    as_of,
-    console,
-    name_of,
-    scope_of,
-    short,
-    show,
-    told,
-    word,
-)
+from worker.web.pages.showing import TYPES, Told, name_of, short, show, told, word
 from worker.web.words import Words
 
 router = APIRouter(include_in_schema=False)

@@ -17,7 +17,8 @@ from worker.domain.topics import Topics
 from worker.storage.queries import executions
 from worker.web import problems, rebuilt
 from worker.web.access import Viewing
-from worker.web.pages.showing import as_of, console, id_of, said, scope_of, short, show, told
+from worker.web.asking import as_of, console, id_of, scope_of
+from worker.web.pages.showing import said, short, show, told
 from worker.web.statuses import look
 from worker.web.words import Words, marked
 

@@ -1,24 +1,20 @@
-"""What pages share: who may see what, and the words that stand beside a status."""
+"""What pages share: the words that stand beside a status."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import Request, Response
 
 from worker.domain import messages
-from worker.domain.access import Principal
-from worker.domain.reading import AsOf, RecordRow, Scope, Status
+from worker.domain.reading import RecordRow, Status
 from worker.domain.shortening import cut
-from worker.domain.trigger import MAX_ID
-from worker.web import problems, times
+from worker.web import times
+from worker.web.asking import console
 from worker.web.words import Words, marked
-
-if TYPE_CHECKING:
-    from worker.web.app import Console
 
 TYPES: Mapping[str, str] = {"action": marked("Action"), "workflow": marked("Workflow")}
 KINDS: Mapping[str, str] = {
@@ -48,34 +44,9 @@ class Told:
         return f"/history/{self.record.id}"
 
 
-def console(request: Request) -> Console:
-    """What routes work with."""
-    found: Console = request.app.state.console
-    return found
-
-
-def scope_of(viewer: Principal) -> Scope:
-    """The jobs of their groups; everything for an admin (R10)."""
-    return Scope(None if viewer.sees_all_jobs else viewer.group_ids)
-
-
-def as_of(request: Request) -> AsOf:
-    """Now, and what counts as silence now."""
-    return AsOf(console(request).clock.now())
-
-
 def show(request: Request, template: str, values: Mapping[str, Any]) -> Response:
     """An answer with a page."""
     return console(request).pages.render(request, template, values)
-
-
-def id_of(written: str) -> int:
-    """An id out of an address; what can be none is not there, like one that does not exist."""
-    if written.isascii() and written.isdigit() and len(written) <= len(str(MAX_ID)):
-        number = int(written)
-        if 0 < number <= MAX_ID:
-            return number
-    raise problems.not_found()
 
 
 def told(record: RecordRow, words: Words, now: datetime) -> Told:

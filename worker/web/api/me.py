@@ -1,0 +1,35 @@
+"""Who is asking."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+
+from worker.domain.access import Principal
+from worker.web import problems
+from worker.web.access import PUBLIC
+from worker.web.api import models
+
+router = APIRouter(prefix="/api/v1", tags=["me", PUBLIC])
+
+
+def _somebody(request: Request) -> Principal:
+    """Whoever asks, a service too."""
+    signed_in = request.app.state.console.identify(request)
+    if signed_in is None:
+        raise problems.sign_in_needed()
+    found: Principal = signed_in.principal
+    return found
+
+
+@router.get("/me", responses=models.problems())
+def show_me(who: Annotated[Principal, Depends(_somebody)]) -> models.Me:
+    """Tell who is asking, and whose jobs they see."""
+    return models.Me(
+        login=who.login,
+        name=who.name,
+        role=who.role.value,
+        user_id=None if who.user_id is None else str(who.user_id),
+        group_ids=None if who.sees_all_jobs else [str(each) for each in who.group_ids],
+    )

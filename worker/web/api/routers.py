@@ -1,0 +1,7 @@
+"""Every router of the API, in the order of its document."""
+
+from __future__ import annotations
+
+from worker.web.api import me
+
+ROUTERS = (me.router,)

@@ -1,0 +1,22 @@
+"""What the console needs of brokers, as whoever puts it together hands it in.
+
+The console itself knows no broker (an import contract keeps it so).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from schemas import JobTrigger
+
+
+class TriggerSender(Protocol):
+    """Sends triggers to the trigger topic; threads may share one."""
+
+    def send(self, triggers: Sequence[JobTrigger], *, traceparent: str | None = None) -> None:
+        """Return when the brokers have them all, within some seconds.
+
+        Raises `BrokersAway` when they do not: then none, some or all of them arrived, and sending
+        the same ones again repeats harmlessly.
+        """
