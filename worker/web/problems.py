@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from worker.domain.access import Role
 from worker.errors import BrokersAway, Misused, Refused, Stop, Transient, TriggerWorkerError
+from worker.web import faults
 from worker.web.words import Words, marked
 
 _TYPE = "urn:trigger-worker:problem:"
@@ -26,7 +27,7 @@ _SOON_S = 5
 class Problem:
     """`title`, `detail` and `remedy` are English texts of the catalogue, `values` what they name.
 
-    `errors` are faults of single fields: `name` and `message`.
+    `errors` are faults of single fields: `name` and `message`, and `values` where it names some.
     """
 
     status: HTTPStatus
@@ -35,7 +36,7 @@ class Problem:
     detail: str
     remedy: str
     values: Mapping[str, str | int] = field(default_factory=dict)
-    errors: tuple[Mapping[str, str], ...] = ()
+    errors: tuple[Mapping[str, Any], ...] = ()
     retry_after_s: int | None = None
 
     def said(self, words: Words) -> dict[str, Any]:
@@ -48,7 +49,7 @@ class Problem:
             "remedy": words.gettext(self.remedy) % self.values,
         }
         if self.errors:
-            body["errors"] = [dict(each) for each in self.errors]
+            body["errors"] = [faults.said(each, words) for each in self.errors]
         return body
 
 
@@ -79,18 +80,7 @@ def of(error: Exception, request_id: str) -> Problem:  # noqa: C901, PLR0911 - a
                 HTTPStatus.BAD_REQUEST, "bad-request", BAD.title, "%(detail)s", "%(remedy)s", values
             )
         case RequestValidationError():
-            faults = tuple(
-                {"name": ".".join(map(str, each["loc"][1:])), "message": str(each["msg"])}
-                for each in error.errors()
-            )
-            return Problem(
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-                "invalid",
-                marked("That cannot be read"),
-                marked("A value is missing, or is not what it has to be."),
-                marked("Correct what is named below and send it again."),
-                errors=faults,
-            )
+            return invalid(*map(faults.of_pydantic, error.errors())).problem
         case HTTPException(status_code=404):
             return NOT_FOUND
         case HTTPException(status_code=405):
@@ -164,6 +154,20 @@ REFUSED = Problem(
 def not_found() -> Refusal:
     """What does not exist, and what one may not see, alike."""
     return Refusal(NOT_FOUND)
+
+
+def invalid(*errors: Mapping[str, Any]) -> Refusal:
+    """Fields that are missing, or not what they have to be."""
+    return Refusal(
+        Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "invalid",
+            marked("That cannot be read"),
+            marked("A value is missing, or is not what it has to be."),
+            marked("Correct what is named below and send it again."),
+            errors=errors,
+        )
+    )
 
 
 def sign_in_needed() -> Refusal:

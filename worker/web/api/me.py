@@ -6,30 +6,31 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
-from worker.domain.access import Principal
 from worker.web import problems
 from worker.web.access import PUBLIC
 from worker.web.api import models
+from worker.web.auth.identify import SignedIn
 
 router = APIRouter(prefix="/api/v1", tags=["me", PUBLIC])
 
 
-def _somebody(request: Request) -> Principal:
+def _somebody(request: Request) -> SignedIn:
     """Whoever asks, a service too."""
-    signed_in = request.app.state.console.identify(request)
-    if signed_in is None:
+    found: SignedIn | None = request.app.state.console.identify(request)
+    if found is None:
         raise problems.sign_in_needed()
-    found: Principal = signed_in.principal
     return found
 
 
 @router.get("/me", responses=models.problems())
-def show_me(who: Annotated[Principal, Depends(_somebody)]) -> models.Me:
+def show_me(asking: Annotated[SignedIn, Depends(_somebody)]) -> models.Me:
     """Tell who is asking, and whose jobs they see."""
+    who = asking.principal
     return models.Me(
         login=who.login,
         name=who.name,
         role=who.role.value,
         user_id=None if who.user_id is None else str(who.user_id),
         group_ids=None if who.sees_all_jobs else [str(each) for each in who.group_ids],
+        form_token=asking.form_token,
     )

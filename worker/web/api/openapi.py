@@ -11,15 +11,39 @@ import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from fastapi import APIRouter, FastAPI, Response
 
+from worker.web import access
 from worker.web.access import PUBLIC
+from worker.web.api.finishing import finish
+from worker.web.api.models import ProblemDetails
 from worker.web.api.routers import ROUTERS
 
 PATH = Path(__file__).with_name("openapi.json")
 VERSION = "1.0.0"
+
+_DESCRIPTION = """\
+What the console's pages say, for programs: the same read service, the same filters, and what one
+may not see is not there.
+
+- Ids are strings of digits, as they may exceed 2^53. Times are RFC 3339 in UTC.
+- Lists go page by page: `next` of an answer is `after` of the following request, with the same
+  filters. A `window` says how far a search has looked that no index serves.
+- A parameter that does not exist, is empty or is given twice is refused (422), so that a misspelled
+  filter never answers with everything.
+- Errors are problem details (RFC 9457) with a `remedy`, in English or Chinese by Accept-Language.
+  Findings are said in that language, too; a stored `message` stays as it was stored.
+- Values of parameter keys that look secret are masked: `••••••`.
+- Requests that change something carry a session's `form_token` in `X-Form-Token`.
+"""
+_TAGS = [
+    {"name": "jobs", "description": "Jobs, their combined status, and whether they could start."},
+    {"name": "executions", "description": "One record for each trigger."},
+    {"name": "failures", "description": "Triggers that failed: one by one, and what they share."},
+    {"name": "exports", "description": "Everything that a filter means, streamed."},
+    {"name": "me", "description": "Who is asking."},
+]
 
 router = APIRouter(prefix="/api/v1", tags=[PUBLIC], include_in_schema=False)
 
@@ -31,19 +55,18 @@ def document() -> str:
         title="trigger-worker",
         version=VERSION,
         summary="Jobs, their triggers, and why they failed.",
+        description=_DESCRIPTION,
+        openapi_url=None,
+        openapi_tags=_TAGS,
+        generate_unique_id_function=lambda route: route.name,
     )
     for each in ROUTERS:
         app.include_router(each)
     made = app.openapi()
-    _without_public_tag(made)
+    problem = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+    problem.pop("$defs", None)
+    finish(made, access.routes(app), problem)
     return json.dumps(made, ensure_ascii=False, indent=1) + "\n"
-
-
-def _without_public_tag(made: dict[str, Any]) -> None:
-    """The tag is a word between route and `access`, and nobody else's."""
-    for operations in made["paths"].values():
-        for operation in operations.values():
-            operation["tags"] = [tag for tag in operation.get("tags", ()) if tag != PUBLIC]
 
 
 @router.get("/openapi.json")

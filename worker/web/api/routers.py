@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from worker.web.api import me
+from worker.web.api import jobs, me
 
-ROUTERS = (me.router,)
+ROUTERS = (jobs.router, me.router)
+"""A fixed address stands before one with an id in its place."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from worker.domain.parameter import MAX_CHARACTERS, parse
@@ -23,43 +23,47 @@ _LONGEST_JSON = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """Targets, at most sixty of `count`, and the parameter with what is secret hidden.
+    """Targets, at most as many of `count` as asked for, and the parameter.
 
-    `is_known` is False where neither could be read.
+    `parameter` has what is secret hidden and is cut for a page; `raw` is as saved, and shown to
+    nobody. `is_read` is False where the parameter could not be read, `is_known` where neither it
+    nor the targets could.
     """
 
     targets: tuple[Target, ...] = ()
     count: int = 0
     parameter: str | None = None
+    raw: str | None = field(default=None, repr=False)
+    is_read: bool = True
     is_known: bool = True
 
 
-def read_saved(console: Console, job_id: int, job_type: str) -> Saved:
+def read_saved(console: Console, job_id: int, job_type: str, *, most: int = MOST_TARGETS) -> Saved:
     """Read it: from the parameter, else from what the platform lists. Never raises for a view."""
     try:
         with console.pool.snapshot() as connection:
             limit_statements(connection, _STATEMENT_MS)
             parameter = read_parameter(connection, job_id)
     except TriggerWorkerError:
-        return _listed(console, job_id)
+        return _listed(console, job_id, most)
     targets = parse(job_type, parameter).targets
     shown = None if parameter is None else _shown(console, parameter)
-    return Saved(targets[:MOST_TARGETS], len(targets), shown)
+    return Saved(targets[:most], len(targets), shown, parameter)
 
 
-def _listed(console: Console, job_id: int) -> Saved:
+def _listed(console: Console, job_id: int, most: int) -> Saved:
     try:
         with console.pool.snapshot() as connection:
             limit_statements(connection, _STATEMENT_MS)
-            rows = read_targets(connection, job_id, most=MOST_TARGETS + 1)
+            rows = read_targets(connection, job_id, most=most + 1)
     except TriggerWorkerError:
-        return Saved(is_known=False)
+        return Saved(is_read=False, is_known=False)
     targets = tuple(
         Target(row.server_id, None, row.account or "", None, row.node_id)
         for row in rows
         if row.server_id is not None
     )
-    return Saved(targets[:MOST_TARGETS], len(targets))
+    return Saved(targets[:most], len(targets), is_read=False)
 
 
 def _shown(console: Console, parameter: str) -> str:

@@ -1,4 +1,8 @@
-"""What travels over the API. Ids are strings: a platform's numbers may exceed 2^53."""
+"""What travels over the API. Ids are strings: a platform's numbers may exceed 2^53.
+
+Here stand problems and who is asking; the rest in a module each, with the pure functions that make
+it from the values of `worker/domain/reading.py`.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +41,10 @@ class Me(BaseModel):
     user_id: str | None = Field(description="The platform's user of this login, if it has one.")
     group_ids: list[str] | None = Field(
         description="The groups whose jobs they see; null where they see all."
+    )
+    form_token: str | None = Field(
+        description="Of a session: what goes into `X-Form-Token` with whatever is no GET.",
+        examples=["9f2c1a7b0d"],
     )
 
 

@@ -1,0 +1,49 @@
+"""Findings in the language asked for, live or as stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from worker.domain import messages
+from worker.domain.codes import FailureCode
+from worker.domain.masking import Masker
+from worker.domain.verdict import Finding
+from worker.web.api.models.executions import Finding as Said
+from worker.web.api.models.values import plain
+from worker.web.words import Words
+
+_OURS = frozenset(Said.model_fields)
+
+
+def live(finding: Finding, words: Words, *, with_automation: bool) -> Said:
+    """A finding of just now; the automation's name only for those who may see it (R10)."""
+    objects = dict(finding.objects)
+    if not with_automation:
+        objects.pop("target_name", None)
+    shown = Finding(finding.code, objects, finding.cause)
+    return Said(
+        code=finding.code.value,
+        message=messages.sentence(shown, words.language),
+        remedy=messages.remedy(finding.code, words.language),
+        **_beside(objects),
+    )
+
+
+def stored(found: Mapping[str, Any], words: Words, masker: Masker) -> Said:
+    """A finding of a record; one that we cannot say stays as it was stored."""
+    code = str(found.get("code", "?"))
+    try:
+        remedy = messages.remedy(FailureCode(code), words.language)
+    except ValueError:
+        remedy = ""
+    return Said(
+        code=code,
+        message=messages.in_language(found, words.language),
+        remedy=remedy,
+        **_beside(masker.value(found)),
+    )
+
+
+def _beside(objects: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: each for name, each in plain(objects).items() if name not in _OURS}
