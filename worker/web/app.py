@@ -20,6 +20,7 @@ from worker.web.auth.identify import Identify
 from worker.web.auth.sessions import Sessions
 from worker.web.auth.users import Users
 from worker.web.brokers import TriggerSender
+from worker.web.exporting import Exports
 from worker.web.headers import SecurityHeaders
 from worker.web.limits import Limiter
 from worker.web.live_preflight import LivePreflight
@@ -75,6 +76,7 @@ class Console:
     identify: Identify
     masker: Masker
     preflight: LivePreflight
+    exports: Exports
     sign_in_limit: Limiter
     address_limit: Limiter
     run_limit: Limiter
@@ -115,6 +117,7 @@ def create_app(collaborators: Collaborators) -> FastAPI:
         identify=Identify(collaborators.pool, users, sessions, settings.console_user_header),
         masker=Masker(settings.secret_keys),
         preflight=LivePreflight(collaborators.pool, clock, settings.default_max_lateness_s),
+        exports=Exports(collaborators.pool, clock),
         sign_in_limit=Limiter(clock, burst=5, refill_s=60.0),
         address_limit=Limiter(clock, burst=30, refill_s=10.0),
         run_limit=Limiter(clock, burst=10, refill_s=6.0),

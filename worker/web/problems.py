@@ -290,3 +290,16 @@ def link_is_used() -> Refusal:
             marked("Take the newest link from the terminal where `make run` runs."),
         )
     )
+
+
+def too_old() -> Refusal:
+    """A long answer over HTTP/1.0: nobody could tell a broken one from a whole one."""
+    return Refusal(
+        Problem(
+            HTTPStatus.HTTP_VERSION_NOT_SUPPORTED,
+            "too-old",
+            marked("This takes HTTP/1.1"),
+            marked("Over HTTP/1.0 a file that was broken off looks like a whole one."),
+            marked("Have the proxy ask with HTTP/1.1: in nginx, `proxy_http_version 1.1;`."),
+        )
+    )

@@ -49,6 +49,7 @@ _PROBLEMS = (
     problems.too_many(20).problem,
     problems.of(RuntimeError(), "9f2c1a7b"),
     problems.AWAY,
+    problems.too_old().problem,
 )
 
 

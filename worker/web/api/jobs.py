@@ -11,7 +11,7 @@ from worker.web import problems
 from worker.web.access import Viewing
 from worker.web.api import models, now
 from worker.web.api.models import jobs as said
-from worker.web.api.models.lists import window
+from worker.web.api.models.lists import window_if
 from worker.web.api.parameters import ONCE, JobChoice, JobsAsked, following
 from worker.web.asking import as_of, console, id_of, scope_of
 from worker.web.pages.job_saved import read_saved
@@ -44,7 +44,7 @@ def list_jobs(
     return said.JobPage(
         items=[said.with_outcomes(row, outcomes.get(row.id, ()), at) for row in page.rows],
         next=page.next,
-        window=window(page.window),
+        window=window_if(page.window),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.web.api import jobs, me
+from worker.web.api import executions, exports, failures, jobs, me
 
-ROUTERS = (jobs.router, me.router)
-"""A fixed address stands before one with an id in its place."""
+# Exports first: `/jobs/export` would else be a job's id.
+ROUTERS = (exports.router, jobs.router, executions.router, failures.router, me.router)

@@ -74,4 +74,5 @@ _SAID = {
     429: "Too many attempts in a short time.",
     500: "A fault of ours; the answer has the number that the log has.",
     503: "The database or the brokers are away.",
+    505: "It takes HTTP/1.1.",
 }

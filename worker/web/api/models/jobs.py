@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from worker.domain import slots
 from worker.domain.reading import AsOf, JobCounts, JobRow, Outcome, Status
 from worker.web.api.models.executions import Execution, Finding, execution
-from worker.web.api.models.lists import Listed, Window, window
+from worker.web.api.models.lists import Listed, Window, window_if
 from worker.web.api.models.values import Id, Moment, id_text
 
 
@@ -239,5 +239,5 @@ def counts(found: JobCounts) -> JobStatusCounts:
             status: Number(value=count.value, is_exact=count.is_exact)
             for status, count in found.by_status.items()
         },
-        window=window(found.window),
+        window=window_if(found.window),
     )

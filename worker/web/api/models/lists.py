@@ -29,8 +29,11 @@ class Listed(BaseModel):
     window: Window | None = Field(default=None, description="Set where the search was bounded.")
 
 
-def window(told: reading.Window | None) -> Window | None:
+def window(told: reading.Window) -> Window:
     """A window as it travels."""
-    if told is None:
-        return None
     return Window(read=told.read, since=told.since, is_complete=told.is_complete)
+
+
+def window_if(told: reading.Window | None) -> Window | None:
+    """A window as it travels, where there was one."""
+    return None if told is None else window(told)
