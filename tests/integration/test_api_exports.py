@@ -2,9 +2,11 @@
 
 import asyncio
 import csv
+import html
 import io
 import json
 import logging
+import re
 import socket
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -253,3 +255,20 @@ def test_over_http_1_0_there_is_none(console: Served, browser: httpx.Client) -> 
     head, _, body = answer.partition(b"\r\n\r\n")
     assert b" 505 " in head.splitlines()[0]
     assert "proxy_http_version 1.1" in json.loads(body)["remedy"]
+
+
+def test_the_pages_lead_there_with_their_filters(browser: httpx.Client, database: str) -> None:
+    with writing(database) as (p, h):
+        h.failed(p.action_job(name="on"), slot=NOW - timedelta(hours=3))
+        h.failed(p.action_job(name="off", enabled=False), slot=NOW - timedelta(hours=1))
+    browser.cookies.set("awp-zone", "Asia/Shanghai", domain="127.0.0.1")
+    for page, found in {
+        "/jobs?enabled=no&sort=name&q= off ": ["off"],
+        "/history?since=2026-11-23T14:00&cause=server_not_found:server=7": ["log-backup"],
+    }.items():
+        links = re.findall(r'href="(/api/v1/[^"]+)" download', browser.get(page).text)
+        assert len(links) == 2
+        sheet, lines = (browser.get(html.unescape(link)) for link in links)
+        assert [row.get("name") or row["job_name"] for row in table(sheet)] == found
+        assert len(documents(lines)) == 1
+    assert " download>" not in browser.get("/history?since=yesterday").text

@@ -11,7 +11,7 @@ from worker.storage.queries import executions
 from worker.web.access import Viewing
 from worker.web.asking import as_of, console, scope_of
 from worker.web.choices import Choices
-from worker.web.pages import filters
+from worker.web.pages import export_links, filters
 from worker.web.pages.addresses import Address, trail_of
 from worker.web.pages.showing import show, told
 from worker.web.rendering import Page as View
@@ -49,6 +49,7 @@ def list_all(request: Request, viewer: Viewing) -> Response:
         "faults": choices.faults,
         "at": trail.address,
         "chips": chips,
+        "exports": export_links.of_records(trail.address, choices),
         "is_narrowed": bool(chips),
         "spans": _spans(trail.address, view),
         "window": window if window is not None and not window.is_complete else None,

@@ -33,7 +33,7 @@ from worker.storage.queries.find import find
 from worker.web.access import Viewing, only
 from worker.web.asking import as_of, console, scope_of
 from worker.web.choices import Choices
-from worker.web.pages import filters
+from worker.web.pages import export_links, filters
 from worker.web.pages.addresses import Address, trail_of
 from worker.web.pages.showing import TYPES, Told, name_of, short, show, told, word
 from worker.web.words import Words
@@ -109,6 +109,7 @@ def list_all(request: Request, viewer: Viewing) -> Response:
         "at": trail.address,
         "search": choices.query.get("q", ""),
         "chips": chips,
+        "exports": export_links.of_jobs(trail.address, choices),
         "is_narrowed": bool(chips),
         "newer": trail.newer,
         "older": trail.older(read.page.next),
