@@ -23,6 +23,7 @@ from worker.storage.sessions import Session
 from worker.web import access
 from worker.web.app import Collaborators, create_app
 from worker.web.auth import sessions
+from worker.web.brokers import TriggerSender
 from worker.web.server import ConsoleServer
 
 _FORM_TOKEN = re.compile(r'name="form_token" value="([^"]+)"')
@@ -54,6 +55,13 @@ class Served:
         return browser
 
 
+class Everywhere:
+    """Stands for brokers that take whatever they are sent."""
+
+    def send(self, triggers: Sequence[JobTrigger], *, traceparent: str | None = None) -> None:
+        pass
+
+
 class Nowhere:
     """Stands for brokers that are away: a console without any."""
 
@@ -67,15 +75,20 @@ def serving(
     *,
     clock: Clock | None = None,
     kafka: KafkaSettings | None = None,
+    brokers: TriggerSender | None = None,
     **settings: Any,
 ) -> Iterator[Served]:
-    """Serve a console over a database, and brokers if `kafka` says where, until the block ends."""
+    """Serve a console over a database, and brokers if `kafka` says where, until the block ends.
+
+    `brokers` stands for them where there is no `kafka`; by default they are away.
+    """
     chosen = Settings(
         database_url=SecretStr(database), **{"console_listen": "127.0.0.1:0", **settings}
     )
     pool = Pool(chosen)
     sender = Sender(kafka) if kafka else None
-    app = create_app(Collaborators(chosen, pool, clock or SystemClock(), sender or Nowhere()))
+    sending = sender or brokers or Nowhere()
+    app = create_app(Collaborators(chosen, pool, clock or SystemClock(), sending))
     server = ConsoleServer(app, chosen)
     thread = Thread(target=server.run)
     thread.start()

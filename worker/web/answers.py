@@ -15,6 +15,7 @@ from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from worker.errors import Stop, Transient, TriggerWorkerError
@@ -80,7 +81,8 @@ async def answer(request: Request, error: Exception, pages: Pages) -> Response:
         log.error("action=fault request=%s", request_id, exc_info=error)
     elif isinstance(error, Transient | Stop):
         log.warning("action=away request=%s reason=%s", request_id, error)
-    headers = {}
+    # Which methods an address takes stands in `Allow`.
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     if problem.retry_after_s is not None:
         headers["Retry-After"] = str(problem.retry_after_s)
     if request.url.path.startswith("/api/"):

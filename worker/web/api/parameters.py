@@ -38,6 +38,14 @@ Cause: TypeAlias = Annotated[
         examples=["server_not_found:server=7"],
     ),
 ]
+Since: TypeAlias = Annotated[
+    Time,
+    Field(description="Decided then or later.", examples=["2026-11-23T00:00:00Z"]),
+]
+Until: TypeAlias = Annotated[
+    Time,
+    Field(description="Decided before then.", examples=["2026-11-24T00:00:00+08:00"]),
+]
 RecordStatus: TypeAlias = Literal[
     "trigger_failed",
     "failed",
@@ -110,8 +118,8 @@ class FailureChoice(OfJobs):
     """Which failed triggers."""
 
     job: Key | None = Field(None, description="Those of one job, also of one that is gone.")
-    since: Time | None = Field(None, description="Decided then or later.")
-    until: Time | None = Field(None, description="Decided before then.")
+    since: Since | None = None
+    until: Until | None = None
     code: Word | None = Field(None, description="Why the trigger failed.")
     cause: Cause | None = None
     kind: Word | None = Field(None, description="schedule, manual, replay or canary.")
@@ -177,8 +185,8 @@ class FailuresAsked(FailureChoice, Paging):
 class Span(_Strict):
     """A time to sum up."""
 
-    since: Time | None = Field(None, description="Decided then or later.")
-    until: Time | None = Field(None, description="Decided before then.")
+    since: Since | None = None
+    until: Until | None = None
 
 
 class CausesAsked(Span):
