@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings, strategies
 from schemathesis import checks
 
 from tests.support.console import Everywhere, serving
-from tests.support.history import NOW, writing
+from tests.support.history import NOW, Hasty, writing
 from tests.support.postgres import PostgresServer
 from worker.domain.access import Role
 from worker.web.api.openapi import PATH
@@ -65,20 +65,6 @@ document = schemathesis.openapi.from_dict(
 def streams_events(case: schemathesis.HookContext) -> bool:
     answer = case.operation.definition.raw["responses"]["200"]
     return "text/event-stream" in answer.get("content", {})
-
-
-class Hasty:
-    """A clock that is a minute on whenever somebody waits: no rate limit is ever met."""
-
-    def __init__(self) -> None:
-        self.turns = 0
-
-    def now(self) -> datetime:
-        return NOW
-
-    def monotonic(self) -> float:
-        self.turns += 1
-        return self.turns * 60.0
 
 
 @dataclass(frozen=True, slots=True)
