@@ -271,3 +271,21 @@ def test_a_check_changes_nothing(console: Served, database: str) -> None:
     assert [each["code"] for each in found["preflight"]["findings"]] == ["server_not_found"]
     assert value(database, "select xmin from awp_automcation_job") == before
     assert value(database, "select count(*) from awp_job_execution") == 0
+
+
+def test_the_database_is_away(unused_address: str) -> None:
+    with serving(f"postgresql+psycopg2://nobody@{unused_address}/gone") as console:
+        browser = console.browser()
+        browser.cookies.set("awp-session", "x", domain="127.0.0.1")
+        answer = browser.get("/api/v1/jobs")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert answer.json()["type"].endswith(":away")
+    assert "gone" not in answer.text
+
+
+def test_nobody_gets_nothing(console: Served) -> None:
+    answer = console.browser().get("/api/v1/jobs")
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+    wrong = console.signed_in().delete("/api/v1/jobs")
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET")
+    assert wrong.json()["type"].endswith(":wrong-method")

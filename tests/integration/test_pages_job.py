@@ -93,7 +93,11 @@ def test_a_viewer_without_the_automation_still_sees_the_job(console: Served, dat
         action = p.action("Restricted action")
         p.grant("action", action, user=owner)
         job = p.action_job(target_id=action, owner_id=owner)
+        denied = p.action_job(target_id=p.action("Restricted action"), owner_id=owner)
     viewer, admin = console.signed_in(Role.VIEWER), console.signed_in(Role.ADMIN)
+    shown = content(page(viewer, f"/jobs/{denied}"))
+    assert "may not use action" in shown
+    assert "Restricted action" not in shown
     shown = content(page(viewer, f"/jobs/{job}"))
     assert "No permission" in shown
     assert "It could start now" in shown

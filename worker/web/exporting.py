@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
@@ -31,6 +31,7 @@ _AT_ONCE = 2
 _BURST = 6
 _REFILL_S = 20.0
 _PATIENCE_S = 15.0
+_LONGEST_PAGE_S = 60.0
 
 
 class Exports:
@@ -82,10 +83,11 @@ class Exports:
     ) -> AsyncIterator[bytes]:
         yield first
         while after is not None:
-            reading: Any = asyncio.wrap_future(self._threads.submit(page, after))
+            reading = self._threads.submit(page, after)
             try:
-                chunk, after = await reading
-            except TriggerWorkerError as error:
+                async with asyncio.timeout(_LONGEST_PAGE_S):
+                    chunk, after = await asyncio.wrap_future(reading)
+            except (TriggerWorkerError, TimeoutError) as error:
                 log.warning("action=export_broken_off reason=%s", error)
                 raise
             if chunk:

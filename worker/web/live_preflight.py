@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
 from worker.clock import Clock
 from worker.domain.access import Principal
 from worker.domain.trigger import NAMESPACE, Origin, Trigger, TriggerKind
-from worker.domain.verdict import Verdict
+from worker.domain.verdict import Finding, Verdict
 from worker.errors import TriggerWorkerError
 from worker.preflight.facts import Facts, read_facts
 from worker.preflight.runner import judge
@@ -43,6 +43,18 @@ class Live:
     verdict: Verdict | None = None
     facts: Facts | None = None
     may_see_automation: bool | None = None
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What was found; an automation has a name only for those who may see it (R10)."""
+        if self.verdict is None or self.may_see_automation:
+            return self.verdict.findings if self.verdict else ()
+        return tuple(map(_without_automation, self.verdict.findings))
+
+
+def _without_automation(finding: Finding) -> Finding:
+    objects = {name: value for name, value in finding.objects.items() if name != "target_name"}
+    return replace(finding, objects=objects)
 
 
 UNKNOWN = Live("unknown")

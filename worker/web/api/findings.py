@@ -16,17 +16,13 @@ from worker.web.words import Words
 _OURS = frozenset(Said.model_fields)
 
 
-def live(finding: Finding, words: Words, *, with_automation: bool) -> Said:
-    """A finding of just now; the automation's name only for those who may see it (R10)."""
-    objects = dict(finding.objects)
-    if not with_automation:
-        objects.pop("target_name", None)
-    shown = Finding(finding.code, objects, finding.cause)
+def live(finding: Finding, words: Words) -> Said:
+    """A finding of just now."""
     return Said(
         code=finding.code.value,
-        message=messages.sentence(shown, words.language),
+        message=messages.sentence(finding, words.language),
         remedy=messages.remedy(finding.code, words.language),
-        **_beside(objects),
+        **_beside(finding.objects),
     )
 
 

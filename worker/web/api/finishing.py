@@ -80,6 +80,8 @@ def _finish(
         parameter["schema"] = _never_null(parameter["schema"])
     for status, answer in operation["responses"].items():
         content = answer.get("content", {})
+        if answer["description"] == "Successful Response":
+            answer["description"] = "What was asked for."
         if int(status) >= 400:  # noqa: PLR2004
             content.pop(_JSON, None)
             content[_PROBLEM] = {

@@ -21,11 +21,9 @@ from worker.web.words import Words
 
 def preflight(live: Live, as_of: AsOf, words: Words) -> said.Preflight:
     """Whether the job could start now, with every finding."""
-    found = live.verdict.findings if live.verdict else ()
-    with_automation = live.may_see_automation is True
     return said.Preflight(
         result=live.result,
-        findings=[findings.live(each, words, with_automation=with_automation) for each in found],
+        findings=[findings.live(each, words) for each in live.findings],
         checked_at=as_of.now,
     )
 

@@ -48,16 +48,14 @@ class TargetLine:
 
 def target_lines(saved: Saved, live: Live, words: Words) -> list[TargetLine]:
     """Each saved target with what became of it."""
-    found = live.verdict.findings if live.verdict else ()
-    return [_line(target, live, found, words) for target in saved.targets]
+    return [_line(target, live, live.findings, words) for target in saved.targets]
 
 
 def whole_job(live: Live, words: Words) -> list[Found]:
     """The findings that no single target is to blame for."""
-    found = live.verdict.findings if live.verdict else ()
     return [
         _found(each, words)
-        for each in found
+        for each in live.findings
         if "server_id" not in each.objects or each.objects.get("path")
     ][:_MOST]
 

@@ -45,10 +45,10 @@ def id_text(number: int | None) -> str | None:
 def plain(value: Any, name: str = "", depth: int = 0) -> Any:
     """A stored JSON value that any reader can take: numbers under the names of ids as strings.
 
-    Half a character becomes `?`. Raises `TooDeep` for more than sixty levels.
+    Half a character becomes `?`, what is nested deeper than sixty levels `…`.
     """
     if depth > _DEEPEST:
-        raise TooDeep
+        return "…"
     if isinstance(value, Mapping):
         return {_whole(str(key)): plain(each, str(key), depth + 1) for key, each in value.items()}
     if isinstance(value, list | tuple):
@@ -60,7 +60,10 @@ def plain(value: Any, name: str = "", depth: int = 0) -> Any:
 
 
 def whole(value: Any, depth: int = 0) -> Any:
-    """The same with every number as it stands: a job's own parameter. Raises `TooDeep`."""
+    """A job's own parameter, with every number as it stands.
+
+    Half a character becomes `?`. Raises `TooDeep` for more than sixty levels.
+    """
     if depth > _DEEPEST:
         raise TooDeep
     if isinstance(value, dict):
