@@ -5,6 +5,7 @@ Who may call an operation, problems under their own content type, and an example
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -17,6 +18,7 @@ from worker.web.words import words
 _PROBLEM = "application/problem+json"
 _JSON = "application/json"
 _REF = "#/components/schemas/"
+_CONVERTER = re.compile(r":\w+}")
 _UNSAFE = ("post", "put", "patch", "delete")
 SCHEMES: dict[str, Any] = {
     "session": {
@@ -61,7 +63,9 @@ def finish(made: dict[str, Any], routes: list[Route], problem: dict[str, Any]) -
     schemas.pop("ValidationError", None)
     made["components"]["securitySchemes"] = SCHEMES
     roles = {
-        (route.path, method.lower()): route.role for route in routes for method in route.methods
+        (_CONVERTER.sub("}", route.path), method.lower()): route.role
+        for route in routes
+        for method in route.methods
     }
     for path, operations in made["paths"].items():
         for method, operation in operations.items():
