@@ -28,6 +28,8 @@ from worker.web.pages import (
     failures,
     history,
     job,
+    job_edit,
+    job_run,
     jobs,
     preferences,
     probes,
@@ -46,6 +48,8 @@ ROUTERS = (
     history.router,
     record.router,
     job.router,
+    job_run.router,
+    job_edit.router,
     failures.router,
     dead_letters.router,
 )

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from worker.web.api import me
+from worker.web.api import job_changes, me, triggers
 
-ROUTERS = (me.router,)
+ROUTERS = (job_changes.router, triggers.router, me.router)
