@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 
 from tests.support.console import Served, form_token, serving
-from tests.support.history import Still, writing
+from tests.support.history import NOW, Still, writing
 from tests.support.pages import content, page
 from tests.support.sql import execute, value
 from tests.support.sql import rows as stored
@@ -240,6 +242,26 @@ def test_without_brokers_nothing_is_half_done(console: Served, database: str) ->
 
 
 SLOT = "2026-11-23T08:00:00Z"
+
+
+def test_a_run_that_nobody_takes_says_what_to_do(console: Served, database: str) -> None:
+    with writing(database) as (p, _):
+        job = p.action_job()
+    api = asking(console)
+    api.post(f"/api/v1/jobs/{job}/run", headers={"Idempotency-Key": "one"})
+    trigger = value(database, """select "after" ->> 'trigger_id' from awp_console_change""")
+    where = f"/jobs/{job}/runs/{trigger}"
+    execute(database, f"update awp_console_change set at = '{NOW - timedelta(seconds=2)}'")
+    assert "Sent, waiting for the worker" in page(api, where).text
+    execute(database, f"update awp_console_change set at = '{NOW - timedelta(seconds=20)}'")
+    assert "The worker has not taken it yet" in page(api, where).text
+    assert "触发处理服务尚未接收" in page(api, where, "zh").text
+    for path in (f"/jobs/{job + 1}/runs/{trigger}", f"/jobs/{job}/runs/{uuid4()}", f"{where}x"):
+        assert api.get(path).status_code == 404
+    assert api.get(f"/api/v1/triggers/{uuid4()}").status_code == 404
+    stranger = console.signed_in(Role.VIEWER, "zhao.min")
+    assert stranger.get(where).status_code == 404
+    assert stranger.get(f"/api/v1/triggers/{trigger}").status_code == 404
 
 
 def test_a_job_that_is_off_runs_only_when_it_is_meant(console: Served, database: str) -> None:

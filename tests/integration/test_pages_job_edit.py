@@ -162,7 +162,10 @@ def test_an_enabled_job_that_would_fail_is_asked_about_once(console: Served, dat
     asked = send(admin, job, fields)
     assert asked.status_code == 200
     assert "Save it nevertheless?" in asked.text
+    assert "would fail: 1 finding." in asked.text
     assert "Server 777 does not exist." in content(asked)
+    again = admin.post(f"/jobs/{job}/edit", data=form(asked) | {"do": "check"})
+    assert form(again)["r0.server"] == "777"
     assert value(database, f"select version from awp_automcation_job where id = {job}") == 1
     assert admin.post(f"/jobs/{job}/edit", data=form(asked)).status_code == 303
     assert json.loads(parameter(database, job))["servers"] == [
@@ -193,6 +196,10 @@ def test_bad_input_comes_back_with_the_error_beside_the_field(
         "An account has 1 to 1,024 characters.",
     ):
         assert sentence in answer.text
+    # A click that removes rows is heeded nevertheless.
+    dropped = send(admin, job, fields | wrong | {"r0.server": "777"}, "drop-gone")
+    assert dropped.status_code == 422
+    assert "1 is removed when you save." in dropped.text
     same = send(admin, job, fields | {"r1.server": "1", "r1.account": "deploy"})
     assert "it would run twice there" in same.text
     assert "and a slot to come" in send(admin, job, fields | {"schedule": "0 0 30 2 *"}).text

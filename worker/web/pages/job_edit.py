@@ -76,12 +76,11 @@ def take_form(request: Request, admin: Administering, job_id: str, sent: Sent) -
     edited = _edited(request, opened, form)
     if is_overtaken:
         return _show(request, admin, edited, status=HTTPStatus.CONFLICT, is_overtaken=True)
-    if edited.faults or edited.row_faults:
-        return _show(request, admin, edited, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     action = sent.get("do", "save")
     if action in ("drop-gone", "drop-off"):
         edited = _without_dead(request, admin, edited, "gone" if action == "drop-gone" else "off")
-        return _show(request, admin, edited)
+    if edited.faults or edited.row_faults:
+        return _show(request, admin, edited, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     if action != "save":
         return _show(request, admin, edited)
     return _save(request, admin, edited, sent)
@@ -105,7 +104,7 @@ def _edited(request: Request, opened: Opened, form: Form) -> _Edited:
 def _without_dead(request: Request, admin: Principal, edited: _Edited, why: Why) -> _Edited:
     """The edit without the rows that are dead now."""
     lists, edits = edited.opened.lists or (), edited.wanted.edits
-    live = _live(request, admin, edited.opened, edits)
+    live = _live(request, admin, edited.opened, _without_faulty(edits, edited.row_faults))
     out = dead(lists, checking.remaining(lists, edits), live, why)
     fewer = Edits(
         {place: row for place, row in edits.changed.items() if place not in out},
@@ -154,17 +153,20 @@ def _ask(request: Request, edited: _Edited, live: Live, sent: Mapping[str, str])
     found = live.verdict.findings if live.verdict else ()
     fields = {name: value for name, value in sent.items() if name not in ("form_token", "do")}
     address = f"/jobs/{edited.opened.saved.job_id}/edit"
-    text = words.gettext(
-        marked("The job is switched on, and its next trigger would fail: %(count)s findings.")
+    text = words.ngettext(
+        "The job is switched on, and its next trigger would fail: %(num)s finding.",
+        "The job is switched on, and its next trigger would fail: %(num)s findings.",
+        len(found),
     )
     values = {
         "title": words.gettext(marked("Save it nevertheless?")),
-        "text": text % {"count": len(found)},
+        "text": text % {"num": len(found)},
         "action": words.gettext(marked("Save nevertheless")),
         "to": address,
         "back": address,
         "fields": {**fields, "do": "save", "confirm": "yes"},
         "found": whole_job(live, words, everything=True)[:_MOST_FOUND],
+        "again": words.gettext(marked("Go on editing")),
         "is_grave": False,
     }
     return console(request).pages.render(request, "confirm.html", values)
