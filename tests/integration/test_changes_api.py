@@ -218,6 +218,11 @@ def test_a_change_takes_the_form_token(console: Served, database: str) -> None:
         assert browser.request(method, path, json={}).status_code == 403
 
 
+def test_an_address_says_every_method_that_it_takes(console: Served) -> None:
+    answer = console.browser().request("OPTIONS", "/jobs/17/edit")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+
+
 def test_without_brokers_nothing_is_half_done(console: Served, database: str) -> None:
     with writing(database) as (p, _):
         job = p.action_job()

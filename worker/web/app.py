@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -128,7 +129,11 @@ def create_app(collaborators: Collaborators) -> FastAPI:
     app.mount("/static", statics, name="static")
 
     async def explain(request: Request, error: Exception) -> Response:
-        return await answer(request, error, pages)
+        response = await answer(request, error, pages)
+        if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            # What raised it knows one route of the address, and there may be others.
+            response.headers["Allow"] = ", ".join(access.methods_at(app, request.url.path))
+        return response
 
     for kind in (TriggerWorkerError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, explain)

@@ -106,7 +106,7 @@ def disable_job(
     return _switched(request, response, operator, job_id, if_match, on=False)
 
 
-@router.patch("/{job_id}", responses=models.problems(404, 409, 412, 428))
+@router.patch("/{job_id}", responses=models.problems(400, 404, 409, 412, 413, 428))
 def edit_job(
     request: Request,
     response: Response,
