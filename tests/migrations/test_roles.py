@@ -12,6 +12,7 @@ from tests.support.postgres import PostgresServer
 from tests.support.records import AS_OF
 from tests.support.sql import execute, rows, value
 from worker.domain.reading import EVERYTHING, JobFilter, JobSort, RecordFilter, Scope
+from worker.storage import changes, job_edits
 from worker.storage.queries import executions, failures, feed, jobs
 from worker.storage.queries.find import find
 
@@ -155,6 +156,32 @@ def test_the_console_may_do_what_it_does(granted: str) -> None:
     ):
         assert execute(granted, statement, role=CONSOLE) == 1
     execute(granted, "update awp_dead_letter set replayed_at = now()", role=CONSOLE)
+
+
+def test_the_console_may_change_jobs_and_note_it(granted: str) -> None:
+    engine = create_engine(granted, poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"set local role {CONSOLE}")
+        saved = job_edits.read(connection, 5)
+        assert saved is not None
+        everything = {
+            "name": "nightly",
+            "schedule": "0 2 * * *",
+            "timezone": "Asia/Shanghai",
+            "enabled": True,
+            "paramter": '{"servers": []}',
+        }
+        version = job_edits.update(connection, 5, saved.version, everything)
+        assert version == saved.version + 1
+        assert job_edits.update(connection, 5, saved.version, {"name": "late"}) is None
+        changes.go_alone(connection, "run x")
+        noted = {"trigger_id": "x"}
+        changes.write(
+            connection, login="li", object_kind="job", object_id="5", action="run", after=noted
+        )
+        assert changes.find_run(connection, "x") is not None
+        assert changes.find_run(connection, "x", object_id="6") is None
+    engine.dispose()
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import islice
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -13,6 +13,7 @@ GRACE = timedelta(seconds=60)
 """How long after a slot its trigger may be on the way before the job counts as overdue."""
 
 _LONGEST = 200
+_SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 _MOST_KEPT = 4096
 
 
@@ -25,6 +26,11 @@ def next_slots(
     that of the 30th of February.
     """
     return _next(schedule or "", timezone or "UTC", after.replace(microsecond=0), count)
+
+
+def is_zone(timezone: str) -> bool:
+    """True for the name of a time zone."""
+    return bool(timezone) and _slots("* * * * *", timezone, _SOME_DAY) is not None
 
 
 def last_slot(schedule: str | None, timezone: str | None, before: datetime) -> datetime | None:

@@ -81,6 +81,11 @@ def trigger_key(kind: TriggerKind, job_id: int, trigger_id: Uuid) -> Uuid:
     return _derived(f"{kind}:{job_id}:{trigger_id}")
 
 
+def run_id(login: str, job_id: int, key: str) -> Uuid:
+    """`trigger_id` of a run that a person asks for under a key, the same one each time."""
+    return _derived(f"run:{job_id}:{len(login)}:{login}:{key}")
+
+
 def poison_key(topic_id: str, partition: int, offset: int) -> Uuid:
     """Key of a trigger that cannot be read: the place where it stands."""
     return _derived(f"poison:{topic_id}:{partition}:{offset}")

@@ -39,7 +39,11 @@ def read_facts(connection: Connection, job_ids: Collection[int]) -> Facts:
     transaction ends before anything is written. What a statement raises goes up as it is: a fact
     that could not be read is *unknown* and never a finding (promise 6).
     """
-    jobs = inventory.select_jobs(connection, set(job_ids))
+    return facts_of(connection, inventory.select_jobs(connection, set(job_ids)))
+
+
+def facts_of(connection: Connection, jobs: Mapping[int, Job]) -> Facts:
+    """Read the facts for jobs as given, saved like this or not; see `read_facts`."""
     parameters = {job.job_id: parse(job.job_type, job.parameter) for job in jobs.values()}
     targets = {
         (target.server_id, target.account)

@@ -27,6 +27,15 @@ _OF_OBJECT = text(
     order by id desc limit :limit
     """
 )
+_ASKED = """
+    select id, at, login, object_kind, object_id, action, "before", "after"
+    from (select * from awp_console_change where %s order by id desc limit 1000) as recent
+    where action = 'run' and object_kind = 'job' and "after" ->> 'trigger_id' = :trigger_id
+    order by id limit 1
+"""
+_RUN_OF_JOB = text(_ASKED % "object_kind = 'job' and object_id = :object_id")
+_RUN = text(_ASKED % "true")
+_ALONE = text("select pg_advisory_xact_lock(hashtextextended(:name, 0))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +100,21 @@ def of_object(
         },
     )
     return [Change(*row) for row in rows]
+
+
+def find_run(
+    connection: Connection, trigger_id: str, *, object_id: str | None = None
+) -> Change | None:
+    """Who asked for a run, and when: looked for in the newest 1,000 changes, of a job or of all."""
+    statement = _RUN if object_id is None else _RUN_OF_JOB
+    values = {"trigger_id": trigger_id, "object_id": object_id}
+    row = connection.execute(statement, values).one_or_none()
+    return None if row is None else Change(*row)
+
+
+def go_alone(connection: Connection, name: str) -> None:
+    """Wait until nobody else does what has this name; until the transaction ends."""
+    connection.execute(_ALONE, {"name": name})
 
 
 def _json(value: Mapping[str, Any] | None) -> str | None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
-from starlette.routing import Mount
+from starlette.routing import Mount, compile_path
 
 from worker.domain.access import Principal, Role
 from worker.web import forms, problems
@@ -78,6 +78,15 @@ def routes(app: FastAPI) -> list[Route]:
         methods = frozenset(context.methods or ())
         found.append(Route(context.path or "", methods, roles[0] if roles else None))
     return found
+
+
+def methods_at(app: FastAPI, path: str) -> list[str]:
+    """Every method that an address takes, whichever routes they are of."""
+    found: set[str] = set()
+    for context in iter_route_contexts(app.routes):
+        if context.path and compile_path(context.path)[0].match(path):
+            found |= set(context.methods or ())
+    return sorted(found)
 
 
 def _calls(dependant: Dependant | None) -> Iterator[Any]:

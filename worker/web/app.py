@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -29,6 +30,8 @@ from worker.web.pages import (
     failures,
     history,
     job,
+    job_edit,
+    job_run,
     jobs,
     preferences,
     probes,
@@ -47,6 +50,8 @@ ROUTERS = (
     history.router,
     record.router,
     job.router,
+    job_run.router,
+    job_edit.router,
     failures.router,
     dead_letters.router,
 )
@@ -127,7 +132,11 @@ def create_app(collaborators: Collaborators) -> FastAPI:
     app.mount("/static", statics, name="static")
 
     async def explain(request: Request, error: Exception) -> Response:
-        return await answer(request, error, pages)
+        response = await answer(request, error, pages)
+        if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            # What raised it knows one route of the address, and there may be others.
+            response.headers["Allow"] = ", ".join(access.methods_at(app, request.url.path))
+        return response
 
     for kind in (TriggerWorkerError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, explain)

@@ -6,6 +6,7 @@ never a finding, and never a page that fails.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
 from dataclasses import dataclass, replace
@@ -14,12 +15,13 @@ from typing import Literal
 
 from worker.clock import Clock
 from worker.domain.access import Principal
+from worker.domain.inventory import Job
 from worker.domain.trigger import NAMESPACE, Origin, Trigger, TriggerKind
 from worker.domain.verdict import Finding, Verdict
 from worker.errors import TriggerWorkerError
-from worker.preflight.facts import Facts, read_facts
+from worker.preflight.facts import Facts, facts_of
 from worker.preflight.runner import judge
-from worker.storage.inventory import select_grants
+from worker.storage.inventory import select_grants, select_jobs
 from worker.storage.pool import Pool
 from worker.storage.saved import limit_statements
 
@@ -29,6 +31,8 @@ _AT_ONCE = 4
 _NOWHERE = Origin(0, 0)
 
 Result = Literal["passed", "failed", "unknown"]
+Change = Callable[[Job], Job]
+"""What somebody would make of a job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +73,9 @@ class LivePreflight:
         self._default_max_lateness_s = default_max_lateness_s
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="live-preflight")
 
-    def begin(self, job_id: int, viewer: Principal) -> Future[Live]:
-        """Start the check, for `finish` to wait for."""
-        return self._threads.submit(self._check, job_id, viewer, self._clock.now())
+    def begin(self, job_id: int, viewer: Principal, draft: Change | None = None) -> Future[Live]:
+        """Start the check, for `finish` to wait for; of the job as `draft` would have it."""
+        return self._threads.submit(self._check, job_id, viewer, self._clock.now(), draft)
 
     def finish(self, begun: Future[Live]) -> Live:
         """The answer, `UNKNOWN` when it does not come in time or the inventory raises."""
@@ -85,14 +89,16 @@ class LivePreflight:
         """Begin nothing more; what runs ends by its own limits."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _check(self, job_id: int, viewer: Principal, now: datetime) -> Live:
+    def _check(self, job_id: int, viewer: Principal, now: datetime, draft: Change | None) -> Live:
         trigger = Trigger(
             job_id, NAMESPACE, NAMESPACE, TriggerKind.MANUAL, now, now, None, _NOWHERE
         )
         may_see = None
         with self._pool.snapshot() as connection:
             limit_statements(connection, _STATEMENT_MS)
-            facts = read_facts(connection, {job_id})
+            saved = select_jobs(connection, {job_id})
+            jobs = {number: draft(each) if draft else each for number, each in saved.items()}
+            facts = facts_of(connection, jobs)
             job = facts.jobs.get(job_id)
             if viewer.sees_all_jobs:
                 may_see = True

@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-from worker.web.api import executions, exports, failures, jobs, me
+from worker.web.api import (
+    executions,
+    exports,
+    failures,
+    job_changes,
+    jobs,
+    me,
+    triggers,
+)
 
 # Exports first: `/jobs/export` would else be a job's id.
-ROUTERS = (exports.router, jobs.router, executions.router, failures.router, me.router)
+ROUTERS = (
+    exports.router,
+    jobs.router,
+    job_changes.router,
+    triggers.router,
+    executions.router,
+    failures.router,
+    me.router,
+)

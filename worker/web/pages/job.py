@@ -6,6 +6,7 @@ permission or a view of the inventory.
 
 from __future__ import annotations
 
+import secrets
 from datetime import timedelta
 
 from fastapi import APIRouter, Request, Response
@@ -14,12 +15,13 @@ from sqlalchemy import Connection
 from worker.domain import slots
 from worker.domain.reading import AsOf, Scope
 from worker.domain.reading import RecordFilter as Wanted
-from worker.storage import changes
+from worker.storage import changes, job_edits
 from worker.storage.queries import executions, failures, jobs
 from worker.web import problems
 from worker.web.access import Viewing
 from worker.web.asking import as_of, console, id_of, scope_of
 from worker.web.bars import chart
+from worker.web.pages import job_changes
 from worker.web.pages.job_now import automation_now, owner_now, target_lines, whole_job
 from worker.web.pages.job_saved import read_saved
 from worker.web.pages.jobs import line
@@ -55,6 +57,7 @@ def show_one(request: Request, viewer: Viewing, job_id: str) -> Response:
             connection, scope, since=since, until=at.now, step_s=_STEP_S, job_id=number
         )
         changed = changes.of_object(connection, "job", str(number), limit=_CHANGES)
+        is_editable = job_edits.is_possible(connection)
     saved = read_saved(console(request), number, job.job_type)
     live = preflight.finish(begun)
     lines = target_lines(saved, live, view.words)
@@ -72,7 +75,10 @@ def show_one(request: Request, viewer: Viewing, job_id: str) -> Response:
         "tolds": [told(record, view.words, at.now) for record in records.rows],
         "has_more": records.next is not None,
         "chart": chart(buckets),
-        "changes": changed,
+        "changes": job_changes.lines(changed, console(request).masker, view.words),
+        "is_editable": is_editable,
+        # Each page has its own: a form that is sent twice runs once.
+        "run_key": secrets.token_urlsafe(16),
     }
     return show(request, "job.html", values)
 

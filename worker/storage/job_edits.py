@@ -1,0 +1,63 @@
+"""Changes of a job, through the platform's view `console_job_write` and nothing else."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from sqlalchemy import Connection, text
+
+Column = Literal["name", "schedule", "timezone", "enabled", "paramter"]
+
+_IS_THERE = text("select to_regclass('console_job_write') is not null")
+_READ = text(
+    """
+    select cast(job_id as bigint), coalesce(cast(name as text), ''), cast(schedule as text),
+        cast(timezone as text), cast(enabled as boolean) is not false, cast(paramter as text),
+        coalesce(cast(version as bigint), 0)
+    from console_job_write where job_id = :job_id
+    """
+)
+
+
+class Editable(NamedTuple):
+    """A row of `console_job_write`. `parameter` is JSON text as saved, None for SQL null."""
+
+    job_id: int
+    name: str
+    schedule: str | None
+    timezone: str | None
+    is_enabled: bool
+    parameter: str | None
+    version: int
+
+
+def is_possible(connection: Connection) -> bool:
+    """True where the platform lets the console change jobs at all."""
+    return bool(connection.execute(_IS_THERE).scalar_one())
+
+
+def read(connection: Connection, job_id: int) -> Editable | None:
+    """What can be changed of a job; None where the view is absent or does not have the job."""
+    if not is_possible(connection):
+        return None
+    row = connection.execute(_READ, {"job_id": job_id}).one_or_none()
+    return None if row is None else Editable(*row)
+
+
+def update(
+    connection: Connection, job_id: int, version: int, columns: dict[Column, str | bool | None]
+) -> int | None:
+    """Change some columns of a job that still has this version; its new one.
+
+    None when somebody else was faster: then nothing is changed. The view counts the version up. A
+    value takes the column's type as the platform has it, so it is not cast.
+    """
+    assignments = ", ".join(f"{name} = :{name}" for name in columns)
+    statement = f"""
+        update console_job_write set {assignments}
+        where job_id = :job_id and version = :version returning cast(version as bigint)
+    """
+    values = {**{str(name): value for name, value in columns.items()}, "job_id": job_id}
+    values["version"] = version
+    found = connection.execute(text(statement), values).scalar_one_or_none()
+    return None if found is None else int(found)

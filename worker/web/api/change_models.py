@@ -1,0 +1,124 @@
+"""What travels where something changes about a job."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.fields import Id
+
+
+class RunAsked(BaseModel):
+    """A run that was asked for."""
+
+    trigger_id: str = Field(examples=["7d444840-9dc0-51d1-b245-5ffdce74fad2"])
+    job_id: str = Field(examples=["17"])
+    follow: str = Field(
+        description="Where to see what becomes of it.",
+        examples=["/api/v1/triggers/7d444840-9dc0-51d1-b245-5ffdce74fad2"],
+    )
+
+
+class TriggersSent(BaseModel):
+    """Triggers that the brokers have."""
+
+    trigger_ids: list[str] = Field(
+        description="In the order sent; derived from job and slot where a trigger had no id.",
+        examples=[["7d444840-9dc0-51d1-b245-5ffdce74fad2"]],
+    )
+
+
+class TriggerRecord(BaseModel):
+    """The execution record of a trigger, in short."""
+
+    id: str = Field(examples=["1284"])
+    job_id: str = Field(examples=["17"])
+    execution_id: str | None
+    status: str = Field(description="The combined status.", examples=["trigger_failed"])
+    code: str | None = Field(examples=["server_not_found"])
+    message: str | None
+    decided_at: datetime | None
+    accepted_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+class TriggerState(BaseModel):
+    """What has become of a trigger."""
+
+    trigger_id: str = Field(examples=["7d444840-9dc0-51d1-b245-5ffdce74fad2"])
+    state: Literal["pending", "recorded"] = Field(
+        description="pending: it was asked for, and the worker has not written its record yet."
+    )
+    asked_by: str | None = Field(description="Whoever asked for it in the console.")
+    asked_at: datetime | None
+    record: TriggerRecord | None
+
+
+class JobSwitched(BaseModel):
+    """A job after it was switched on or off."""
+
+    job_id: str = Field(examples=["17"])
+    enabled: bool
+    version: int
+    has_changed: bool = Field(description="False where it was so already.")
+
+
+class EditedTarget(BaseModel):
+    """A server and account that a job is to run on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    node_id: str | None = Field(
+        default=None, description="Of workflows only: a node that the job has.", examples=["2"]
+    )
+    server_id: Id = Field(examples=["7"])
+    account: str = Field(examples=["deploy"])
+
+
+class JobEdit(BaseModel):
+    """What to change; what is absent stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = Field(default=None, examples=["log-backup"])
+    schedule: str | None = Field(
+        default=None, description="A cron expression; '' takes the schedule away."
+    )
+    timezone: str | None = Field(default=None, examples=["Asia/Shanghai"])
+    targets: list[EditedTarget] | None = Field(
+        default=None,
+        max_length=10_000,
+        description="All of them. A target that is there already keeps what else its entry holds.",
+    )
+    confirm: bool = Field(
+        default=False, description="Save a job that is switched on though preflight fails."
+    )
+    dry_run: bool = Field(default=False, description="Save nothing: tell what would come of it.")
+
+
+class DraftPreflight(BaseModel):
+    """Whether the job could start as edited, if it is switched on."""
+
+    result: Literal["passed", "failed", "unknown"]
+    findings: list[dict[str, Any]] = Field(
+        description="Each with `code`, `message`, `remedy` and the objects that it names."
+    )
+
+
+class JobEdited(BaseModel):
+    """A job after an edit."""
+
+    job_id: str = Field(examples=["17"])
+    version: int
+    name: str
+    schedule: str | None
+    timezone: str | None
+    enabled: bool
+    targets_added: list[str] = Field(description="At most fifty.", examples=[["7 deploy"]])
+    targets_removed: list[str] = Field(description="At most fifty.")
+    is_saved: bool = Field(description="False after a dry run, and where nothing was different.")
+    next_slots: list[datetime]
+    preflight: DraftPreflight

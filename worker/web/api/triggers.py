@@ -1,0 +1,105 @@
+"""Triggers: sent by services that speak HTTP, and followed by whoever sees their job (R9)."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Header, Path, Request
+
+from schemas import JobTrigger
+from worker.domain.reading import RecordDetail
+from worker.web.access import Serving, Viewing
+from worker.web.api import change_models as said
+from worker.web.api import models
+from worker.web.asking import as_of, console
+from worker.web.changing import run, triggers
+from worker.web.rendering import words_of
+
+router = APIRouter(prefix="/api/v1/triggers", tags=["triggers"])
+
+_TRIGGER = JobTrigger.model_json_schema()
+_EXAMPLE = {"job_id": "17", "scheduled_at": "2026-11-23T08:00:00Z"}
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "oneOf": [
+                        _TRIGGER,
+                        {
+                            "type": "array",
+                            "items": _TRIGGER,
+                            "minItems": 1,
+                            "maxItems": triggers.MOST,
+                        },
+                    ]
+                },
+                "example": [_EXAMPLE],
+            }
+        },
+    }
+}
+
+
+@router.post(
+    "",
+    status_code=HTTPStatus.ACCEPTED,
+    responses=models.problems(400, 413),
+    openapi_extra=_BODY,
+)
+def send_triggers(
+    request: Request,
+    service: Serving,
+    sent: Annotated[Any, Body()],
+    traceparent: Annotated[
+        str | None, Header(max_length=200, description="W3C Trace Context, passed on.")
+    ] = None,
+) -> said.TriggersSent:
+    """Send triggers to the trigger topic, one or up to 1,000: all of them, or none that is wrong.
+
+    What `JobTrigger` of `schemas/` says holds here, too, but for the kind `replay`. Where
+    `triggered_by` is absent it is the service. With 503 some may have arrived: send the same again,
+    and what did arrive is recognised.
+    """
+    read = triggers.read(sent, service, words_of(request))
+    ids = triggers.send(console(request), read, traceparent=traceparent)
+    return said.TriggersSent(trigger_ids=ids)
+
+
+@router.get("/{trigger_id}", responses=models.problems(404))
+def show_trigger(
+    request: Request, viewer: Viewing, trigger_id: Annotated[UUID, Path()]
+) -> said.TriggerState:
+    """Tell what has become of a trigger.
+
+    One that a person asked for is `pending` until its record is there. Of a service's trigger
+    nothing is known before, so it is not found.
+    """
+    found = run.find(console(request), viewer, as_of(request), str(trigger_id))
+    return said.TriggerState(
+        trigger_id=found.trigger_id,
+        state="pending" if found.record is None else "recorded",
+        asked_by=found.login,
+        asked_at=found.asked_at,
+        record=None if found.record is None else _record(found.record),
+    )
+
+
+def _record(detail: RecordDetail) -> said.TriggerRecord:
+    row = detail.record
+    own = row.run
+    return said.TriggerRecord(
+        id=str(row.id),
+        job_id=str(row.job_id),
+        execution_id=None if row.execution_id is None else str(row.execution_id),
+        status=row.status.value,
+        code=row.code,
+        message=row.message,
+        decided_at=row.decided_at,
+        accepted_at=own.accepted_at if own else None,
+        started_at=own.started_at if own else None,
+        ended_at=own.ended_at if own else None,
+    )

@@ -1,0 +1,176 @@
+"""Edit a job (R6): name, schedule, time zone, targets. Never fails when what it names is gone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from worker.domain.access import Principal
+from worker.domain.inventory import Job
+from worker.domain.parameter import parse
+from worker.domain.reading import AsOf, JobRow
+from worker.storage import changes, job_edits
+from worker.storage.job_edits import Column, Editable
+from worker.web.changing import draft
+from worker.web.changing.draft import Edits, ServerList
+from worker.web.changing.seeing import visible
+from worker.web.live_preflight import Live
+
+if TYPE_CHECKING:
+    from worker.web.app import Console
+
+_MOST_NOTED = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A job as it can be edited. `lists` is None where its targets cannot be edited here."""
+
+    job: JobRow
+    saved: Editable
+    lists: tuple[ServerList, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What somebody wants a job to be. Schedule and zone are '' for none."""
+
+    name: str
+    schedule: str
+    timezone: str
+    edits: Edits = field(default_factory=Edits)
+
+
+def open_job(
+    console: Console, who: Principal, at: AsOf, job_id: int
+) -> tuple[JobRow, Opened | None]:
+    """A job, and how it can be edited; None where the platform does not let us.
+
+    Raises 'not found' for one that one may not see.
+    """
+    with console.pool.snapshot() as connection:
+        job = visible(connection, who, at, job_id)
+        saved = job_edits.read(connection, job_id)
+    if saved is None:
+        return job, None
+    return job, Opened(job, saved, draft.take_apart(job.job_type, saved.parameter))
+
+
+def as_saved(saved: Editable) -> Wanted:
+    """What one wants who changes nothing."""
+    return Wanted(saved.name, saved.schedule or "", saved.timezone or "")
+
+
+def begin(console: Console, who: Principal, opened: Opened, edits: Edits) -> Future[Live]:
+    """Start the preflight that would result, with nothing saved, for `preflight.finish`.
+
+    A job that is switched off is looked at as if it were on: everything else is worth knowing.
+    """
+    parameter = draft.put_together(opened.job.job_type, opened.saved.parameter, edits)
+
+    def edited(job: Job) -> Job:
+        return job._replace(parameter=parameter, enabled=True)
+
+    return console.preflight.begin(opened.saved.job_id, who, edited)
+
+
+def columns(opened: Opened, wanted: Wanted, live: Live) -> dict[Column, str | bool | None]:
+    """What would be written: only what is another value than before."""
+    servers = live.facts.servers if live.facts else {}
+    ips = {number: server.ip for number, server in servers.items()}
+    saved = opened.saved
+    found: dict[Column, str | bool | None] = {}
+    if wanted.name != saved.name:
+        found["name"] = wanted.name
+    if wanted.schedule != (saved.schedule or ""):
+        found["schedule"] = wanted.schedule or None
+    if wanted.timezone != (saved.timezone or ""):
+        found["timezone"] = wanted.timezone
+    if wanted.edits:
+        parameter = draft.put_together(opened.job.job_type, saved.parameter, wanted.edits, ips)
+        if parameter != saved.parameter:
+            found["paramter"] = parameter
+    return found
+
+
+def save(
+    console: Console,
+    who: Principal,
+    opened: Opened,
+    changed: Mapping[Column, str | bool | None],
+) -> int | None:
+    """Save it with its note, in one transaction; the new version, None when it was overtaken."""
+    saved = opened.saved
+    with console.pool.transaction() as connection:
+        version = job_edits.update(connection, saved.job_id, saved.version, dict(changed))
+        if version is None:
+            return None
+        before, after = _noted(opened, changed)
+        changes.write(
+            connection,
+            login=who.login,
+            object_kind="job",
+            object_id=str(saved.job_id),
+            action="edit",
+            before=console.masker.value(before),
+            after=console.masker.value(after),
+        )
+    return version
+
+
+def _noted(
+    opened: Opened, changed: Mapping[Column, str | bool | None]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Before and after, of what has changed: of targets those that went and those that came."""
+    saved = opened.saved._asdict()
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
+    for column, value in changed.items():
+        if column == "paramter":
+            old = _targets(opened.job.job_type, opened.saved.parameter)
+            new = _targets(opened.job.job_type, None if value is None else str(value))
+            before["targets"] = _only(old, new)
+            after["targets"] = _only(new, old)
+            before["target_count"], after["target_count"] = len(old), len(new)
+        else:
+            before[column], after[column] = saved[column], value
+    return before, after
+
+
+def target_changes(opened: Opened, edits: Edits) -> tuple[list[str], list[str]]:
+    """The targets that would go, and those that would come, at most fifty each."""
+    if not edits:
+        return [], []
+    job_type, parameter = opened.job.job_type, opened.saved.parameter
+    old = _targets(job_type, parameter)
+    new = _targets(job_type, draft.put_together(job_type, parameter, edits))
+    return _only(old, new), _only(new, old)
+
+
+def _targets(job_type: str, parameter: str | None) -> list[str]:
+    """Every entry as `node / server account`: what can be read of them, and nothing else."""
+    lists = draft.take_apart(job_type, parameter)
+    if lists is None:
+        return [f"{each.server_id} {each.account}" for each in parse(job_type, parameter).targets]
+    return [
+        f"{each.node_id} / {row.server} {row.account}"
+        if each.node_id
+        else f"{row.server} {row.account}"
+        for each in lists
+        for row in each.rows
+    ]
+
+
+def _only(these: list[str], those: list[str]) -> list[str]:
+    """What is in the first and not in the second, in order."""
+    left = Counter(these)
+    left.subtract(those)
+    found = []
+    for each in these:
+        if left[each] > 0:
+            left[each] -= 1
+            found.append(each)
+    return found[:_MOST_NOTED]

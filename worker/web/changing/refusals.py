@@ -1,0 +1,145 @@
+"""What stands against a change, in words (RFC 9457)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from worker.domain import messages
+from worker.domain.verdict import Finding
+from worker.web.problems import Problem, Refusal
+from worker.web.words import Words, marked
+
+_MOST_FINDINGS = 100
+
+
+@dataclass(frozen=True)
+class Extended(Problem):
+    """A problem that says more than the usual members."""
+
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    def said(self, words: Words) -> dict[str, Any]:
+        """The problem details, in the words of a language."""
+        return {**Problem.said(self, words), **self.more}
+
+
+def read_only() -> Refusal:
+    """The platform has no view for edits, or does not have the job in it."""
+    return Refusal(
+        Problem(
+            HTTPStatus.CONFLICT,
+            "read-only",
+            marked("This job can only be changed on the platform"),
+            marked("The platform does not let the console change it. Nothing was changed."),
+            marked("Change it there; the console shows it as soon as it is saved."),
+        )
+    )
+
+
+def is_off() -> Refusal:
+    """A run of a job that is switched off."""
+    return Refusal(
+        Problem(
+            HTTPStatus.CONFLICT,
+            "job-disabled",
+            marked("This job is switched off"),
+            marked("A run would not start: it would be recorded as failed. Nothing was sent."),
+            marked("Enable the job first, or ask again with confirm=true for the record alone."),
+        )
+    )
+
+
+def no_version() -> Refusal:
+    """An edit that does not say which version it is of."""
+    return Refusal(
+        Problem(
+            HTTPStatus.PRECONDITION_REQUIRED,
+            "version-needed",
+            marked("Which version is this an edit of?"),
+            marked("Without If-Match it could undo what somebody else has just changed."),
+            marked("Read the job, and send its ETag as If-Match."),
+        )
+    )
+
+
+def overtaken(yours: Mapping[str, Any], theirs: Mapping[str, Any], version: int) -> Refusal:
+    """Somebody else has changed the job since it was read: both versions."""
+    return Refusal(
+        Extended(
+            HTTPStatus.PRECONDITION_FAILED,
+            "overtaken",
+            marked("Somebody else has changed this job meanwhile"),
+            marked("It has version %(version)s now. Nothing of yours was saved."),
+            marked("Compare `yours` and `theirs`, and send yours again with the new version."),
+            {"version": version},
+            more={"yours": dict(yours), "theirs": dict(theirs), "version": version},
+        )
+    )
+
+
+def busy() -> Refusal:
+    """A job that others change all the time."""
+    return Refusal(
+        Problem(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "busy",
+            marked("Others are changing this job just now"),
+            marked("They were faster each time. Nothing of yours was saved."),
+            marked("Try again in a few seconds."),
+            retry_after_s=1,
+        )
+    )
+
+
+def would_fail(findings: Sequence[Finding], words: Words) -> Refusal:
+    """An edit of a job that is switched on, and could not start as edited."""
+    return Refusal(
+        Extended(
+            HTTPStatus.CONFLICT,
+            "preflight-failed",
+            marked("The job could not start like this"),
+            marked("It is switched on, and preflight fails. Nothing was saved."),
+            marked("Correct it, or send it again with `confirm` true to save it nevertheless."),
+            more={"findings": [_said(each, words) for each in findings[:_MOST_FINDINGS]]},
+        )
+    )
+
+
+def invalid(faults: Mapping[str, str]) -> Refusal:
+    """Fields that cannot be saved, each with why, in words already."""
+    errors = tuple({"name": name, "message": message} for name, message in faults.items())
+    return Refusal(
+        Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "invalid",
+            marked("That cannot be read"),
+            marked("A value is missing, or is not what it has to be."),
+            marked("Correct what is named below and send it again."),
+            errors=errors,
+        )
+    )
+
+
+def no_rows() -> Refusal:
+    """A parameter that cannot be taken apart into targets."""
+    return Refusal(
+        Problem(
+            HTTPStatus.CONFLICT,
+            "targets-unreadable",
+            marked("These targets can only be changed on the platform"),
+            marked("The parameter is not in the form that jobs of this type have."),
+            marked(
+                "Correct the parameter there. Name, schedule and time zone can be changed here."
+            ),
+        )
+    )
+
+
+def _said(finding: Finding, words: Words) -> dict[str, Any]:
+    return {
+        **messages.as_json(finding, words.language),
+        "remedy": messages.remedy(finding.code, words.language),
+    }

@@ -1,0 +1,74 @@
+"""Triggers that a service sends over HTTP: read, completed, and sent together or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from schemas import JobTrigger
+from worker.domain.access import Principal
+from worker.domain.trigger import Uuid, schedule_key
+from worker.web.changing import refusals
+from worker.web.changing.run import trace_of
+from worker.web.words import Words, marked
+
+if TYPE_CHECKING:
+    from worker.web.app import Console
+
+MOST = 1_000
+_MOST_FAULTS = 100
+_REPLAY = marked(
+    "A replay is for people: `trigger-worker dlq replay`, or the page of dead letters."
+)
+_SHAPE = marked("Send a trigger, or a list of 1 to 1,000.")
+
+
+def read(sent: Any, who: Principal, words: Words) -> list[JobTrigger]:
+    """The triggers of a body: one, or a list of them.
+
+    One without `triggered_by` is the service's. Raises a refusal that names each that cannot be
+    read, with its place in the list; of `kind` everything but `replay`.
+    """
+    is_list = isinstance(sent, list)
+    given = sent if is_list else [sent]
+    if not 1 <= len(given) <= MOST:
+        raise refusals.invalid({"": words.gettext(_SHAPE)})
+    faults: dict[str, str] = {}
+    triggers = []
+    for place, each in enumerate(given):
+        prefix = f"{place}." if is_list else ""
+        try:
+            trigger = JobTrigger.model_validate(_completed(each, who))
+        except ValidationError as error:
+            faults |= _faults(error, prefix)
+            continue
+        if trigger.kind == "replay":
+            faults[f"{prefix}kind"] = words.gettext(_REPLAY)
+        triggers.append(trigger)
+    if faults:
+        raise refusals.invalid(dict(list(faults.items())[:_MOST_FAULTS]))
+    return triggers
+
+
+def send(console: Console, triggers: list[JobTrigger], *, traceparent: str | None) -> list[Uuid]:
+    """Send them; their ids, in order. Raises `BrokersAway`: then the same may be sent again."""
+    console.sender.send(triggers, traceparent=trace_of(traceparent))
+    return [
+        str(each.trigger_id or schedule_key(each.job_id, each.scheduled_at)) for each in triggers
+    ]
+
+
+def _completed(sent: Any, who: Principal) -> Any:
+    if isinstance(sent, Mapping) and sent.get("triggered_by") is None:
+        return {**sent, "triggered_by": who.login}
+    return sent
+
+
+def _faults(error: ValidationError, prefix: str) -> dict[str, str]:
+    """Each fault by its field."""
+    return {
+        (prefix + ".".join(map(str, each["loc"]))).rstrip("."): each["msg"]
+        for each in error.errors(include_url=False, include_input=False, include_context=False)
+    }

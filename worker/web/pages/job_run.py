@@ -1,0 +1,173 @@
+"""Run a job now, and follow what becomes of it (R9); switch it on and off."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
+
+from worker.domain.access import Principal
+from worker.domain.reading import Status
+from worker.errors import BrokersAway
+from worker.web import problems
+from worker.web.access import Operating, Viewing
+from worker.web.asking import as_of, console, id_of
+from worker.web.changing import run
+from worker.web.changing.run import Followed
+from worker.web.changing.switch import switch
+from worker.web.pages.record import MOST_FINDINGS, findings, steps
+from worker.web.pages.showing import name_of, told
+from worker.web.rendering import words_of
+from worker.web.words import marked
+
+router = APIRouter(include_in_schema=False)
+
+SOON = timedelta(seconds=10)
+"""After so long without a record the page says that the worker may not be there."""
+
+_ENDS = frozenset(
+    {
+        Status.TRIGGER_FAILED,
+        Status.SUCCEEDED,
+        Status.FAILED,
+        Status.REJECTED,
+        Status.CANCELLED,
+        Status.OTHER,
+    }
+)
+_LONGEST_KEY = 100
+
+
+@router.post("/jobs/{job_id}/run")
+def run_now(
+    request: Request,
+    operator: Operating,
+    job_id: str,
+    run_key: Annotated[str, Form(max_length=_LONGEST_KEY)] = "",
+    confirm: Annotated[str, Form(max_length=10)] = "",
+) -> Response:
+    """Send a trigger, and lead to the page that follows it; a form that is sent twice runs once."""
+    number, at = id_of(job_id), as_of(request)
+    key = run_key or secrets.token_urlsafe(16)
+    try:
+        trigger_id = run.run(
+            console(request),
+            operator,
+            at,
+            number,
+            key=key,
+            is_confirmed=confirm == "yes",
+            traceparent=request.headers.get("traceparent"),
+        )
+    except problems.Refusal as refusal:
+        if refusal.problem.kind != "job-disabled":
+            raise
+        return _ask(
+            request,
+            number,
+            {"run_key": key, "confirm": "yes"},
+            title=marked("This job is switched off"),
+            text=marked("Its run would not start, and would be recorded as failed."),
+            action=marked("Run nevertheless"),
+        )
+    except BrokersAway:
+        # The same key again: what did arrive is recognised, and runs once.
+        return _ask(
+            request,
+            number,
+            {"run_key": key, "confirm": confirm},
+            title=problems.NO_BROKER.title,
+            text=problems.NO_BROKER.detail,
+            action=marked("Send the same again"),
+            status=HTTPStatus.SERVICE_UNAVAILABLE,
+        )
+    return RedirectResponse(f"/jobs/{number}/runs/{trigger_id}", HTTPStatus.SEE_OTHER)
+
+
+@router.post("/jobs/{job_id}/enable")
+def enable(request: Request, operator: Operating, job_id: str) -> Response:
+    """Switch a job on."""
+    return _switched(request, operator, job_id, on=True)
+
+
+@router.post("/jobs/{job_id}/disable")
+def disable(request: Request, operator: Operating, job_id: str) -> Response:
+    """Switch a job off."""
+    return _switched(request, operator, job_id, on=False)
+
+
+@router.get("/jobs/{job_id}/runs/{trigger_id}")
+def follow_run(request: Request, viewer: Viewing, job_id: str, trigger_id: str) -> Response:
+    """Show what has become of a run so far."""
+    return _followed(request, viewer, job_id, trigger_id, "job_run.html")
+
+
+@router.get("/jobs/{job_id}/runs/{trigger_id}/part")
+def follow_part(request: Request, viewer: Viewing, job_id: str, trigger_id: str) -> Response:
+    """The part of the page that changes."""
+    return _followed(request, viewer, job_id, trigger_id, "job_run_part.html")
+
+
+def _switched(request: Request, operator: Principal, job_id: str, *, on: bool) -> Response:
+    number = id_of(job_id)
+    switch(console(request), operator, as_of(request), number, on=on)
+    return RedirectResponse(f"/jobs/{number}", HTTPStatus.SEE_OTHER)
+
+
+def _followed(
+    request: Request, viewer: Principal, job_id: str, trigger_id: str, template: str
+) -> Response:
+    number, at, words = id_of(job_id), as_of(request), words_of(request)
+    found = run.follow(console(request), viewer, at, number, _uuid(trigger_id))
+    record = found.record
+    values = {
+        "job_id": number,
+        "run": found,
+        "told": told(record.record, words, at.now) if record else None,
+        "findings": findings(record.findings[:MOST_FINDINGS], words) if record else (),
+        "steps": steps(record.record) if record else (),
+        "name": name_of(record.record.job_name, number, words) if record else None,
+        "is_late": record is None and _is_late(found, at.now),
+        "has_ended": record is not None and record.record.status in _ENDS,
+    }
+    return console(request).pages.render(request, template, values)
+
+
+def _is_late(found: Followed, now: datetime) -> bool:
+    return found.asked_at is not None and now - found.asked_at > SOON
+
+
+def _uuid(written: str) -> str:
+    try:
+        return str(UUID(written))
+    except ValueError:
+        raise problems.not_found() from None
+
+
+def _ask(
+    request: Request,
+    job_id: int,
+    fields: dict[str, str],
+    *,
+    title: str,
+    text: str,
+    action: str,
+    status: int = HTTPStatus.OK,
+) -> Response:
+    words = words_of(request)
+    values = {
+        "title": words.gettext(title),
+        "text": words.gettext(text),
+        "action": words.gettext(action),
+        "to": f"/jobs/{job_id}/run",
+        "back": f"/jobs/{job_id}",
+        "fields": fields,
+        "found": (),
+        "is_grave": False,
+    }
+    return console(request).pages.render(request, "confirm.html", values, status=status)
