@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -9,11 +10,13 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
-from starlette.routing import Mount
+from starlette.routing import Mount, compile_path
 
 from worker.domain.access import Principal, Role
 from worker.web import forms, problems
 from worker.web.auth.identify import SignedIn
+
+_NAME = re.compile(r"{[^}]*}")
 
 PUBLIC = "public"
 """A route's tag: whoever asks gets an answer."""
@@ -78,6 +81,20 @@ def routes(app: FastAPI) -> list[Route]:
         methods = frozenset(context.methods or ())
         found.append(Route(context.path or "", methods, roles[0] if roles else None))
     return found
+
+
+def methods_of(app: FastAPI, path: str) -> list[str]:
+    """The methods that an address takes: those of all routes that are written like its first."""
+    found = routes(app)
+    for first in found:
+        if compile_path(first.path)[0].match(path):
+            alike = [each for each in found if _shape(each.path) == _shape(first.path)]
+            return sorted({method for each in alike for method in each.methods})
+    return []
+
+
+def _shape(path: str) -> str:
+    return _NAME.sub("{}", path)
 
 
 def _calls(dependant: Dependant | None) -> Iterator[Any]:
