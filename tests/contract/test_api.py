@@ -63,8 +63,8 @@ document = schemathesis.openapi.from_dict(
 
 
 def streams_events(case: schemathesis.HookContext) -> bool:
-    answer = case.operation.definition.raw["responses"]["200"]
-    return "text/event-stream" in answer.get("content", {})
+    answers = case.operation.definition.raw["responses"].values()
+    return any("text/event-stream" in answer.get("content", {}) for answer in answers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,8 +53,10 @@ def counted(console: Served) -> dict[Question, int]:
             said: list[str] = []
             with saying(console.pool._engine, said.append):
                 answer = question.ask(browser)
-            assert answer.status_code == 200, question
-            found[question] = len(said)
+            # A later operation may be about something else than these ids.
+            assert answer.status_code in (200, 404, 422), question
+            if answer.status_code == 200:
+                found[question] = len(said)
     return found
 
 

@@ -140,6 +140,19 @@ def test_below_api_problems_are_details(console: Served) -> None:
     assert chinese.get("/api/v1/nothing").json()["title"] == "这里什么也没有"
 
 
+def test_a_wrong_method_is_told_the_right_ones(console: Served) -> None:
+    for method in ("GET", "PATCH"):
+        console.app.add_api_route(
+            "/api/v1/two/{number}",
+            lambda: None,
+            methods=[method],
+            dependencies=access.only(Role.VIEWER),
+        )
+    answer = console.browser().put("/api/v1/two/17")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, PATCH")
+    assert answer.json()["type"].endswith(":wrong-method")
+
+
 def test_what_cannot_be_read_is_named_field_by_field(console: Served) -> None:
     def take(size: Annotated[int, Body(embed=True)]) -> int:
         return size

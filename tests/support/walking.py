@@ -42,7 +42,8 @@ def reading(guesses: Guesses) -> Iterator[Question]:
     A parameter that has no guess gets each word of its list, else its example.
     """
     for path, operation in _operations("get"):
-        if "text/event-stream" in operation["responses"]["200"].get("content", {}):
+        answers = operation["responses"].values()
+        if any("text/event-stream" in answer.get("content", {}) for answer in answers):
             continue
         declared = operation.get("parameters", ())
         queries = [each for each in declared if each["in"] == "query"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -14,6 +15,8 @@ from starlette.routing import Mount, compile_path
 from worker.domain.access import Principal, Role
 from worker.web import forms, problems
 from worker.web.auth.identify import SignedIn
+
+_NAME = re.compile(r"{[^}]*}")
 
 PUBLIC = "public"
 """A route's tag: whoever asks gets an answer."""
@@ -80,13 +83,18 @@ def routes(app: FastAPI) -> list[Route]:
     return found
 
 
-def methods_at(app: FastAPI, path: str) -> list[str]:
-    """Every method that an address takes, whichever routes they are of."""
-    found: set[str] = set()
-    for context in iter_route_contexts(app.routes):
-        if context.path and compile_path(context.path)[0].match(path):
-            found |= set(context.methods or ())
-    return sorted(found)
+def methods_of(app: FastAPI, path: str) -> list[str]:
+    """The methods that an address takes: those of all routes that are written like its first."""
+    found = routes(app)
+    for first in found:
+        if compile_path(first.path)[0].match(path):
+            alike = [each for each in found if _shape(each.path) == _shape(first.path)]
+            return sorted({method for each in alike for method in each.methods})
+    return []
+
+
+def _shape(path: str) -> str:
+    return _NAME.sub("{}", path)
 
 
 def _calls(dependant: Dependant | None) -> Iterator[Any]:

@@ -15,11 +15,10 @@ from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from worker.errors import Stop, Transient, TriggerWorkerError
-from worker.web import problems
+from worker.web import access, problems
 from worker.web.forms import SAFE
 from worker.web.problems import Problem
 from worker.web.rendering import Pages, words_of
@@ -81,8 +80,10 @@ async def answer(request: Request, error: Exception, pages: Pages) -> Response:
         log.error("action=fault request=%s", request_id, exc_info=error)
     elif isinstance(error, Transient | Stop):
         log.warning("action=away request=%s reason=%s", request_id, error)
-    # Which methods an address takes stands in `Allow`.
-    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    headers = {}
+    if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
+        # Several routes may share an address; a router knows only the first.
+        headers["Allow"] = ", ".join(access.methods_of(request.app, request.url.path))
     if problem.retry_after_s is not None:
         headers["Retry-After"] = str(problem.retry_after_s)
     if request.url.path.startswith("/api/"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -132,11 +131,7 @@ def create_app(collaborators: Collaborators) -> FastAPI:
     app.mount("/static", statics, name="static")
 
     async def explain(request: Request, error: Exception) -> Response:
-        response = await answer(request, error, pages)
-        if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            # What raised it knows one route of the address, and there may be others.
-            response.headers["Allow"] = ", ".join(access.methods_at(app, request.url.path))
-        return response
+        return await answer(request, error, pages)
 
     for kind in (TriggerWorkerError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, explain)

@@ -87,12 +87,12 @@ def _finish(
         if answer["description"] == "Successful Response":
             answer["description"] = "What was asked for."
         if int(status) >= 400:  # noqa: PLR2004
-            content.pop(_JSON, None)
-            content[_PROBLEM] = {
-                "schema": {"$ref": f"{_REF}ProblemDetails"},
-                "example": _problem(int(status)),
+            answer["content"] = {
+                _PROBLEM: {
+                    "schema": {"$ref": f"{_REF}ProblemDetails"},
+                    "example": _problem(int(status)),
+                }
             }
-            answer["content"] = content
         elif _JSON in content and "example" not in content[_JSON]:
             content[_JSON]["example"] = example(content[_JSON]["schema"], schemas)
 

@@ -27,12 +27,10 @@ def dead(
     lists: Iterable[ServerList], rows: dict[Place | Row, Row], live: Live, why: Why
 ) -> set[Place | Row]:
     """The keys of the rows that preflight finds dead."""
-    if live.verdict is None:
-        return set()
     nodes = {each.place: each.node_id for each in lists}
     found = {
         (each.objects.get("node_id"), each.objects.get("server_id"), each.objects.get("account"))
-        for each in live.verdict.findings
+        for each in live.findings
         if each.code in _CODES[why]
     }
     return {
