@@ -69,6 +69,28 @@ def test_enabling_is_idempotent_and_noted_once(console: Served, database: str) -
     assert "li.wei · switched it off" in content(page(api, f"/jobs/{job}"))
 
 
+def test_all_changes_of_a_job_are_listed(console: Served, database: str) -> None:
+    with writing(database) as (p, _):
+        job = p.action_job(name="password=hunter2")
+    api = asking(console)
+    api.patch(f"/api/v1/jobs/{job}", json={"name": "better"}, headers={"If-Match": "*"})
+    for action in ("disable", "enable") * 3:
+        api.post(f"/api/v1/jobs/{job}/{action}")
+    address = f"/api/v1/jobs/{job}/changes"
+    first = api.get(address, params={"limit": 5}).json()
+    assert [each["action"] for each in first["items"]] == ["enable", "disable"] * 2 + ["enable"]
+    (_, last) = api.get(address, params={"after": first["next"]}).json()["items"]
+    # Masked as it is noted, and as it is shown.
+    assert (last["before"], last["after"]) == ({"name": "password=••••••"}, {"name": "better"})
+    assert "hunter2" not in str(value(database, 'select "before" from awp_console_change limit 1'))
+    assert f'href="/jobs/{job}/changes"' in page(api, f"/jobs/{job}").text
+    shown = content(page(api, f"/jobs/{job}/changes"))
+    assert "li.wei · edited it Name password=•••••• → better" in shown
+    stranger = console.signed_in(Role.VIEWER, "zhao.min")
+    assert stranger.get(address).status_code == 404
+    assert stranger.get(f"/jobs/{job}/changes").status_code == 404
+
+
 def test_an_edit_needs_the_version_it_is_of(console: Served, database: str) -> None:
     with writing(database) as (p, _):
         job = p.action_job()

@@ -186,7 +186,9 @@ def _show(
     good = _without_faulty(wanted.edits, edited.row_faults)
     live = _live(request, admin, opened, good)
     rows = edit_rows.typed_rows(lists, wanted.edits, form)
-    blocks, hidden = edit_rows.blocks(lists, rows, wanted.edits, edited.row_faults, live, words)
+    blocks, more, hidden = edit_rows.blocks(
+        lists, rows, wanted.edits, edited.row_faults, live, words
+    )
     remaining = checking.remaining(lists, good)
     timezone = wanted.timezone or opened.saved.timezone
     values = {
@@ -199,6 +201,7 @@ def _show(
         "next_slots": slots.next_slots(wanted.schedule, timezone, at.now, _SLOTS),
         "has_rows": opened.lists is not None,
         "blocks": blocks,
+        "more_nodes": more,
         "drop": edit_form.drop(hidden),
         "mark": edit_form.mark(opened.saved.parameter),
         "removed": len(wanted.edits.removed),

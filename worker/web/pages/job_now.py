@@ -48,7 +48,8 @@ class TargetLine:
 
 def target_lines(saved: Saved, live: Live, words: Words) -> list[TargetLine]:
     """Each saved target with what became of it."""
-    return [_line(target, live, words) for target in saved.targets]
+    found = live.verdict.findings if live.verdict else ()
+    return [_line(target, live, found, words) for target in saved.targets]
 
 
 def whole_job(live: Live, words: Words, *, everything: bool = False) -> list[Found]:
@@ -92,13 +93,12 @@ def owner_now(live: Live, words: Words) -> Now:
     return Now("good", short(owner.name, _LONGEST))
 
 
-def now_of(target: Target, live: Live, words: Words) -> Now:
-    """What became of one target."""
-    found = live.verdict.findings if live.verdict else ()
+def now_of(target: Target, live: Live, found: Sequence[Finding], words: Words) -> Now:
+    """What became of one target, by those of these findings that concern it."""
     return _now(target, live, [each for each in found if _concerns(each, target)], words)
 
 
-def _line(target: Target, live: Live, words: Words) -> TargetLine:
+def _line(target: Target, live: Live, found: Sequence[Finding], words: Words) -> TargetLine:
     server = live.facts.servers.get(target.server_id) if live.facts else None
     return TargetLine(
         short(target.node_id or "", 60),
@@ -107,7 +107,7 @@ def _line(target: Target, live: Live, words: Words) -> TargetLine:
         short(target.account, 60),
         short(server.name, 60) if server else "",
         short(server.ip or "", 60) if server else "",
-        now_of(target, live, words),
+        now_of(target, live, found, words),
     )
 
 
