@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ from tests.support.history import NOW, Still, writing
 from tests.support.pages import content, page
 from tests.support.sql import execute, value
 from tests.support.sql import rows as stored
-from worker.domain.access import Role
+from worker.domain.access import Principal, Role
+from worker.domain.reading import AsOf
 from worker.web.auth import passwords, users
 from worker.web.auth.users import User
+from worker.web.changing import edit
 
 
 @pytest.fixture
@@ -116,6 +119,20 @@ def test_an_edit_needs_the_version_it_is_of(console: Served, database: str) -> N
     again = other.patch(address, json={"name": "second"}, headers={"If-Match": '"2"'})
     assert again.json()["name"] == "second"
     assert value(database, "select count(*) from awp_console_change") == 2
+
+
+def test_of_two_edits_at_the_same_moment_one_is_saved(console: Served, database: str) -> None:
+    with writing(database) as (p, _):
+        job = p.action_job()
+    made = console.app.state.console
+    admin = Principal("li.wei", "Li Wei", Role.ADMIN)
+    (_, first), (_, second) = (edit.open_job(made, admin, AsOf(NOW), job) for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert edit.save(made, admin, first, {"name": "first"}) == 2
+    assert edit.save(made, admin, second, {"name": "second"}) is None
+    assert value(database, "select name from awp_automcation_job") == "first"
+    assert value(database, "select count(*) from awp_console_change") == 1
 
 
 def test_an_edit_keeps_what_it_does_not_name(console: Served, database: str) -> None:
@@ -306,6 +323,18 @@ def test_a_job_that_is_off_runs_only_when_it_is_meant(console: Served, database:
     assert api.post(f"/api/v1/jobs/{job}/run").status_code == 404
     # Confirmed, it goes on to the brokers, which are away here.
     assert admin.post(f"/api/v1/jobs/{job}/run?confirm=true").status_code == 503
+
+
+def test_a_double_click_is_noted_once(console: Served, database: str) -> None:
+    with writing(database) as (p, _):
+        job = p.action_job()
+    clicks = [asking(console) for _ in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        answers = threads.map(
+            lambda api: api.post(f"/jobs/{job}/run", data={"run_key": "one"}).status_code, clicks
+        )
+    assert list(answers) == [503] * 4
+    assert value(database, "select count(*) from awp_console_change") == 1
 
 
 def test_running_is_limited(console: Served, database: str) -> None:

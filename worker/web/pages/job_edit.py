@@ -24,7 +24,7 @@ from worker.web.live_preflight import Live
 from worker.web.pages import edit_form, edit_rows
 from worker.web.pages.edit_form import Form
 from worker.web.pages.edit_rows import Fault
-from worker.web.pages.job_now import whole_job
+from worker.web.pages.job_now import told_alone, whole_job
 from worker.web.pages.showing import name_of
 from worker.web.rendering import words_of
 from worker.web.words import Words, marked
@@ -165,7 +165,7 @@ def _ask(request: Request, edited: _Edited, live: Live, sent: Mapping[str, str])
         "to": address,
         "back": address,
         "fields": {**fields, "do": "save", "confirm": "yes"},
-        "found": whole_job(live, words, everything=True)[:_MOST_FOUND],
+        "found": [told_alone(each, words) for each in found[:_MOST_FOUND]],
         "again": words.gettext(marked("Go on editing")),
         "is_grave": False,
     }

@@ -52,13 +52,13 @@ def target_lines(saved: Saved, live: Live, words: Words) -> list[TargetLine]:
     return [_line(target, live, found, words) for target in saved.targets]
 
 
-def whole_job(live: Live, words: Words, *, everything: bool = False) -> list[Found]:
-    """The findings that no single target is to blame for; `everything`: those of targets, too."""
+def whole_job(live: Live, words: Words) -> list[Found]:
+    """The findings that no single target is to blame for."""
     found = live.verdict.findings if live.verdict else ()
     return [
-        _found(each, words, with_node=everything)
+        _found(each, words)
         for each in found
-        if everything or "server_id" not in each.objects or each.objects.get("path")
+        if "server_id" not in each.objects or each.objects.get("path")
     ][:_MOST]
 
 
@@ -137,14 +137,17 @@ def _concerns(finding: Finding, target: Target) -> bool:
     )
 
 
-def _found(finding: Finding, words: Words, *, with_node: bool = False) -> Found:
-    language = words.language
+def _found(finding: Finding, words: Words) -> Found:
     # Beside a target its node is named already.
-    here = {name: v for name, v in finding.objects.items() if with_node or name != "node_id"}
+    here = {name: v for name, v in finding.objects.items() if name != "node_id"}
     is_target = "server_id" in here and not here.get("path")
-    told = replace(finding, objects=here) if is_target else finding
+    return told_alone(replace(finding, objects=here) if is_target else finding, words)
+
+
+def told_alone(finding: Finding, words: Words) -> Found:
+    """A finding as it is told where nothing stands beside it."""
     return Found(
         finding.code.value,
-        short(messages.sentence(told, language), 400),
-        messages.remedy(finding.code, language),
+        short(messages.sentence(finding, words.language), 400),
+        messages.remedy(finding.code, words.language),
     )
