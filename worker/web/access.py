@@ -81,10 +81,13 @@ def routes(app: FastAPI) -> list[Route]:
 
 
 def methods_at(app: FastAPI, path: str) -> list[str]:
-    """Every method that an address takes, whichever routes they are of."""
+    """Every method of an address, whichever routes they are of; the first that fits it names it."""
+    named: str | None = None
     found: set[str] = set()
     for context in iter_route_contexts(app.routes):
-        if context.path and compile_path(context.path)[0].match(path):
+        if named is None and context.path and compile_path(context.path)[0].match(path):
+            named = context.path
+        if named is not None and context.path == named:
             found |= set(context.methods or ())
     return sorted(found)
 
