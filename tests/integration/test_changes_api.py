@@ -278,7 +278,8 @@ def test_without_brokers_nothing_is_half_done(console: Served, database: str) ->
     assert (state["state"], state["asked_by"], state["record"]) == ("pending", "li.wei", None)
     shown = api.post(f"/jobs/{job}/run", data={"run_key": "a-key"})
     assert shown.status_code == 503
-    assert "Send the same again" in shown.text
+    assert "what did arrive is recognised and runs once" in shown.text
+    assert "Send the same again</button>" in shown.text
     assert 'name="run_key" value="a-key"' in shown.text
     service = console.browser(Authorization="Bearer a-token")
     sent = service.post("/api/v1/triggers", json={"job_id": 1, "scheduled_at": SLOT})
@@ -296,7 +297,7 @@ def test_a_run_that_nobody_takes_says_what_to_do(console: Served, database: str)
     trigger = value(database, """select "after" ->> 'trigger_id' from awp_console_change""")
     where = f"/jobs/{job}/runs/{trigger}"
     execute(database, f"update awp_console_change set at = '{NOW - timedelta(seconds=2)}'")
-    assert "Sent, waiting for the worker" in page(api, where).text
+    assert "Asked for, waiting for the worker" in page(api, where).text
     execute(database, f"update awp_console_change set at = '{NOW - timedelta(seconds=20)}'")
     assert "The worker has not taken it yet" in page(api, where).text
     assert "触发处理服务尚未接收" in page(api, where, "zh").text
