@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ from tests.support.history import NOW, Still, writing
 from tests.support.pages import content, page
 from tests.support.sql import execute, value
 from tests.support.sql import rows as stored
-from worker.domain.access import Role
+from worker.domain.access import Principal, Role
+from worker.domain.reading import AsOf
 from worker.web.auth import passwords, users
 from worker.web.auth.users import User
+from worker.web.changing import edit
 
 
 @pytest.fixture
@@ -69,6 +72,28 @@ def test_enabling_is_idempotent_and_noted_once(console: Served, database: str) -
     assert "li.wei · switched it off" in content(page(api, f"/jobs/{job}"))
 
 
+def test_all_changes_of_a_job_are_listed(console: Served, database: str) -> None:
+    with writing(database) as (p, _):
+        job = p.action_job(name="password=hunter2")
+    api = asking(console)
+    api.patch(f"/api/v1/jobs/{job}", json={"name": "better"}, headers={"If-Match": "*"})
+    for action in ("disable", "enable") * 3:
+        api.post(f"/api/v1/jobs/{job}/{action}")
+    address = f"/api/v1/jobs/{job}/changes"
+    first = api.get(address, params={"limit": 5}).json()
+    assert [each["action"] for each in first["items"]] == ["enable", "disable"] * 2 + ["enable"]
+    (_, last) = api.get(address, params={"after": first["next"]}).json()["items"]
+    # Masked as it is noted, and as it is shown.
+    assert (last["before"], last["after"]) == ({"name": "password=••••••"}, {"name": "better"})
+    assert "hunter2" not in str(value(database, 'select "before" from awp_console_change limit 1'))
+    assert f'href="/jobs/{job}/changes"' in page(api, f"/jobs/{job}").text
+    shown = content(page(api, f"/jobs/{job}/changes"))
+    assert "li.wei · edited it Name password=•••••• → better" in shown
+    stranger = console.signed_in(Role.VIEWER, "zhao.min")
+    assert stranger.get(address).status_code == 404
+    assert stranger.get(f"/jobs/{job}/changes").status_code == 404
+
+
 def test_an_edit_needs_the_version_it_is_of(console: Served, database: str) -> None:
     with writing(database) as (p, _):
         job = p.action_job()
@@ -94,6 +119,20 @@ def test_an_edit_needs_the_version_it_is_of(console: Served, database: str) -> N
     again = other.patch(address, json={"name": "second"}, headers={"If-Match": '"2"'})
     assert again.json()["name"] == "second"
     assert value(database, "select count(*) from awp_console_change") == 2
+
+
+def test_of_two_edits_at_the_same_moment_one_is_saved(console: Served, database: str) -> None:
+    with writing(database) as (p, _):
+        job = p.action_job()
+    made = console.app.state.console
+    admin = Principal("li.wei", "Li Wei", Role.ADMIN)
+    (_, first), (_, second) = (edit.open_job(made, admin, AsOf(NOW), job) for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert edit.save(made, admin, first, {"name": "first"}) == 2
+    assert edit.save(made, admin, second, {"name": "second"}) is None
+    assert value(database, "select name from awp_automcation_job") == "first"
+    assert value(database, "select count(*) from awp_console_change") == 1
 
 
 def test_an_edit_keeps_what_it_does_not_name(console: Served, database: str) -> None:
@@ -239,7 +278,8 @@ def test_without_brokers_nothing_is_half_done(console: Served, database: str) ->
     assert (state["state"], state["asked_by"], state["record"]) == ("pending", "li.wei", None)
     shown = api.post(f"/jobs/{job}/run", data={"run_key": "a-key"})
     assert shown.status_code == 503
-    assert "Send the same again" in shown.text
+    assert "what did arrive is recognised and runs once" in shown.text
+    assert "Send the same again</button>" in shown.text
     assert 'name="run_key" value="a-key"' in shown.text
     service = console.browser(Authorization="Bearer a-token")
     sent = service.post("/api/v1/triggers", json={"job_id": 1, "scheduled_at": SLOT})
@@ -257,7 +297,7 @@ def test_a_run_that_nobody_takes_says_what_to_do(console: Served, database: str)
     trigger = value(database, """select "after" ->> 'trigger_id' from awp_console_change""")
     where = f"/jobs/{job}/runs/{trigger}"
     execute(database, f"update awp_console_change set at = '{NOW - timedelta(seconds=2)}'")
-    assert "Sent, waiting for the worker" in page(api, where).text
+    assert "Asked for, waiting for the worker" in page(api, where).text
     execute(database, f"update awp_console_change set at = '{NOW - timedelta(seconds=20)}'")
     assert "The worker has not taken it yet" in page(api, where).text
     assert "触发处理服务尚未接收" in page(api, where, "zh").text
@@ -284,6 +324,18 @@ def test_a_job_that_is_off_runs_only_when_it_is_meant(console: Served, database:
     assert api.post(f"/api/v1/jobs/{job}/run").status_code == 404
     # Confirmed, it goes on to the brokers, which are away here.
     assert admin.post(f"/api/v1/jobs/{job}/run?confirm=true").status_code == 503
+
+
+def test_a_double_click_is_noted_once(console: Served, database: str) -> None:
+    with writing(database) as (p, _):
+        job = p.action_job()
+    clicks = [asking(console) for _ in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        answers = threads.map(
+            lambda api: api.post(f"/jobs/{job}/run", data={"run_key": "one"}).status_code, clicks
+        )
+    assert list(answers) == [503] * 4
+    assert value(database, "select count(*) from awp_console_change") == 1
 
 
 def test_running_is_limited(console: Served, database: str) -> None:

@@ -267,6 +267,23 @@ def test_a_job_on_thousands_of_servers_is_edited_on_a_light_page(
     assert node["servers"] == [{"server_id": good, "ip": "10.0.0.7", "account": "deploy"}]
 
 
+def test_a_workflow_of_many_nodes_is_edited_on_a_light_page(console: Served, database: str) -> None:
+    with writing(database) as (p, _):
+        good = p.target()[0]
+        nodes = {f"n{number}": [(good, "deploy")] for number in range(400)}
+        job = p.workflow_job({**nodes, "last": [(777, "deploy")]}, enabled=False)
+    admin = console.signed_in(Role.ADMIN)
+    shown = page(admin, f"/jobs/{job}/edit")
+    assert "386 more nodes are not shown, and stay as they are." in shown.text
+    answer = send(admin, job, form(shown), "drop-gone")
+    assert len(answer.content) <= 100_000
+    assert send(admin, job, form(answer) | {"r0.account": "root"}).status_code == 303
+    kept = json.loads(parameter(database, job))["nodes"]
+    assert kept[0]["servers"][0]["account"] == "root"
+    assert kept[-1] == {"node_id": "last", "action_id": 1, "servers": []}
+    assert [len(node["servers"]) for node in kept[1:-1]] == [1] * 399
+
+
 def test_names_are_text_and_come_back_as_they_were(console: Served, database: str) -> None:
     with writing(database) as (p, _):
         server = p.server(HOSTILE)

@@ -122,3 +122,21 @@ class JobEdited(BaseModel):
     is_saved: bool = Field(description="False after a dry run, and where nothing was different.")
     next_slots: list[datetime]
     preflight: DraftPreflight
+
+
+class JobChange(BaseModel):
+    """What somebody changed with the console or the API, with what looks secret hidden."""
+
+    id: str = Field(examples=["41"])
+    at: datetime
+    login: str = Field(examples=["li.wei"])
+    action: str = Field(description="run, enable, disable or edit.", examples=["edit"])
+    before: dict[str, Any] | None = Field(examples=[{"name": "log-backup"}])
+    after: dict[str, Any] | None = Field(examples=[{"name": "rotate-logs"}])
+
+
+class JobChangePage(BaseModel):
+    """A job's changes, the newest first."""
+
+    items: list[JobChange]
+    next: str | None = Field(description="Give it as `after` for the page that follows.")

@@ -9,11 +9,13 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
+from pydantic import StringConstraints
 
 from worker.domain import messages, slots
 from worker.domain.access import Principal
 from worker.domain.inventory import JobType
-from worker.web.access import Administering, Operating
+from worker.storage import changes
+from worker.web.access import Administering, Operating, Viewing
 from worker.web.api import change_models as said
 from worker.web.api import models
 from worker.web.asking import as_of, console, id_of
@@ -21,6 +23,7 @@ from worker.web.changing import checking, draft, edit, refusals
 from worker.web.changing import run as running
 from worker.web.changing.draft import Edits, Row
 from worker.web.changing.edit import Opened, Wanted
+from worker.web.changing.seeing import visible
 from worker.web.changing.switch import switch
 from worker.web.live_preflight import Live
 from worker.web.problems import Refusal
@@ -161,6 +164,43 @@ def edit_job(
         next_slots=list(slots.next_slots(wanted.schedule, wanted.timezone, at.now, _SLOTS)),
         preflight=_preflight(live, words),
     )
+
+
+@router.get("/{job_id}/changes", responses=models.problems(404))
+def list_changes(
+    request: Request,
+    viewer: Viewing,
+    job_id: JobId,
+    after: Annotated[
+        Annotated[str, StringConstraints(pattern="^[1-9][0-9]{0,17}$")] | None,
+        Query(description="The `next` of the page before."),
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=200, description="Items on a page, at most.")] = 50,
+) -> said.JobChangePage:
+    """List who changed a job with the console or the API, when, and what became what."""
+    number = id_of(job_id)
+    with console(request).pool.snapshot() as connection:
+        visible(connection, viewer, as_of(request), number)
+        found = changes.of_object(
+            connection,
+            "job",
+            str(number),
+            limit=limit + 1,
+            older_than=None if after is None else int(after),
+        )
+    masker = console(request).masker
+    items = [
+        said.JobChange(
+            id=str(each.id),
+            at=each.at,
+            login=each.login,
+            action=each.action,
+            before=masker.value(each.before),
+            after=masker.value(each.after),
+        )
+        for each in found[:limit]
+    ]
+    return said.JobChangePage(items=items, next=items[-1].id if len(found) > limit else None)
 
 
 def _switched(

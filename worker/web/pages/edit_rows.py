@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from worker.domain.verdict import Target
+from worker.domain.verdict import Finding, Target
 from worker.web.changing.draft import Edits, Place, Row, ServerList, as_id
 from worker.web.live_preflight import Live
 from worker.web.pages import edit_form
 from worker.web.pages.edit_form import Form, Typed
 from worker.web.pages.job_now import Now, now_of
+from worker.web.pages.record import Found
 from worker.web.pages.showing import short
 from worker.web.words import Words, marked
 
 MOST = 40
+MOST_LISTS = 15
 _MOST_BYTES = 16_000
 _LONGEST = 160
 Fault = tuple[str | None, str | None]
@@ -80,37 +82,26 @@ def blocks(
     faults: Mapping[Place | Row, Fault],
     live: Live,
     words: Words,
-) -> tuple[list[Block], frozenset[Place]]:
-    """What is shown, and the places of removed rows for which there is no room."""
-    nodes = {each.place: each.node_id for each in lists}
-    known = {target.server_id for target in live.verdict.targets} if live.verdict else set()
-    nows = {
-        row: _now(row, nodes.get(row.list), known, live, words)
-        for row in rows
-        if not row.is_removed and faults.get(row.at or row.row) is None
-    }
+) -> tuple[list[Block], int, frozenset[Place]]:
+    """What is shown, how many lists are not, and the removed rows for which there is no room."""
+    nows = _nows(lists, rows, faults, live, words)
     shown = _chosen(rows, edits, faults, nows)
+    by_list: dict[int, list[Typed]] = {each.place: [] for each in lists}
+    for row in rows:
+        by_list[row.list].append(row)
+    places = {row.list for row in shown}
+    for each in lists:
+        if len(places) < MOST_LISTS:
+            places.add(each.place)
     found: list[Block] = []
     number = 0
     for each in lists:
+        if each.place not in places:
+            continue
+        mine = by_list[each.place]
         lines = []
-        mine = [row for row in rows if row.list == each.place]
         for row in (row for row in mine if row in shown):
-            server = live.facts.servers.get(as_id(row.server) or 0) if live.facts else None
-            lines.append(
-                Line(
-                    number,
-                    row.list,
-                    str(row.at) if row.at else "",
-                    row.was,
-                    row.server,
-                    row.account,
-                    row.is_removed,
-                    faults.get(row.at or row.row) or (None, None),
-                    short(server.name, 60) if server else "",
-                    nows.get(row),
-                )
-            )
+            lines.append(_line(number, row, faults, live, nows))
             number += 1
         if each.can_grow:
             lines.append(Line(number, each.place, "", "", "", "", False, (None, None), "", None))
@@ -119,7 +110,29 @@ def blocks(
         left_out = sum(1 for row in mine if row not in shown and not row.is_removed)
         found.append(Block(node, tuple(lines), left_out, each.can_grow))
     hidden = frozenset(row.at for row in rows if row.at and row.is_removed and row not in shown)
-    return found, hidden
+    return found, len(lists) - len(found), hidden
+
+
+def _line(
+    number: int,
+    row: Typed,
+    faults: Mapping[Place | Row, Fault],
+    live: Live,
+    nows: Mapping[Typed, Now],
+) -> Line:
+    server = live.facts.servers.get(as_id(row.server) or 0) if live.facts else None
+    return Line(
+        number,
+        row.list,
+        str(row.at) if row.at else "",
+        row.was,
+        row.server,
+        row.account,
+        row.is_removed,
+        faults.get(row.at or row.row) or (None, None),
+        short(server.name, 60) if server else "",
+        nows.get(row),
+    )
 
 
 def _chosen(
@@ -137,22 +150,44 @@ def _chosen(
         return 1 if now is not None and now.tone == "bad" else 3 if row.is_removed else 2
 
     chosen: set[Typed] = set()
+    places: set[int] = set()
     size = 0
     for row in sorted(rows, key=rank):
         size += len(row.account.encode(errors="replace")) + len(row.server)
         if rank(row) and (len(chosen) >= MOST or size > _MOST_BYTES):
             break
+        if rank(row) and row.list not in places and len(places) >= MOST_LISTS:
+            continue
         chosen.add(row)
+        places.add(row.list)
     return chosen
 
 
-def _now(row: Typed, node_id: str | None, known: set[int], live: Live, words: Words) -> Now:
-    number = as_id(row.server)
-    if live.facts is not None and (number is None or number not in known):
-        return Now("warn", words.gettext(marked("Cannot be read, see above")))
-    target = Target(number or 0, None, row.account, None, node_id)
-    now = now_of(target, live, words)
-    findings = tuple(
-        type(each)(each.code, short(each.message, _LONGEST), "") for each in now.findings
-    )
-    return Now(now.tone, now.text, findings)
+def _nows(
+    lists: Sequence[ServerList],
+    rows: Sequence[Typed],
+    faults: Mapping[Place | Row, Fault],
+    live: Live,
+    words: Words,
+) -> dict[Typed, Now]:
+    """What became of each row that stays and can be read."""
+    nodes = {each.place: each.node_id for each in lists}
+    known: set[int] = set()
+    found: dict[str, list[Finding]] = {}
+    if live.verdict:
+        known = {target.server_id for target in live.verdict.targets}
+        for finding in live.verdict.findings:
+            found.setdefault(str(finding.objects.get("server_id")), []).append(finding)
+    made = {}
+    for row in rows:
+        if row.is_removed or (row.at or row.row) in faults:
+            continue
+        number = as_id(row.server)
+        if live.facts is not None and (number is None or number not in known):
+            made[row] = Now("warn", words.gettext(marked("Cannot be read, see above")))
+            continue
+        target = Target(number or 0, None, row.account, None, nodes.get(row.list))
+        now = now_of(target, live, found.get(str(number), ()), words)
+        told = tuple(Found(f.code, short(f.message, _LONGEST), "") for f in now.findings)
+        made[row] = Now(now.tone, now.text, told)
+    return made

@@ -56,7 +56,7 @@ def show_one(request: Request, viewer: Viewing, job_id: str) -> Response:
         buckets, _window = failures.by_time(
             connection, scope, since=since, until=at.now, step_s=_STEP_S, job_id=number
         )
-        changed = changes.of_object(connection, "job", str(number), limit=_CHANGES)
+        changed = changes.of_object(connection, "job", str(number), limit=_CHANGES + 1)
         is_editable = job_edits.is_possible(connection)
     saved = read_saved(console(request), number, job.job_type)
     live = preflight.finish(begun)
@@ -75,7 +75,8 @@ def show_one(request: Request, viewer: Viewing, job_id: str) -> Response:
         "tolds": [told(record, view.words, at.now) for record in records.rows],
         "has_more": records.next is not None,
         "chart": chart(buckets),
-        "changes": job_changes.lines(changed, console(request).masker, view.words),
+        "changes": job_changes.lines(changed[:_CHANGES], console(request).masker, view.words),
+        "has_more_changes": len(changed) > _CHANGES,
         "is_editable": is_editable,
         # Each page has its own: a form that is sent twice runs once.
         "run_key": secrets.token_urlsafe(16),

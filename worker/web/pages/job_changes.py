@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
 
 from worker.domain.masking import Masker
+from worker.domain.trigger import MAX_ID
+from worker.storage import changes
 from worker.storage.changes import Change
-from worker.web.pages.showing import short
+from worker.web.access import Viewing
+from worker.web.asking import as_of, console, id_of
+from worker.web.changing.seeing import visible
+from worker.web.pages.showing import name_of, short, show
+from worker.web.rendering import words_of
 from worker.web.words import Words, marked
+
+router = APIRouter(include_in_schema=False)
 
 _ACTIONS: Mapping[str, str] = {
     "run": marked("asked to run it"),
@@ -24,6 +34,7 @@ _LABELS: Mapping[str, str] = {
     "timezone": marked("Time zone"),
 }
 _LONGEST = 200
+_SIZE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +57,33 @@ class ChangeLine:
     fields: tuple[FieldLine, ...]
 
 
-def lines(changes: Sequence[Change], masker: Masker, words: Words) -> list[ChangeLine]:
+@router.get("/jobs/{job_id}/changes")
+def list_changes(
+    request: Request,
+    viewer: Viewing,
+    job_id: str,
+    before: Annotated[int | None, Query(gt=0, le=MAX_ID)] = None,
+) -> Response:
+    """List a job's changes, the newest first."""
+    number, at = id_of(job_id), as_of(request)
+    with console(request).pool.snapshot() as connection:
+        job = visible(connection, viewer, at, number)
+        found = changes.of_object(
+            connection, "job", str(number), limit=_SIZE + 1, older_than=before
+        )
+    words = words_of(request)
+    values = {
+        "job_id": number,
+        "name": name_of(job.name, number, words),
+        "changes": lines(found[:_SIZE], console(request).masker, words),
+        "older": found[_SIZE - 1].id if len(found) > _SIZE else None,
+    }
+    return show(request, "job_changes.html", values)
+
+
+def lines(found: Sequence[Change], masker: Masker, words: Words) -> list[ChangeLine]:
     """Changes as a page shows them, with what looks secret hidden."""
-    return [_line(each, masker, words) for each in changes]
+    return [_line(each, masker, words) for each in found]
 
 
 def _line(change: Change, masker: Masker, words: Words) -> ChangeLine:

@@ -24,7 +24,7 @@ from worker.web.live_preflight import Live
 from worker.web.pages import edit_form, edit_rows
 from worker.web.pages.edit_form import Form
 from worker.web.pages.edit_rows import Fault
-from worker.web.pages.job_now import whole_job
+from worker.web.pages.job_now import told_alone, whole_job
 from worker.web.pages.showing import name_of
 from worker.web.rendering import words_of
 from worker.web.words import Words, marked
@@ -165,7 +165,7 @@ def _ask(request: Request, edited: _Edited, live: Live, sent: Mapping[str, str])
         "to": address,
         "back": address,
         "fields": {**fields, "do": "save", "confirm": "yes"},
-        "found": whole_job(live, words, everything=True)[:_MOST_FOUND],
+        "found": [told_alone(each, words) for each in found[:_MOST_FOUND]],
         "again": words.gettext(marked("Go on editing")),
         "is_grave": False,
     }
@@ -186,7 +186,9 @@ def _show(
     good = _without_faulty(wanted.edits, edited.row_faults)
     live = _live(request, admin, opened, good)
     rows = edit_rows.typed_rows(lists, wanted.edits, form)
-    blocks, hidden = edit_rows.blocks(lists, rows, wanted.edits, edited.row_faults, live, words)
+    blocks, more, hidden = edit_rows.blocks(
+        lists, rows, wanted.edits, edited.row_faults, live, words
+    )
     remaining = checking.remaining(lists, good)
     timezone = wanted.timezone or opened.saved.timezone
     values = {
@@ -199,6 +201,7 @@ def _show(
         "next_slots": slots.next_slots(wanted.schedule, timezone, at.now, _SLOTS),
         "has_rows": opened.lists is not None,
         "blocks": blocks,
+        "more_nodes": more,
         "drop": edit_form.drop(hidden),
         "mark": edit_form.mark(opened.saved.parameter),
         "removed": len(wanted.edits.removed),

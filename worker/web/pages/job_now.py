@@ -48,15 +48,15 @@ class TargetLine:
 
 def target_lines(saved: Saved, live: Live, words: Words) -> list[TargetLine]:
     """Each saved target with what became of it."""
-    return [_line(target, live, words) for target in saved.targets]
+    return [_line(target, live, live.findings, words) for target in saved.targets]
 
 
-def whole_job(live: Live, words: Words, *, everything: bool = False) -> list[Found]:
-    """The findings that no single target is to blame for; `everything`: those of targets, too."""
+def whole_job(live: Live, words: Words) -> list[Found]:
+    """The findings that no single target is to blame for."""
     return [
-        _found(each, words, with_node=everything)
+        _found(each, words)
         for each in live.findings
-        if everything or "server_id" not in each.objects or each.objects.get("path")
+        if "server_id" not in each.objects or each.objects.get("path")
     ][:_MOST]
 
 
@@ -91,12 +91,12 @@ def owner_now(live: Live, words: Words) -> Now:
     return Now("good", short(owner.name, _LONGEST))
 
 
-def now_of(target: Target, live: Live, words: Words) -> Now:
-    """What became of one target."""
-    return _now(target, live, [each for each in live.findings if _concerns(each, target)], words)
+def now_of(target: Target, live: Live, found: Sequence[Finding], words: Words) -> Now:
+    """What became of one target, by those of these findings that concern it."""
+    return _now(target, live, [each for each in found if _concerns(each, target)], words)
 
 
-def _line(target: Target, live: Live, words: Words) -> TargetLine:
+def _line(target: Target, live: Live, found: Sequence[Finding], words: Words) -> TargetLine:
     server = live.facts.servers.get(target.server_id) if live.facts else None
     return TargetLine(
         short(target.node_id or "", 60),
@@ -105,7 +105,7 @@ def _line(target: Target, live: Live, words: Words) -> TargetLine:
         short(target.account, 60),
         short(server.name, 60) if server else "",
         short(server.ip or "", 60) if server else "",
-        now_of(target, live, words),
+        now_of(target, live, found, words),
     )
 
 
@@ -135,14 +135,17 @@ def _concerns(finding: Finding, target: Target) -> bool:
     )
 
 
-def _found(finding: Finding, words: Words, *, with_node: bool = False) -> Found:
-    language = words.language
+def _found(finding: Finding, words: Words) -> Found:
     # Beside a target its node is named already.
-    here = {name: v for name, v in finding.objects.items() if with_node or name != "node_id"}
+    here = {name: v for name, v in finding.objects.items() if name != "node_id"}
     is_target = "server_id" in here and not here.get("path")
-    told = replace(finding, objects=here) if is_target else finding
+    return told_alone(replace(finding, objects=here) if is_target else finding, words)
+
+
+def told_alone(finding: Finding, words: Words) -> Found:
+    """A finding as it is told where nothing stands beside it."""
     return Found(
         finding.code.value,
-        short(messages.sentence(told, language), 400),
-        messages.remedy(finding.code, language),
+        short(messages.sentence(finding, words.language), 400),
+        messages.remedy(finding.code, words.language),
     )

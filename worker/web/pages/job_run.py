@@ -83,6 +83,7 @@ def run_now(
             {"run_key": key, "confirm": confirm},
             title=problems.NO_BROKER.title,
             text=problems.NO_BROKER.detail,
+            more=problems.NO_BROKER.remedy,
             action=marked("Send the same again"),
             status=HTTPStatus.SERVICE_UNAVAILABLE,
         )
@@ -157,12 +158,13 @@ def _ask(
     title: str,
     text: str,
     action: str,
+    more: str = "",
     status: int = HTTPStatus.OK,
 ) -> Response:
     words = words_of(request)
     values = {
         "title": words.gettext(title),
-        "text": words.gettext(text),
+        "text": f"{words.gettext(text)} {words.gettext(more)}".strip(),
         "action": words.gettext(action),
         "to": f"/jobs/{job_id}/run",
         "back": f"/jobs/{job_id}",
