@@ -19,7 +19,7 @@ from worker.web.api import openapi, routers
 from worker.web.auth.identify import Identify
 from worker.web.auth.sessions import Sessions
 from worker.web.auth.users import Users
-from worker.web.brokers import TriggerSender
+from worker.web.brokers import LetterReplayer, TriggerSender
 from worker.web.headers import SecurityHeaders
 from worker.web.limits import Limiter
 from worker.web.live_preflight import LivePreflight
@@ -29,6 +29,7 @@ from worker.web.pages import (
     history,
     job,
     jobs,
+    letter_replay,
     preferences,
     probes,
     record,
@@ -48,6 +49,7 @@ ROUTERS = (
     job.router,
     failures.router,
     dead_letters.router,
+    letter_replay.router,
 )
 
 
@@ -59,6 +61,7 @@ class Collaborators:
     pool: Pool
     clock: Clock
     sender: TriggerSender
+    replayer: LetterReplayer
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class Console:
     pool: Pool
     clock: Clock
     sender: TriggerSender
+    replayer: LetterReplayer
     pages: Pages
     users: Users
     sessions: Sessions
@@ -109,6 +113,7 @@ def create_app(collaborators: Collaborators) -> FastAPI:
         pool=collaborators.pool,
         clock=clock,
         sender=collaborators.sender,
+        replayer=collaborators.replayer,
         pages=pages,
         users=users,
         sessions=sessions,
