@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 
 import httpx
-import msgpack
 import pytest
 
 from tests.support.console import Served, form_token, serving
 from tests.support.history import Still
+from tests.support.letters import keep
 from tests.support.pages import HOSTILE, content, page, rows, shows_as_text
 from tests.support.sql import execute
 from tests.support.sql import value as sql_value
@@ -65,25 +65,6 @@ from origin, generate_series(1, 120) n
 """
 
 
-def keep(database: str, value: bytes | None, *, headers: object = (), key: bytes = b"17") -> int:
-    """A dead letter of these bytes; its id."""
-    execute(
-        database,
-        """
-        with origin as (
-            insert into awp_trigger_ledger (topic, topic_id, "partition")
-            values ('awp.job.triggers.v1', 'i', 2)
-            on conflict (topic, topic_id, "partition") do update set epoch = 0 returning id)
-        insert into awp_dead_letter (ledger_id, origin_offset, reason, key, headers, value)
-        select id, (select count(*) from awp_dead_letter), 'no zone', %s, %s, %s from origin
-        """,
-        key,
-        msgpack.packb(headers),
-        value,
-    )
-    return int(sql_value(database, "select max(id) from awp_dead_letter"))
-
-
 def test_a_list_is_paged_and_narrowed_by_reason_and_by_what_waits(
     console: Served, database: str
 ) -> None:
@@ -131,7 +112,7 @@ def test_one_is_shown_whole_with_what_is_secret_hidden(console: Served, database
         ('{"password":"geheim"}'.encode("utf-16"), "names something secret"),
         (b"\xff" * 50_000, "Cut here, after 1,600 bytes; the whole has 50,000."),
         (b'"' * 50_000, "Cut here, after 8,000 bytes; the whole has 50,000."),
-        (b"[" * 900 + b"]" * 900, "Cut here"),
+        (b"[" * 900 + b"]" * 900, "What looks secret is hidden. ••••••"),
     ],
 )
 def test_whatever_bytes_there_are_they_are_text_and_a_light_page(
