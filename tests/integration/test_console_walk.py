@@ -226,6 +226,7 @@ def test_what_one_may_not_see_is_nowhere(console: Served, role: Role, login: str
     for route, address in walked:
         answer = read(browser, "GET", address)
         assert answer.status < 500, address
+        assert "frame-ancestors 'none'" in answer.text.partition("\n<!doctype")[0], address
         rest = without_echo(address, answer.text)
         for mark in MARKS:
             assert mark not in rest, (address, rest[max(0, rest.find(mark) - 200) :][:400])
