@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pydantic import ValidationError
@@ -9,6 +10,8 @@ from pydantic_core import ErrorDetails
 
 _LONGEST_VALUE = 60
 _MOST_BITS = 128
+_is_plain = re.compile(r"[^=:{}\[\]]*|[0-9A-Z:.+\- ]*").fullmatch
+"""A word, or a time in some form; no pair of a key and a value."""
 
 _JSON_WORDS = {
     "model_type": "Input should be an object",
@@ -22,7 +25,8 @@ def explain(error: ValidationError) -> str:
     """Every problem as `field: what is wrong (got VALUE)`, joined by `; `.
 
     Values are shortened and escaped, so that the line is printable, free of NUL and safe to store;
-    objects and lists are named, not shown.
+    objects and lists are named, not shown, and so is a text that may hold keys and values of its
+    own: the line travels, and one of them may be a password.
     """
     return "; ".join(
         _sentence(problem) for problem in error.errors(include_url=False, include_context=False)
@@ -46,14 +50,14 @@ def _printable(words: str) -> str:
 
 def _shown(value: Any) -> str:
     """A value as it may be printed: never long, never deep."""
-    if isinstance(value, dict):
-        return "an object"
-    if isinstance(value, list):
-        return "a list"
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int) and value.bit_length() > _MOST_BITS:
         return "a number of more than 38 digits"  # Python refuses to print very long ones
+    if isinstance(value, str) and not _is_plain(value):
+        return f"a text of {len(value)} characters"
     if isinstance(value, str) and len(value) > _LONGEST_VALUE:
         return f"{value[:_LONGEST_VALUE]!a}… ({len(value)} characters)"
     return ascii(value) if isinstance(value, str) else str(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from worker.clock import SystemClock
 from worker.config import Settings
+from worker.dead_letters import Replayer
 from worker.kafka.sender import Sender
 from worker.kafka.settings import KafkaSettings
 from worker.storage.pool import Pool
@@ -16,8 +17,10 @@ class ConsoleProcess:
 
     def __init__(self, settings: Settings) -> None:
         self._pool = Pool(settings)
-        self._sender = Sender(KafkaSettings.of(settings))
-        app = create_app(Collaborators(settings, self._pool, SystemClock(), self._sender))
+        kafka = KafkaSettings.of(settings)
+        self._sender = Sender(kafka)
+        replayer = Replayer(settings, kafka)
+        app = create_app(Collaborators(settings, self._pool, SystemClock(), self._sender, replayer))
         self._server = ConsoleServer(app, settings)
         self.address = self._server.address
 

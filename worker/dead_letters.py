@@ -7,33 +7,26 @@ repeat. It is marked as replayed after the broker has it; a crash in between rep
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 
-from pydantic import BaseModel, ValidationError
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
-from schemas import ExecutionStatus, JobTrigger, explain
-from worker.decode import MOST_BYTES, REPLAY_HEADER, read_object
+from worker.config import Settings
+from worker.decode import REPLAY_HEADER
 from worker.domain.delivery import Event
-from worker.errors import Misused
+from worker.errors import BrokersAway, Transient
 from worker.kafka.resender import Resender
 from worker.kafka.settings import KafkaSettings
+from worker.replays import Replayed
 from worker.storage import errors, letters
+from worker.storage.engine import make_engine
 from worker.storage.letters import Choice, Chosen, Kept
 
-_MODELS: dict[str, type[BaseModel]] = {
-    ".job.triggers.v1": JobTrigger,
-    ".execution.status.v1": ExecutionStatus,
-}
+Note = Callable[[Connection, Mapping[int, str | None]], None]
+"""Told of a batch in the transaction that marks it: why a letter was not sent, None if it was."""
 
-
-@dataclass(slots=True)
-class Replayed:
-    """What became of the letters chosen; `failed` has the reason by letter id."""
-
-    replayed: list[int] = field(default_factory=list)
-    failed: dict[int, str] = field(default_factory=dict)
+_PATIENCE_S = 5.0
+_PATIENT_S = 30.0
 
 
 def replay(
@@ -44,18 +37,25 @@ def replay(
     *,
     mended: bytes | None = None,
     progress: Callable[[int], None] = lambda _: None,
+    note: Note = lambda _connection, _outcomes: None,
+    timeout_s: float = _PATIENT_S,
 ) -> Replayed:
     """Send a choice's letters, as counted in `found`, in the order of their ids.
 
     Each batch is marked when every message of it was looked at. What the brokers refuse is left
     out; it ends after a batch in which they did not answer for one. `progress` is told how many
     are done. `mended` takes the place of the value of the one letter that is chosen.
+
+    Raises `BrokersAway` when none answers within `timeout_s`: then nothing was sent.
     """
     result = Replayed()
     after = 0
-    is_answered = True
-    with Resender(kafka, found.topics) as resender:
-        while is_answered:
+    try:
+        connected = Resender(kafka, found.topics, timeout_s=timeout_s)
+    except Transient as error:
+        raise BrokersAway(error.message, remedy=error.remedy) from error
+    with connected as resender:
+        while result.is_answered:
             with errors.reading(), engine.connect() as connection:
                 page = letters.page(connection, choice, after=after, last=found.last)
             if not page:
@@ -66,9 +66,10 @@ def replay(
             sent = [letter_id for letter_id, outcome in done.items() if outcome.error is None]
             with errors.writing(), engine.begin() as connection:
                 letters.mark_replayed(connection, sent)
+                note(connection, {i: each.error for i, each in done.items()})
             result.replayed += sent
             result.failed |= {i: each.error for i, each in done.items() if each.error is not None}
-            is_answered = all(each.error is None or each.is_refused for each in outcomes)
+            result.is_answered = all(each.error is None or each.is_refused for each in outcomes)
             progress(len(result.replayed))
     return result
 
@@ -84,18 +85,23 @@ def message(letter: Kept, mended: bytes | None) -> Event:
     )
 
 
-def check_mended(topic: str, body: bytes) -> None:
-    """Raises `Misused` when a body is still none that the worker could use on this topic."""
-    if len(body) > MOST_BYTES:
-        raise Misused(f"The mended body has {len(body)} bytes; the most is {MOST_BYTES}.")
-    model = next(model for suffix, model in _MODELS.items() if topic.endswith(suffix))
-    fields = read_object(body, model.model_fields)
-    try:
-        problem = fields if isinstance(fields, str) else (model.model_validate(fields) and None)
-    except ValidationError as error:
-        problem = explain(error)
-    if problem is not None:
-        raise Misused(
-            f"The mended body is still no message of {topic}: {problem}.",
-            remedy="Nothing was sent. schemas/README.md says what a body looks like.",
+class Replayer:
+    """Replays for people who wait for an answer; threads may share one."""
+
+    def __init__(self, settings: Settings, kafka: KafkaSettings) -> None:
+        self._engine = make_engine(settings)
+        self._kafka = kafka
+
+    def replay(
+        self, choice: Choice, found: Chosen, *, mended: bytes | None, note: Note
+    ) -> Replayed:
+        """As `replay` does, within some seconds a batch."""
+        return replay(
+            self._engine,
+            self._kafka,
+            choice,
+            found,
+            mended=mended,
+            note=note,
+            timeout_s=_PATIENCE_S,
         )

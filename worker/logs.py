@@ -1,4 +1,7 @@
-"""Log lines: one stable event word, then fields, on stderr."""
+"""Log lines: one stable event word, then fields, on stderr.
+
+What looks secret is hidden in them, whoever wrote it: an exception of a driver may quote a row.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +11,39 @@ import sys
 from datetime import UTC, datetime
 
 from worker.config import Settings
+from worker.domain.masking import Masker
 
 _PLAIN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
-class _Text(logging.Formatter):
-    """`time level message field=value …`, for people."""
+class _Masking(logging.Formatter):
+    """Hides what looks secret in the line that `line` makes."""
+
+    def __init__(self, masker: Masker) -> None:
+        super().__init__()
+        self._masker = masker
 
     def format(self, record: logging.LogRecord) -> str:
+        return self._masker.text(self.line(record))
+
+    def line(self, record: logging.LogRecord) -> str:
+        """A record as a line."""
+        raise NotImplementedError
+
+
+class _Text(_Masking):
+    """`time level message field=value …`, for people."""
+
+    def line(self, record: logging.LogRecord) -> str:
         fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
         line = f"{_at(record)} {record.levelname:7} {record.getMessage()}{fields}"
         return line if not record.exc_info else f"{line}\n{self.formatException(record.exc_info)}"
 
 
-class _Json(logging.Formatter):
+class _Json(_Masking):
     """One JSON object a line, for collectors."""
 
-    def format(self, record: logging.LogRecord) -> str:
+    def line(self, record: logging.LogRecord) -> str:
         line = {
             "at": _at(record),
             "level": record.levelname.lower(),
@@ -40,7 +59,8 @@ class _Json(logging.Formatter):
 def configure(settings: Settings) -> None:
     """Send this process's log to stderr in the form that the settings say."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Json() if settings.log_format == "json" else _Text())
+    masker = Masker(settings.secret_keys)
+    handler.setFormatter((_Json if settings.log_format == "json" else _Text)(masker))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)

@@ -172,6 +172,23 @@ def test_signing_out_ends_it_for_good(console: Served) -> None:
     assert httpx.get(f"{console.address}/jobs", cookies=stolen).status_code == 303
 
 
+def test_a_session_that_somebody_else_has_chosen_is_not_taken_over(console: Served) -> None:
+    browser = console.browser()
+    browser.cookies.set("awp-session", "chosen-by-a-stranger", domain="127.0.0.1")
+    sign_in(browser)
+    assert "chosen-by-a-stranger" not in browser.cookies.values()
+    stranger = httpx.get(f"{console.address}/jobs", cookies={"awp-session": "chosen-by-a-stranger"})
+    assert stranger.status_code == 303
+
+
+def test_a_session_of_before_ends_with_the_next_sign_in(console: Served) -> None:
+    browser = console.signed_in()
+    before = dict(browser.cookies)
+    assert browser.get(console.link()).status_code == 303
+    assert browser.get("/jobs").status_code == 200
+    assert httpx.get(f"{console.address}/jobs", cookies=before).status_code == 303
+
+
 def test_another_instance_knows_the_session(console: Served, database: str) -> None:
     browser = console.signed_in()
     with serving(database) as other:

@@ -62,7 +62,10 @@ def test_every_answer_carries_the_headers(console: Served, path: str) -> None:
     policy = headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
-    assert "unsafe" not in policy
+    sources = {each for rule in policy.split("; ") for each in rule.split()[1:]}
+    assert sources == {"'none'", "'self'"}
+    for rule in ("script-src 'self'", "style-src 'self'", "form-action 'self'", "base-uri 'none'"):
+        assert rule in policy.split("; ")
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "same-origin"
     assert headers["x-frame-options"] == "DENY"
@@ -318,6 +321,17 @@ def test_tls_of_its_own(database: str, tmp_path: Path) -> None:
         trusting = ssl.create_default_context(cafile=certificate)
         with httpx.Client(base_url=console.address, verify=trusting) as browser:
             answer = browser.get(console.link())
-            assert "strict-transport-security" in answer.headers
+            assert answer.headers["strict-transport-security"] == "max-age=31536000"
+            (sent,) = [c for c in answer.headers.get_list("set-cookie") if "session=" in c]
+            name, _, token = sent.partition(";")[0].partition("=")
+            assert name == "__Host-awp-session"
+            assert {each.strip() for each in sent.split(";")[1:]} == {
+                "HttpOnly", "Path=/", "SameSite=lax", "Secure"
+            }  # fmt: skip
             assert browser.get("/jobs").status_code == 200
-            assert "__Host-awp-session" in browser.cookies
+            form = browser.get("/jobs").text
+            assert "https://" not in form.partition("<head>")[2].partition("</head>")[0]
+        # A cookie without the prefix may come from another host, or from a plain connection.
+        with httpx.Client(base_url=console.address, verify=trusting) as other:
+            other.cookies.set("awp-session", token, domain="127.0.0.1")
+            assert other.get("/jobs").status_code == 303

@@ -14,10 +14,13 @@ from pydantic import SecretStr
 from schemas import JobTrigger
 from worker.clock import Clock, SystemClock
 from worker.config import Settings
+from worker.dead_letters import Note, Replayer
 from worker.domain.access import Role
 from worker.errors import BrokersAway
 from worker.kafka.sender import Sender
 from worker.kafka.settings import KafkaSettings
+from worker.replays import Replayed
+from worker.storage.letters import Choice, Chosen
 from worker.storage.pool import Pool
 from worker.storage.sessions import Session
 from worker.web import access
@@ -68,6 +71,12 @@ class Nowhere:
     def send(self, triggers: Sequence[JobTrigger], *, traceparent: str | None = None) -> None:
         raise BrokersAway(f"There is no broker for {len(triggers)} triggers.")
 
+    def replay(
+        self, _choice: Choice, found: Chosen, *, mended: bytes | None, note: Note
+    ) -> Replayed:
+        del mended, note
+        raise BrokersAway(f"There is no broker for {found.fresh} letters.")
+
 
 @contextmanager
 def serving(
@@ -88,7 +97,8 @@ def serving(
     pool = Pool(chosen)
     sender = Sender(kafka) if kafka else None
     sending = sender or brokers or Nowhere()
-    app = create_app(Collaborators(chosen, pool, clock or SystemClock(), sending))
+    replayer = Replayer(chosen, kafka) if kafka else Nowhere()
+    app = create_app(Collaborators(chosen, pool, clock or SystemClock(), sending, replayer))
     server = ConsoleServer(app, chosen)
     thread = Thread(target=server.run)
     thread.start()

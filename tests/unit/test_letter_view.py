@@ -6,9 +6,13 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
-from worker.commands.letter_view import printable, show_list, show_whole, whole
+from worker.commands.letter_view import show_list, show_whole, whole
+from worker.config import Settings
+from worker.domain.letter_text import printable
+from worker.domain.masking import Masker
 from worker.storage.letters import Described, Kept
 
+MASKER = Masker(Settings().secret_keys)
 AT = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 
 
@@ -21,7 +25,7 @@ def _letter(reason: str = "no JSON") -> Described:
 def _printed(value: bytes | None, key: bytes | None = None) -> str:
     out = io.StringIO()
     kept = Kept(7, "awp.job.triggers.v1", key, [("a", b"\x1b"), ("b", None)], value)
-    show_whole(Console(file=out, width=80), _letter(), kept, [])
+    show_whole(Console(file=out, width=80), _letter(), kept, [], MASKER)
     return out.getvalue()
 
 

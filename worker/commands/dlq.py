@@ -16,9 +16,11 @@ from worker.commands.database import asking
 from worker.commands.ids import LETTER_ID
 from worker.commands.output import as_json, console, finish
 from worker.config import load
-from worker.dead_letters import Replayed, check_mended, replay
+from worker.dead_letters import replay
+from worker.domain.masking import Masker
 from worker.domain.trigger import replay_key
 from worker.errors import Misused, Stop
+from worker.replays import Replayed, check_mended
 from worker.storage import errors, letters
 from worker.storage.engine import make_engine
 from worker.storage.letters import Choice, Chosen
@@ -69,10 +71,12 @@ def list_command(*, reason: str | None, limit: int, with_replayed: bool, as_json
 def show_command(*, letter_id: int, as_json: bool) -> None:
     """Show one dead letter whole, and what became of it.
 
-    Reason, origin, headers, bytes, its record and that of its replay. People see control characters
-    escaped, and a value cut at 64 KiB; --json has all of it.
+    Reason, origin, headers, bytes, its record and that of its replay. People see what looks secret
+    hidden, control characters escaped, and a value cut at 64 KiB; --json has all of it, secrets
+    too, so that it can be mended.
     """
-    with errors.reading(), make_engine(load()).connect() as connection:
+    settings = load()
+    with errors.reading(), make_engine(settings).connect() as connection:
         found = letters.get(connection, letter_id)
         if found is None:
             raise _no_such([letter_id])
@@ -83,7 +87,9 @@ def show_command(*, letter_id: int, as_json: bool) -> None:
     finish(
         letter_view.whole(letter, kept, records),
         as_json=as_json,
-        show=lambda out: letter_view.show_whole(out, letter, kept, records),
+        show=lambda out: letter_view.show_whole(
+            out, letter, kept, records, Masker(settings.secret_keys)
+        ),
     )
 
 

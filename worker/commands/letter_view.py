@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -11,12 +10,13 @@ from typing import Any
 
 from rich.console import Console
 
+from worker.domain.letter_text import Form, hex_row, printable, seen
+from worker.domain.masking import MASK, Masker
 from worker.storage.letters import Described, Kept
 
 MOST_SHOWN = 64 * 1024
 """Most bytes of a value that people get to see; --json has all of them."""
 
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _LONGEST_LINE = 160
 
 
@@ -58,16 +58,20 @@ def show_list(out: Console, letters: Sequence[Described], total: int) -> None:
 
 
 def show_whole(
-    out: Console, letter: Described, kept: Kept, records: Sequence[Mapping[str, Any]]
+    out: Console,
+    letter: Described,
+    kept: Kept,
+    records: Sequence[Mapping[str, Any]],
+    masker: Masker,
 ) -> None:
-    """One letter; control characters are escaped, a value is cut at 64 KiB."""
+    """One letter; secrets are hidden, control characters escaped, a value is cut at 64 KiB."""
 
     def say(name: str, words: object) -> None:
         out.print(f"{name:<10} {words}", markup=False, soft_wrap=True)
 
     record, replay = _of(letter, records)
     say("id", letter.id)
-    say("reason", printable(letter.reason))
+    say("reason", printable(masker.text(letter.reason)))
     say("origin", f"{letter.topic} partition {letter.partition} offset {letter.offset}")
     say("topic id", letter.topic_id)
     say("sent", _moment(letter.message_at))
@@ -77,16 +81,12 @@ def show_whole(
     say("replayed", _moment(letter.replayed_at) if letter.replayed_at else "no")
     if replay:
         say("", _record(replay))
-    say("key", _shown(kept.key))
+    say("key", _shown(kept.key, masker))
     for name, content in kept.headers:
-        say("header", f"{printable(name)}: {_shown(content)}")
+        shown = MASK if content and masker.hides(name) else _shown(content, masker)
+        say("header", f"{printable(name)}: {shown}")
     say("value", f"{letter.size:,} bytes")
-    out.print(_shown(kept.value), markup=False, soft_wrap=True)
-
-
-def printable(words: str) -> str:
-    """Text without anything that could steer a terminal."""
-    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], words)
+    out.print(_shown(kept.value, masker), markup=False, soft_wrap=True)
 
 
 def _of(
@@ -124,19 +124,15 @@ def _bytes(content: bytes | None) -> dict[str, str] | None:
         return {"base64": base64.b64encode(content).decode()}
 
 
-def _shown(content: bytes | None) -> str:
+def _shown(content: bytes | None, masker: Masker) -> str:
     if content is None:
         return "none"
-    part = content[:MOST_SHOWN]
-    cut = f"\n… cut at {MOST_SHOWN:,} of {len(content):,} bytes; --json has all of them"
-    try:
-        words = content.decode()
-    except UnicodeDecodeError:
-        words = part[: MOST_SHOWN // 2].hex(" ") + " (hex)"
-        part = part[: MOST_SHOWN // 2]
-    else:
-        words = printable(part.decode(errors="ignore"))
-    return words + (cut if len(part) < len(content) else "")
+    found = seen(content, masker, most=MOST_SHOWN, as_hex=hex_row)
+    if found.form is Form.SECRET:
+        return "not shown: it is no text, and names something secret; --json has it"
+    cut = f"\n… cut at {MOST_SHOWN:,} of {found.size:,} bytes; --json has all of them"
+    hidden = "\n… what looks secret is hidden; --json has it" if found.hides else ""
+    return found.text + (cut if found.is_cut else "") + hidden
 
 
 def _cut(line: str) -> str:

@@ -17,8 +17,8 @@ from rich.text import Text
 from sqlalchemy import Connection
 
 from worker.clock import SystemClock
-from worker.commands.letter_view import printable
 from worker.config import load
+from worker.domain.letter_text import printable
 from worker.domain.reading import TROUBLE, AsOf, RecordRow, Status, Window
 from worker.errors import Misused
 from worker.storage import errors

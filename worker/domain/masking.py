@@ -14,6 +14,8 @@ MASK = "••••••"
 
 _USERINFO = re.compile(r"(?<=://)([^\s/:@\"']*):([^\s/@\"']+)@")
 
+_ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
+
 
 class Masker:
     """Hides the values of keys whose name holds one of `words`, whatever their case and dashes.
@@ -27,7 +29,8 @@ class Masker:
         # Text that is no JSON: key=value, key: value, "key": "value", also within a longer key.
         parts = "|".join(r"[\W_]*".join(map(re.escape, word)) for word in self._words)
         self._pair = re.compile(
-            rf"""([\w.-]*(?:{parts or "(?!)"})[\w.-]*\\?["']?\s*[:=]\s*)"""
+            # Nothing before the word, and a bound behind it: no text makes this slow.
+            rf"""((?:{parts or "(?!)"})[\w.-]{{0,200}}\\?["']?\s*[:=]\s*)"""
             r"""(\\?"(?:[^"\\]|\\(?!")[^"])*(?:\\?"|$)|'[^']*(?:'|$)|[^\s,;&}\]]+)""",
             re.IGNORECASE,
         )
@@ -55,17 +58,37 @@ class Masker:
 
         JSON keeps its meaning, not its blanks.
         """
+        is_said_twice = False
+
+        def read(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+            nonlocal is_said_twice
+            found = dict(pairs)
+            is_said_twice = is_said_twice or len(found) < len(pairs)
+            return found
+
         try:
-            value = json.loads(text)
+            value = json.loads(text, object_pairs_hook=read)
         except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict | list):
-            return _USERINFO.sub(rf"\1:{MASK}@", self._pair.sub(rf"\1{MASK}", text))
+            plain = _ESCAPED.sub(_letter, text)
+            return _USERINFO.sub(rf"\1:{MASK}@", self._pair.sub(rf"\1{MASK}", plain))
         try:
             masked = self.value(value)
         except RecursionError:
             return MASK
-        return text if masked == value else json.dumps(masked, ensure_ascii=False)
+        # A key that is said twice hides its first value from us, not from a reader of the text.
+        return (
+            text
+            if masked == value and not is_said_twice
+            else json.dumps(masked, ensure_ascii=False)
+        )
+
+
+def _letter(escaped: re.Match[str]) -> str:
+    """A letter or digit that JSON has written as an escape; a key may hide behind it."""
+    character = chr(int(escaped[1], 16))
+    return character if character.isalnum() else escaped[0]
 
 
 def _plain(key: str) -> str:

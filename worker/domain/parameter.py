@@ -14,6 +14,7 @@ invalid (it would run twice); one server with two accounts, or in two nodes, is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeGuard
@@ -35,6 +36,7 @@ MOST_PROBLEMS = 100
 """How many problems of one parameter are told; the one after says that there are more."""
 
 _SHOWN = 60
+_HOLDS_MORE = re.compile(r"[=:{}\[\]]")
 _INVALID = FailureCode.PARAMETER_INVALID
 _NO_TARGETS = FailureCode.NO_TARGETS
 
@@ -107,9 +109,15 @@ def _refused(problem: str, **objects: str | int) -> Parameter:
 
 
 def _show(value: object) -> str:
-    """A value as it stands in the JSON, short enough for a message; of a container its brackets."""
+    """A value as it stands in the JSON, short enough for a message; of a container its brackets.
+
+    Nor is a text shown that may hold another parameter's keys and values: a message travels and is
+    stored, and some of them are secret.
+    """
     if isinstance(value, dict | list):
         return "{…}" if isinstance(value, dict) else "[…]"
+    if isinstance(value, str) and _HOLDS_MORE.search(value):
+        return '"…"'
     if isinstance(value, str) and len(value) > _SHOWN:
         value = value[: _SHOWN - 1] + "…"
     return orjson.dumps(value).decode()

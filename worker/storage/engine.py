@@ -20,7 +20,8 @@ def make_engine(settings: Settings) -> Engine:
     """An engine whose every wait ends before half of the poll interval.
 
     lock_timeout < idle_in_transaction_session_timeout < statement_timeout < half of
-    max.poll.interval.ms, and likewise for connecting and for a silent peer. Raises `Misused` for an
+    max.poll.interval.ms, and likewise for connecting and for a silent peer. A statement's values
+    never stand in what is raised. Raises `Misused` for an
     address that is none.
     """
     limit_ms = min(_LONGEST_STATEMENT_MS, settings.max_poll_interval_ms * 45 // 100)
@@ -35,6 +36,7 @@ def make_engine(settings: Settings) -> Engine:
         engine = create_engine(
             url,
             poolclass=NullPool,
+            hide_parameters=True,
             connect_args={
                 "connect_timeout": min(10, max(2, limit_ms // 1000)),
                 "application_name": "trigger-worker",

@@ -26,7 +26,13 @@ _CHOSEN = """
            or position(lower(cast(:reason as text)) in lower(d.reason)) > 0)
       and (cast(:with_replayed as boolean) or d.replayed_at is null)
 """
-_LIST = text(f"select {_COLUMNS} {_CHOSEN} order by d.id desc limit :limit")
+_LIST = text(
+    f"""
+    select {_COLUMNS} {_CHOSEN} and (cast(:older_than as bigint) is null or d.id < :older_than)
+    order by d.id desc limit :limit
+    """
+)
+_IDS = text(f"select d.id {_CHOSEN} order by d.id limit :limit")
 _COUNT = text(
     f"""
     select count(*) filter (where d.replayed_at is null) as fresh,
@@ -129,9 +135,12 @@ class Kept:
     value: bytes | None = field(repr=False)
 
 
-def described(connection: Connection, choice: Choice, *, limit: int) -> list[Described]:
-    """The newest letters of a choice, newest first."""
-    rows = connection.execute(_LIST, {**choice.values(), "limit": limit})
+def described(
+    connection: Connection, choice: Choice, *, limit: int, older_than: int | None = None
+) -> list[Described]:
+    """The newest letters of a choice, newest first; what is older follows."""
+    values = {**choice.values(), "limit": limit, "older_than": older_than}
+    rows = connection.execute(_LIST, values)
     return [Described(**row._mapping) for row in rows]  # noqa: SLF001  # a public name
 
 
@@ -139,6 +148,11 @@ def chosen(connection: Connection, choice: Choice) -> Chosen:
     """Count a choice's letters."""
     row = connection.execute(_COUNT, choice.values()).one()
     return Chosen(row.fresh, row.replayed, row.last, tuple(sorted(row.topics or ())))
+
+
+def ids(connection: Connection, choice: Choice, *, limit: int) -> tuple[int, ...]:
+    """The ids of a choice's oldest letters, in order."""
+    return tuple(connection.execute(_IDS, {**choice.values(), "limit": limit}).scalars())
 
 
 def get(connection: Connection, letter_id: int) -> tuple[Described, Kept] | None:

@@ -19,7 +19,7 @@ from worker.web.api import openapi, routers
 from worker.web.auth.identify import Identify
 from worker.web.auth.sessions import Sessions
 from worker.web.auth.users import Users
-from worker.web.brokers import TriggerSender
+from worker.web.brokers import LetterReplayer, TriggerSender
 from worker.web.exporting import Exports
 from worker.web.headers import SecurityHeaders
 from worker.web.limits import Limiter
@@ -33,6 +33,7 @@ from worker.web.pages import (
     job_edit,
     job_run,
     jobs,
+    letter_replay,
     preferences,
     probes,
     record,
@@ -55,6 +56,7 @@ ROUTERS = (
     job_edit.router,
     failures.router,
     dead_letters.router,
+    letter_replay.router,
 )
 
 
@@ -66,6 +68,7 @@ class Collaborators:
     pool: Pool
     clock: Clock
     sender: TriggerSender
+    replayer: LetterReplayer
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class Console:
     pool: Pool
     clock: Clock
     sender: TriggerSender
+    replayer: LetterReplayer
     pages: Pages
     users: Users
     sessions: Sessions
@@ -117,6 +121,7 @@ def create_app(collaborators: Collaborators) -> FastAPI:
         pool=collaborators.pool,
         clock=clock,
         sender=collaborators.sender,
+        replayer=collaborators.replayer,
         pages=pages,
         users=users,
         sessions=sessions,

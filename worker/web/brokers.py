@@ -5,10 +5,14 @@ The console itself knows no broker (an import contract keeps it so).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from sqlalchemy import Connection
+
 from schemas import JobTrigger
+from worker.replays import Replayed
+from worker.storage.letters import Choice, Chosen
 
 
 class TriggerSender(Protocol):
@@ -19,4 +23,22 @@ class TriggerSender(Protocol):
 
         Raises `BrokersAway` when they do not: then none, some or all of them arrived, and sending
         the same ones again repeats harmlessly.
+        """
+
+
+class LetterReplayer(Protocol):
+    """Sends dead letters again, to the topics that they came from; threads may share one."""
+
+    def replay(
+        self,
+        choice: Choice,
+        found: Chosen,
+        *,
+        mended: bytes | None,
+        note: Callable[[Connection, Mapping[int, str | None]], None],
+    ) -> Replayed:
+        """Send a choice's letters, as counted in `found`, and mark those that the brokers have.
+
+        `note` is told, in the transaction that marks them, why each was not sent, None if it was.
+        Raises `BrokersAway` when no broker answers within some seconds: then nothing was sent.
         """

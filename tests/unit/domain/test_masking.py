@@ -1,4 +1,5 @@
 import json
+import time
 
 import pytest
 
@@ -84,3 +85,23 @@ def test_without_words_only_addresses_are_hidden() -> None:
         "u": f"a://b:{MASK}@d",
     }
     assert Masker("").text("password=x y") == "password=x y"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"password": "geheim", "password": null}',
+        '{"a": {"password": "geheim"}, "a": 1}',
+        '{"p\\u0061ssword": "geheim"',  # cut
+        '{"\\u5bc6\\u7801": "geheim"',  # a word in Chinese, cut
+    ],
+)
+def test_a_secret_behind_a_repeated_or_escaped_key_is_hidden(text: str) -> None:
+    assert "geheim" not in masker.text(text)
+
+
+def test_no_text_makes_it_slow() -> None:
+    began = time.process_time()
+    for text in ("x" * 200_000, "password" * 25_000, "token" + " " * 200_000, "a-" * 100_000):
+        assert masker.text(text) == text
+    assert time.process_time() - began < 5

@@ -252,3 +252,18 @@ def test_no_json_makes_it_raise_and_what_it_gives_can_be_stored(job_type: str, v
 @given(text=st.text())
 def test_no_text_makes_it_raise(text: str) -> None:
     parse("action", text)
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        '"{\\"password\\": \\"geheim\\"}"',
+        '{"servers": "password: geheim"}',
+        '{"servers": [{"server_id": "token=geheim", "account": "deploy"}]}',
+        '{"servers": [{"server_id": 7, "account": {"secret": "geheim"}}]}',
+    ],
+)
+def test_no_problem_quotes_keys_and_values_of_the_parameter(parameter: str) -> None:
+    problems = parse("action", parameter).problems
+    assert problems
+    assert "geheim" not in repr(problems)

@@ -45,3 +45,10 @@ def test_any_value_can_be_shown(value: str, shown: str) -> None:
 
 def test_bytes_that_are_no_json_are_explained_too() -> None:
     assert said("{").startswith("Invalid JSON")
+
+
+@pytest.mark.parametrize("held", ["password=geheim", '{"token":"geheim"}', "pwd: geheim"])
+def test_a_text_that_holds_keys_and_values_is_not_quoted(held: str) -> None:
+    line = said(json.dumps({"job_id": 7, "scheduled_at": held}))
+    assert "geheim" not in line
+    assert f"(got a text of {len(held)} characters)" in line

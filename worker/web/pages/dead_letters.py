@@ -1,35 +1,157 @@
-"""Dead letters, for admins: what could not be read or stored, and why."""
+"""Dead letters, for admins: what could not be read or stored, why, and what became of it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
 from fastapi import APIRouter, Request, Response
 
-from worker.storage import letters
-from worker.storage.letters import Choice
+from worker.domain.letter_text import Form, Seen, printable, seen
+from worker.domain.masking import MASK, Masker
+from worker.domain.trigger import MAX_ID, replay_key
+from worker.storage import changes, letters
+from worker.storage.changes import Change
+from worker.storage.letters import Choice, Described, Kept
+from worker.web import problems
 from worker.web.access import Administering
-from worker.web.asking import console
-from worker.web.pages.showing import show
-from worker.web.words import marked
+from worker.web.asking import console, id_of
+from worker.web.choices import Choices
+from worker.web.pages.addresses import trail_of
+from worker.web.pages.filters import Field
+from worker.web.pages.showing import short, show
+from worker.web.words import Words, marked
 
 router = APIRouter(include_in_schema=False)
 
-SIZE = 100
-_ALL = Choice(with_replayed=True)
-_HINT = marked(
-    "`trigger-worker dlq show ID` shows one whole, `trigger-worker dlq replay ID` sends it again."
-)
+SIZE = 50
+KIND = "dead_letter"
+"""What the table of changes calls a letter."""
+
+_LONGEST_REASON = 500
+_MOST_BODY = 8_000
+_MOST_DUMPED = 1_600
+_MOST_VALUE = 160
+_MOST_HEADERS = 30
+_CHANGES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A letter in the list."""
+
+    letter: Described
+    reason: str
 
 
 @router.get("/dead-letters")
 def list_newest(request: Request, _admin: Administering) -> Response:
-    """List the newest dead letters; their bytes are not shown."""
-    with console(request).pool.snapshot() as connection:
-        found = letters.described(connection, _ALL, limit=SIZE)
-        counted = letters.chosen(connection, _ALL)
+    """List dead letters, the newest first; their bytes are not shown."""
+    made = console(request)
+    view, _ = made.pages.page(request)
+    choices = Choices(request.query_params, view.words, view.zone)
+    reason, is_waiting = choices.text("reason"), choices.is_true("waiting")
+    trail = trail_of(request)
+    found, counted = [], None
+    if not choices.faults:
+        choice = Choice(reason=reason, with_replayed=not is_waiting)
+        with made.pool.snapshot() as connection:
+            found = letters.described(
+                connection, choice, limit=SIZE + 1, older_than=_older_than(trail.after)
+            )
+            counted = letters.chosen(connection, choice)
+    rows = found[:SIZE]
     values = {
-        "letters": found,
-        "total": counted.fresh + counted.replayed,
-        "fresh": counted.fresh,
-        "hint": _HINT,
+        "lines": [Line(row, shown_reason(row.reason, made.masker)) for row in rows],
+        "total": counted.fresh + counted.replayed if counted else 0,
+        "fresh": counted.fresh if counted else 0,
+        "reason": reason or "",
+        "fields": _fields(view.words),
+        "faults": choices.faults,
+        "at": trail.address,
+        "is_narrowed": reason is not None or is_waiting is not None,
+        "newer": trail.newer,
+        "older": trail.older(str(rows[-1].id) if len(found) > SIZE else None),
     }
     return show(request, "dead_letters.html", values)
+
+
+@router.get("/dead-letters/{letter_id}")
+def show_one(request: Request, _admin: Administering, letter_id: str) -> Response:
+    """Show a letter: why, where from, its bytes, and what became of it."""
+    made = console(request)
+    number = id_of(letter_id)
+    with made.pool.snapshot() as connection:
+        letter, kept = found_letter(letters.get(connection, number))
+        rows = letters.records(connection, execution_id=letter.execution_id, key=replay_key(number))
+        changed = changes.of_object(connection, KIND, str(number), limit=_CHANGES)
+    own = letter.execution_id and str(letter.execution_id)
+    values = {
+        "letter": letter,
+        "reason": shown_reason(letter.reason, made.masker),
+        "body": body_of(kept, made.masker),
+        "is_mendable": True,
+        "key": seen(kept.key, made.masker, most=_MOST_VALUE),
+        "headers": _headers(kept, made.masker),
+        "more_headers": max(0, len(kept.headers) - _MOST_HEADERS),
+        "record": next((row for row in rows if row["execution_id"] == own), None),
+        "replays": [row for row in rows if row["execution_id"] != own],
+        "changes": [_said(change) for change in changed],
+    }
+    return show(request, "dead_letter.html", values)
+
+
+def found_letter(found: tuple[Described, Kept] | None) -> tuple[Described, Kept]:
+    """A letter; what does not exist is not found."""
+    if found is None:
+        raise problems.not_found()
+    return found
+
+
+def body_of(kept: Kept, masker: Masker) -> Seen:
+    """A letter's value as a page has room for it."""
+    return seen(kept.value, masker, most=_MOST_BODY, most_bytes=_MOST_DUMPED, is_laid_out=True)
+
+
+def shown_reason(reason: str, masker: Masker) -> str:
+    """A reason quotes what was wrong: what looks secret in it is hidden."""
+    return short(printable(masker.text(reason)), _LONGEST_REASON)
+
+
+def _headers(kept: Kept, masker: Masker) -> list[tuple[str, Seen]]:
+    found = []
+    for name, content in kept.headers[:_MOST_HEADERS]:
+        shown = seen(content, masker, most=_MOST_VALUE)
+        if content and masker.hides(name):
+            shown = Seen(Form.TEXT, MASK, len(content), len(content), hides=True)
+        found.append((short(printable(name), _MOST_VALUE), shown))
+    return found
+
+
+def _said(change: Change) -> Mapping[str, Any]:
+    after = change.after or {}
+    return {
+        "at": change.at,
+        "login": change.login,
+        "is_mended": bool(after.get("mended")),
+        "error": after.get("error"),
+    }
+
+
+def _older_than(after: str | None) -> int | None:
+    """Where a page begins; what is no id begins at the newest."""
+    if after is None or not (after.isascii() and after.isdigit()):
+        return None
+    return min(int(after[:20]), MAX_ID)
+
+
+def _fields(words: Words) -> list[Field]:
+    switched = (
+        ("", words.gettext(marked("All"))),
+        ("yes", words.gettext(marked("Not sent again yet"))),
+    )
+    return [
+        Field("reason", words.gettext(marked("Reason contains")), is_main=True),
+        Field("waiting", words.gettext(marked("State")), switched, is_main=True),
+    ]

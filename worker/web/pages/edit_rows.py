@@ -176,7 +176,7 @@ def _nows(
     found: dict[str, list[Finding]] = {}
     if live.verdict:
         known = {target.server_id for target in live.verdict.targets}
-        for finding in live.verdict.findings:
+        for finding in live.findings:
             found.setdefault(str(finding.objects.get("server_id")), []).append(finding)
     made = {}
     for row in rows:

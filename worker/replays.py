@@ -1,0 +1,49 @@
+"""What a replay of dead letters is, apart from brokers: what may be sent, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel, ValidationError
+
+from schemas import ExecutionStatus, JobTrigger, explain
+from worker.decode import MOST_BYTES, read_object
+from worker.errors import Misused
+
+_MODELS: dict[str, type[BaseModel]] = {
+    ".job.triggers.v1": JobTrigger,
+    ".execution.status.v1": ExecutionStatus,
+}
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What became of the letters chosen; `failed` has the reason by letter id.
+
+    `is_answered` is False where the brokers did not answer for one: it may have arrived.
+    """
+
+    replayed: list[int] = field(default_factory=list)
+    failed: dict[int, str] = field(default_factory=dict)
+    is_answered: bool = True
+
+
+def check_mended(topic: str, body: bytes) -> None:
+    """Raises `Misused` when a body is still none that the worker could use on this topic."""
+    if len(body) > MOST_BYTES:
+        raise Misused(f"The mended body has {len(body)} bytes; the most is {MOST_BYTES}.")
+    model = next((model for suffix, model in _MODELS.items() if topic.endswith(suffix)), None)
+    if model is None:
+        raise Misused(
+            f"Nothing is known about bodies of {topic}.", remedy="Replay the letter as it was."
+        )
+    fields = read_object(body, model.model_fields)
+    try:
+        problem = fields if isinstance(fields, str) else (model.model_validate(fields) and None)
+    except ValidationError as error:
+        problem = explain(error)
+    if problem is not None:
+        raise Misused(
+            f"The mended body is still no message of {topic}: {problem}.",
+            remedy="Nothing was sent. schemas/README.md says what a body looks like.",
+        )

@@ -1,0 +1,320 @@
+"""Sending dead letters again: as they were or mended, one or many, each asked for once more."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
+from sqlalchemy import Connection
+
+from worker.domain.access import Principal
+from worker.domain.letter_text import printable
+from worker.domain.masking import MASK
+from worker.errors import BrokersAway, Misused
+from worker.replays import Replayed, check_mended
+from worker.storage import changes, letters
+from worker.storage.letters import Choice, Described, Kept
+from worker.web import problems
+from worker.web.access import Administering
+from worker.web.asking import console, id_of
+from worker.web.choices import Choices
+from worker.web.pages.dead_letters import KIND, found_letter
+from worker.web.pages.mending import MOST_MENDED, draft
+from worker.web.pages.showing import short, show
+from worker.web.rendering import Page as View
+from worker.web.words import marked
+
+log = logging.getLogger(__name__)
+
+router = APIRouter(include_in_schema=False)
+
+MOST_AT_ONCE = 500
+"""Most letters of one request: so many are sent while a person waits."""
+
+_LONGEST_IDS = MOST_AT_ONCE * 20
+_LONGEST_BODY = 300_000
+_NAMED = 50
+
+
+@router.get("/dead-letters/{letter_id}/mend")
+def ask_mended(request: Request, _admin: Administering, letter_id: str) -> Response:
+    """Show a form with the body, to be put right."""
+    letter, kept = _get(request, letter_id)
+    body = draft(kept.value, console(request).masker)
+    return _form(request, letter, body.text, hides=body.hides, refusal=body.refusal)
+
+
+@router.post("/dead-letters/{letter_id}/mend")
+def mend(
+    request: Request,
+    _admin: Administering,
+    letter_id: str,
+    body: Annotated[str, Form(max_length=_LONGEST_BODY)] = "",
+) -> Response:
+    """Check what was mended: the form comes back with what is wrong, or it is asked for once more.
+
+    Nothing is sent or stored here.
+    """
+    letter, _kept = _get(request, letter_id)
+    view, _ = console(request).pages.page(request)
+    mended = _lines(body)
+    error = _fault(request, letter, mended, view)
+    if error is not None:
+        return _form(request, letter, mended, hides=MASK in mended, error=error)
+    return _confirm_mended(request, view, letter, mended)
+
+
+def _confirm_mended(request: Request, view: View, letter: Described, mended: str) -> Response:
+    text = marked(
+        "Letter %(id)s goes to %(topic)s with the mended body. It runs once, however often it is"
+        " sent. The letter itself stays as it came."
+    )
+    values = {
+        "title": view.words.gettext(marked("Send the mended letter?")),
+        "text": view.words.gettext(text) % {"id": letter.id, "topic": letter.topic},
+        "action": view.words.gettext(marked("Send it")),
+        "to": f"/dead-letters/{letter.id}/replay",
+        "back": f"/dead-letters/{letter.id}/mend",
+        "fields": {"body": mended, "confirmed": "yes"},
+        "found": (),
+        "is_grave": False,
+    }
+    return show(request, "confirm.html", values)
+
+
+@router.post("/dead-letters/{letter_id}/replay")
+def replay_one(
+    request: Request,
+    admin: Administering,
+    letter_id: str,
+    body: Annotated[str | None, Form(max_length=_LONGEST_BODY)] = None,
+    confirmed: Annotated[str, Form(max_length=10)] = "",
+) -> Response:
+    """Send a letter again, mended where there is a body; then its page says what became of it."""
+    letter, _kept = _get(request, letter_id)
+    view, _ = console(request).pages.page(request)
+    mended = None if body is None else _lines(body)
+    if mended is not None and (error := _fault(request, letter, mended, view)) is not None:
+        return _form(request, letter, mended, hides=MASK in mended, error=error)
+    if confirmed != "yes":
+        if mended is None:
+            return _confirm(request, view, letter)
+        return _confirm_mended(request, view, letter, mended)
+    result = _send(request, admin, (letter.id,), mended)
+    if result.failed:
+        return _outcome(request, result, skipped=0)
+    return RedirectResponse(f"/dead-letters/{letter.id}", HTTPStatus.SEE_OTHER)
+
+
+@router.post("/dead-letters/replay")
+def replay_many(
+    request: Request,
+    admin: Administering,
+    letter: Annotated[list[str] | None, Form()] = None,
+    reason: Annotated[str, Form(max_length=200)] = "",
+    which: Annotated[str, Form(max_length=10)] = "",
+    ids: Annotated[str, Form(max_length=_LONGEST_IDS)] = "",
+    confirmed: Annotated[str, Form(max_length=10)] = "",
+) -> Response:
+    """Send letters again: those selected, or all of a reason that were not sent again yet.
+
+    The page that asks once more holds the ids: what is sent is what was counted.
+    """
+    view, _ = console(request).pages.page(request)
+    if confirmed == "yes":
+        chosen = tuple(id_of(each) for each in ids.split(",")[: MOST_AT_ONCE + 1])
+        if len(chosen) > MOST_AT_ONCE:
+            raise problems.not_found()
+        result = _send(request, admin, chosen, None)
+        return _outcome(request, result, skipped=len(chosen) - _looked_at(result))
+    choices = Choices({"reason": reason}, view.words, view.zone)
+    wanted = choices.text("reason")
+    if choices.faults:
+        raise problems.not_found()
+    if which == "all":
+        choice = Choice(reason=wanted)
+    else:
+        choice = Choice(tuple(id_of(each) for each in (letter or [])[:MOST_AT_ONCE]))
+    with console(request).pool.snapshot() as connection:
+        counted = letters.chosen(connection, choice)
+        chosen = letters.ids(connection, choice, limit=MOST_AT_ONCE)
+    return _confirm_many(request, view, counted.fresh, chosen, counted.topics)
+
+
+def _confirm(request: Request, view: View, letter: Described) -> Response:
+    text = marked(
+        "Letter %(id)s goes to %(topic)s with the same key, headers and bytes. It runs once,"
+        " however often it is sent."
+    )
+    if letter.replayed_at is not None:
+        text = marked(
+            "Letter %(id)s was sent again before. Sent to %(topic)s once more, it is counted as a"
+            " repeat and runs nothing twice."
+        )
+    values = {
+        "title": view.words.gettext(marked("Send the letter again?")),
+        "text": view.words.gettext(text) % {"id": letter.id, "topic": letter.topic},
+        "action": view.words.gettext(marked("Send it")),
+        "to": f"/dead-letters/{letter.id}/replay",
+        "back": f"/dead-letters/{letter.id}",
+        "fields": {"confirmed": "yes"},
+        "found": (),
+        "is_grave": False,
+    }
+    return show(request, "confirm.html", values)
+
+
+def _confirm_many(
+    request: Request, view: View, fresh: int, chosen: tuple[int, ...], topics: tuple[str, ...]
+) -> Response:
+    words = view.words
+    if not chosen:
+        values = {"sent": 0, "skipped": 0, "failed": [], "more": 0, "is_answered": True}
+        return show(request, "dead_letters_sent.html", values)
+    text = words.ngettext(
+        "%(num)s letter goes to %(topics)s as it came, and runs once, however often it is sent.",
+        "%(num)s letters go to %(topics)s as they came. Each runs once, however often it is sent.",
+        len(chosen),
+    )
+    said = text % {"num": f"{len(chosen):,}", "topics": ", ".join(topics)}
+    if fresh > len(chosen):
+        rest = marked("These are the oldest of %(count)s: at most %(most)s are sent at once.")
+        said += " " + words.gettext(rest) % {"count": f"{fresh:,}", "most": f"{MOST_AT_ONCE:,}"}
+    title = words.ngettext("Send %(num)s letter again?", "Send %(num)s letters again?", len(chosen))
+    values = {
+        "title": title % {"num": f"{len(chosen):,}"},
+        "text": said,
+        "action": words.gettext(marked("Send them")),
+        "to": "/dead-letters/replay",
+        "back": "/dead-letters",
+        "fields": {"ids": ",".join(map(str, chosen)), "confirmed": "yes"},
+        "found": (),
+        "is_grave": len(chosen) > 1,
+    }
+    return show(request, "confirm.html", values)
+
+
+def _send(request: Request, admin: Principal, ids: tuple[int, ...], mended: str | None) -> Replayed:
+    """Send letters, and note for each who sent it. Many are left out where they were sent before.
+
+    Raises `BrokersAway` when none was acknowledged.
+    """
+    made = console(request)
+    wait_s = made.run_limit.take(admin.login)
+    if wait_s:
+        raise problems.too_many(wait_s)
+    choice = Choice(ids, with_replayed=len(ids) == 1)
+    with made.pool.snapshot() as connection:
+        found = letters.chosen(connection, choice)
+    if not found.topics:
+        return Replayed()
+    body = None if mended is None else mended.encode()
+    result = made.replayer.replay(
+        choice, found, mended=body, note=_note(admin, is_mended=mended is not None)
+    )
+    log.info(
+        "action=replayed login=%s sent=%s failed=%s mended=%s",
+        admin.login,
+        len(result.replayed),
+        len(result.failed),
+        mended is not None,
+    )
+    if not result.replayed and not result.is_answered:
+        raise BrokersAway("No broker has acknowledged any of the dead letters.")
+    return result
+
+
+def _note(
+    admin: Principal, *, is_mended: bool
+) -> Callable[[Connection, Mapping[int, str | None]], None]:
+    def note(connection: Connection, outcomes: Mapping[int, str | None]) -> None:
+        for letter_id, error in outcomes.items():
+            changes.write(
+                connection,
+                login=admin.login,
+                object_kind=KIND,
+                object_id=str(letter_id),
+                action="replay",
+                after={"mended": is_mended} | ({} if error is None else {"error": error}),
+            )
+
+    return note
+
+
+def _outcome(request: Request, result: Replayed, *, skipped: int) -> Response:
+    masker = console(request).masker
+    values = {
+        "sent": len(result.replayed),
+        "skipped": skipped,
+        "failed": [
+            (letter_id, short(printable(masker.text(why)), 200))
+            for letter_id, why in list(result.failed.items())[:_NAMED]
+        ],
+        "more": max(0, len(result.failed) - _NAMED),
+        "is_answered": result.is_answered,
+    }
+    return show(request, "dead_letters_sent.html", values)
+
+
+def _looked_at(result: Replayed) -> int:
+    return len(result.replayed) + len(result.failed)
+
+
+def _get(request: Request, letter_id: str) -> tuple[Described, Kept]:
+    with console(request).pool.snapshot() as connection:
+        return found_letter(letters.get(connection, id_of(letter_id)))
+
+
+def _lines(body: str) -> str:
+    """A form sends each end of a line as two characters."""
+    return body.replace("\r\n", "\n")
+
+
+def _fault(request: Request, letter: Described, body: str, view: View) -> str | None:
+    """Why a mended body cannot be sent."""
+    gettext = view.words.gettext
+    if MASK in body:
+        return gettext(
+            marked(
+                "•••••• stands for a value that is hidden, and is never sent. Type the value anew,"
+                " or send the letter as it came."
+            )
+        )
+    try:
+        content = body.encode()
+        if len(content) > MOST_MENDED:
+            text = marked("Longer than %(most)s bytes: mend it on the command line.")
+            return gettext(text) % {"most": f"{MOST_MENDED:,}"}
+        check_mended(letter.topic, content)
+    except UnicodeEncodeError:
+        return gettext(marked("Use fewer characters, and none that is invisible."))
+    except Misused as problem:
+        return short(printable(console(request).masker.text(problem.message)), 500)
+    return None
+
+
+def _form(
+    request: Request,
+    letter: Described,
+    body: str,
+    *,
+    hides: bool,
+    error: str | None = None,
+    refusal: str | None = None,
+) -> Response:
+    made = console(request)
+    values = {
+        "letter": letter,
+        "body": body,
+        "hides": hides,
+        "error": error,
+        "refusal": refusal,
+        "reason": short(printable(made.masker.text(letter.reason)), 500),
+        "most": MOST_MENDED,
+    }
+    status = HTTPStatus.OK if error is None else HTTPStatus.UNPROCESSABLE_ENTITY
+    return made.pages.render(request, "dead_letter_mend.html", values, status=status)
