@@ -6,6 +6,7 @@ from worker.clock import SystemClock
 from worker.config import Settings
 from worker.kafka.sender import Sender
 from worker.kafka.settings import KafkaSettings
+from worker.kafka.tail import Tail
 from worker.storage.pool import Pool
 from worker.web.app import Collaborators, create_app
 from worker.web.server import ConsoleServer
@@ -15,9 +16,13 @@ class ConsoleProcess:
     """The console of one process. `run` returns when `stop` was called."""
 
     def __init__(self, settings: Settings) -> None:
+        kafka = KafkaSettings.of(settings)
         self._pool = Pool(settings)
-        self._sender = Sender(KafkaSettings.of(settings))
-        app = create_app(Collaborators(settings, self._pool, SystemClock(), self._sender))
+        self._sender = Sender(kafka)
+        self._tail = Tail(kafka, settings)
+        app = create_app(
+            Collaborators(settings, self._pool, SystemClock(), self._sender, self._tail)
+        )
         self._server = ConsoleServer(app, settings)
         self.address = self._server.address
 
@@ -26,6 +31,7 @@ class ConsoleProcess:
         try:
             self._server.run()
         finally:
+            self._tail.end()
             self._sender.close()
             self._pool.close()
 

@@ -19,9 +19,13 @@ from worker.web.api import openapi, routers
 from worker.web.auth.identify import Identify
 from worker.web.auth.sessions import Sessions
 from worker.web.auth.users import Users
-from worker.web.brokers import TriggerSender
+from worker.web.brokers import FailureTail, TriggerSender
 from worker.web.headers import SecurityHeaders
 from worker.web.limits import Limiter
+from worker.web.live.hub import Hub
+from worker.web.live.shared import Shared
+from worker.web.live.sums import Sums
+from worker.web.live.told import Telling
 from worker.web.live_preflight import LivePreflight
 from worker.web.pages import (
     dead_letters,
@@ -29,6 +33,7 @@ from worker.web.pages import (
     history,
     job,
     jobs,
+    live,
     preferences,
     probes,
     record,
@@ -47,6 +52,7 @@ ROUTERS = (
     record.router,
     job.router,
     failures.router,
+    live.router,
     dead_letters.router,
 )
 
@@ -59,6 +65,7 @@ class Collaborators:
     pool: Pool
     clock: Clock
     sender: TriggerSender
+    tail: FailureTail
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,10 @@ class Console:
     sign_in_limit: Limiter
     address_limit: Limiter
     run_limit: Limiter
+    hub: Hub
+    telling: Telling
+    sums: Shared[Sums]
+    sum_parts: Shared[bytes]
 
 
 def create_app(collaborators: Collaborators) -> FastAPI:
@@ -118,6 +129,10 @@ def create_app(collaborators: Collaborators) -> FastAPI:
         sign_in_limit=Limiter(clock, burst=5, refill_s=60.0),
         address_limit=Limiter(clock, burst=30, refill_s=10.0),
         run_limit=Limiter(clock, burst=10, refill_s=6.0),
+        hub=Hub(collaborators.pool, clock, settings.no_answer_after_s, collaborators.tail),
+        telling=Telling(clock),
+        sums=Shared(live.SUMS_S),
+        sum_parts=Shared(live.SUMS_S),
     )
     for router in (*ROUTERS, *routers.ROUTERS, openapi.router):
         app.include_router(router)

@@ -5,7 +5,7 @@ The console itself knows no broker (an import contract keeps it so).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from schemas import JobTrigger
@@ -20,3 +20,17 @@ class TriggerSender(Protocol):
         Raises `BrokersAway` when they do not: then none, some or all of them arrived, and sending
         the same ones again repeats harmlessly.
         """
+
+
+class FailureTail(Protocol):
+    """Tells when failures have appeared on the failure topic; never what they are.
+
+    Whoever listens looks into the table then, and now and then anyway: while brokers are away
+    nothing is told, and nothing is raised.
+    """
+
+    def begin(self, told: Callable[[], object]) -> None:
+        """Call `told` from now on, from a thread of its own, some times a second at most."""
+
+    def end(self) -> None:
+        """Do so no more, from now on; does not wait for anything."""

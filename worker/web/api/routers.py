@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from worker.web.api import me
+from worker.web.api import me, stream
 
-ROUTERS = (me.router,)
+ROUTERS = (me.router, stream.router)
