@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
 
-_REST = 20
+_REST = 50
 """How many times longer values last than all of them together take to make."""
 
 _MOST = 256
@@ -26,7 +26,7 @@ class _Made(Generic[Value]):
 class Shared(Generic[Value]):
     """Values by key, each made by one of those who ask while the others wait for it.
 
-    A value lasts `lasts_s`, longer where all together take long to make: a twentieth of the time is
+    A value lasts `lasts_s`, longer where all together take long to make: a fiftieth of the time is
     spent on it at most, however many keys there are. What could not be made is not kept. Used by
     the thread of the event loop.
     """
