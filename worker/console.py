@@ -7,6 +7,7 @@ from worker.config import Settings
 from worker.dead_letters import Replayer
 from worker.kafka.sender import Sender
 from worker.kafka.settings import KafkaSettings
+from worker.kafka.tail import Tail
 from worker.storage.pool import Pool
 from worker.web.app import Collaborators, create_app
 from worker.web.server import ConsoleServer
@@ -16,11 +17,20 @@ class ConsoleProcess:
     """The console of one process. `run` returns when `stop` was called."""
 
     def __init__(self, settings: Settings) -> None:
-        self._pool = Pool(settings)
         kafka = KafkaSettings.of(settings)
+        self._pool = Pool(settings)
         self._sender = Sender(kafka)
-        replayer = Replayer(settings, kafka)
-        app = create_app(Collaborators(settings, self._pool, SystemClock(), self._sender, replayer))
+        self._tail = Tail(kafka, settings)
+        app = create_app(
+            Collaborators(
+                settings,
+                self._pool,
+                SystemClock(),
+                self._sender,
+                Replayer(settings, kafka),
+                self._tail,
+            )
+        )
         self._server = ConsoleServer(app, settings)
         self.address = self._server.address
 
@@ -29,6 +39,7 @@ class ConsoleProcess:
         try:
             self._server.run()
         finally:
+            self._tail.end()
             self._sender.close()
             self._pool.close()
 

@@ -11,7 +11,6 @@ from tests.support.history import NOW, Still, writing
 from tests.support.pages import HOSTILE, content, page, rows, shows_as_text
 from worker.domain.access import Role
 
-PARTS = ("/failures", "/failures/part")
 DISABLED = {"code": "job_disabled", "message": "Job 3 is switched off.", "job_id": "3"}
 
 
@@ -31,22 +30,21 @@ def test_failures_are_told_by_cause_by_code_and_over_time(console: Served, datab
         h.failed(one, slot=NOW - timedelta(days=3))
         h.dispatched(three, "succeeded")
     browser = console.signed_in(Role.ADMIN)
-    for path in PARTS:
-        answer = page(browser, path)
-        causes = rows(answer, "By cause")
-        assert causes[0].startswith(
-            "Server 7 (10.0.0.7) does not exist. server_not_found:server=7 2 4 06:30:01 07:50:01"
-        )
-        assert causes[1].startswith("Job 3 is switched off. job_disabled:job=3 1 1")
-        codes = rows(answer, "By code")
-        assert codes[0].startswith("server_not_found 2 4 Edit the job")
-        assert codes[1].startswith("job_disabled 1 1 Switch the job on")
-        assert len(rows(answer, "Newest")) == 6
-        # 06:30, 07:00, 07:30 (three in it): the last bar is the highest.
-        heights = re.findall(r'<rect class="series-(\d)"[^>]* height="([\d.]+)"/>', answer.text)
-        assert heights == [("1", "33.3"), ("1", "33.3"), ("1", "66.7"), ("2", "33.3")]
-        assert "07:30:00: 3 · server_not_found 2 · job_disabled 1" in answer.text
-        assert "style=" not in answer.text
+    answer = page(browser, "/failures")
+    causes = rows(answer, "By cause")
+    assert causes[0].startswith(
+        "Server 7 (10.0.0.7) does not exist. server_not_found:server=7 2 4 06:30:01 07:50:01"
+    )
+    assert causes[1].startswith("Job 3 is switched off. job_disabled:job=3 1 1")
+    codes = rows(answer, "By code")
+    assert codes[0].startswith("server_not_found 2 4 Edit the job")
+    assert codes[1].startswith("job_disabled 1 1 Switch the job on")
+    assert len(rows(answer, "Newest")) == 6
+    # 06:30, 07:00, 07:30 (three in it): the last bar is the highest.
+    heights = re.findall(r'<rect class="series-(\d)"[^>]* height="([\d.]+)"/>', answer.text)
+    assert heights == [("1", "33.3"), ("1", "33.3"), ("1", "66.7"), ("2", "33.3")]
+    assert "07:30:00: 3 · server_not_found 2 · job_disabled 1" in answer.text
+    assert "style=" not in answer.text
     week = content(page(browser, "/failures?span=7d"))
     assert "server_not_found:server=7 2 5 11-20 08:00 07:50:01" in week
 
@@ -57,15 +55,12 @@ def test_it_can_be_refreshed_without_a_script(console: Served, database: str) ->
     browser = console.signed_in(Role.ADMIN)
     answer = page(browser, "/failures?span=1h")
     assert "Nothing has failed" in answer.text
-    assert 'data-refresh="/failures/part?span=1h"' in answer.text
+    assert 'id="live" hidden data-stream="/failures/stream?span=1h"' in answer.text
     with writing(database) as (_, h):
         h.failed(job)
     link = re.search(r'href="([^"]+)">Refresh<', answer.text)
     assert link
     assert "does not exist" in page(browser, link.group(1)).text
-    part = page(browser, "/failures/part?span=1h").text
-    assert "<html" not in part
-    assert "does not exist" in part
 
 
 def test_it_speaks_chinese(console: Served, database: str) -> None:
@@ -103,8 +98,7 @@ def test_hostile_values_are_text(console: Served, database: str) -> None:
             slot=NOW - timedelta(minutes=1),
         )
     browser = console.signed_in(Role.ADMIN)
-    for path in PARTS:
-        shows_as_text(page(browser, path))
+    shows_as_text(page(browser, "/failures"))
 
 
 def test_one_sees_the_failures_of_ones_groups(console: Served, database: str) -> None:
@@ -119,11 +113,10 @@ def test_one_sees_the_failures_of_ones_groups(console: Served, database: str) ->
             job_name="not-for-you",
         )
     viewer = console.signed_in(Role.VIEWER)
-    for path in PARTS:
-        answer = page(viewer, path)
-        assert "seen" in answer.text
-        for word in ("not for you", "not-for-you", "account_not_found"):
-            assert word not in answer.text
+    answer = page(viewer, "/failures")
+    assert "seen" in answer.text
+    for word in ("not for you", "not-for-you", "account_not_found"):
+        assert word not in answer.text
     cause = "account_not_found:server=8,account=x"
     assert viewer.get(f"/failures/jobs?cause={cause}").status_code == 404
     assert console.signed_in(Role.ADMIN).get(f"/failures/jobs?cause={cause}").status_code == 200
@@ -143,3 +136,15 @@ def test_a_busy_month_makes_no_heavy_page(console: Served, database: str) -> Non
     answer = page(console.signed_in(Role.ADMIN), "/failures?span=30d", "zh")
     assert len(rows(answer, "按原因")) == 15
     assert "其他" in answer.text
+
+
+def test_a_row_to_be_filled_has_the_columns_of_the_list(console: Served, database: str) -> None:
+    with writing(database) as (p, h):
+        h.failed(p.action_job(), slot=NOW - timedelta(minutes=1))
+    answer = page(console.signed_in(Role.ADMIN), "/failures")
+    listed = answer.text.partition("<h2>Newest")[2].partition("<tbody>")[2]
+    row, _, template = listed.partition("</tr>")
+    blank = template.partition('<template id="row">')[2].partition("</template>")[0]
+    labels = re.findall(r'data-label="([^"]+)"', row)
+    assert re.findall(r'data-label="([^"]+)"', blank) == labels
+    assert blank.count("<td") == row.count("<td") == 8

@@ -21,7 +21,7 @@ from worker.domain.reading import (
     Scope,
     Status,
 )
-from worker.storage.queries import executions, failures, feed, jobs
+from worker.storage.queries import executions, failures, feed, jobs, scope
 from worker.storage.queries.find import find
 
 LARGE = {
@@ -114,6 +114,7 @@ READS: dict[str, Read] = {
     "bars": lambda c: failures.by_time(c, EVERYTHING, step_s=3600, **DAY),
     "newest failures": lambda c: feed.newest_failures(c, EVERYTHING, AS_OF),
     "failures after": lambda c: feed.failures_after(c, EVERYTHING, AS_OF, 59_000),
+    "groups of jobs": lambda c: scope.groups_of(c, range(1, 300)),
     "what a number names": lambda c: find(c, EVERYTHING, "777"),
     "what a uuid names": lambda c: find(c, EVERYTHING, str(uuid.UUID(int=7))),
 }

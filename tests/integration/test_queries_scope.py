@@ -20,6 +20,7 @@ from worker.domain.reading import (
 )
 from worker.storage.queries import executions, failures, feed, jobs
 from worker.storage.queries.find import find
+from worker.storage.queries.scope import groups_of, sees
 
 MINE, THEIRS, NOBODY = Scope((70,)), Scope((80,)), Scope(())
 CAUSE = "server_not_found:server=7"
@@ -172,3 +173,12 @@ def test_a_viewer_of_both_groups_sees_each_row_once(connection: Connection) -> N
     assert [row.id for row in jobs.list_jobs(connection, both, AS_OF).rows] == [2, 1]
     listed = executions.list_records(connection, both, AS_OF).rows
     assert [row.id for row in listed] == [4, 3, 2, 1]
+
+
+def test_what_is_seen_is_the_same_by_groups_that_were_read_before(connection: Connection) -> None:
+    groups = groups_of(connection, [1, 2, 404])
+    assert groups == {1: frozenset({70}), 2: frozenset({80})}
+    everything = feed.failures_after(connection, EVERYTHING, AS_OF, 0).rows
+    for scope in (MINE, THEIRS, NOBODY, EVERYTHING, Scope((70, 80))):
+        told = [r for r in everything if sees(scope, groups.get(r.job_id, frozenset()))]
+        assert tuple(told) == feed.failures_after(connection, scope, AS_OF, 0).rows

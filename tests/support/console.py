@@ -1,7 +1,7 @@
 """A console that listens on loopback, in this process, and browsers that ask it."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Thread
@@ -26,7 +26,7 @@ from worker.storage.sessions import Session
 from worker.web import access
 from worker.web.app import Collaborators, create_app
 from worker.web.auth import sessions
-from worker.web.brokers import TriggerSender
+from worker.web.brokers import FailureTail, TriggerSender
 from worker.web.server import ConsoleServer
 
 _FORM_TOKEN = re.compile(r'name="form_token" value="([^"]+)"')
@@ -78,6 +78,16 @@ class Nowhere:
         raise BrokersAway(f"There is no broker for {found.fresh} letters.")
 
 
+class Silent:
+    """Stands for a failure topic on which nothing is heard: brokers are away."""
+
+    def begin(self, told: Callable[[], object]) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+
 @contextmanager
 def serving(
     database: str,
@@ -85,6 +95,7 @@ def serving(
     clock: Clock | None = None,
     kafka: KafkaSettings | None = None,
     brokers: TriggerSender | None = None,
+    tail: FailureTail | None = None,
     **settings: Any,
 ) -> Iterator[Served]:
     """Serve a console over a database, and brokers if `kafka` says where, until the block ends.
@@ -96,14 +107,15 @@ def serving(
     )
     pool = Pool(chosen)
     sender = Sender(kafka) if kafka else None
+    made = clock or SystemClock()
     sending = sender or brokers or Nowhere()
     replayer = Replayer(chosen, kafka) if kafka else Nowhere()
-    app = create_app(Collaborators(chosen, pool, clock or SystemClock(), sending, replayer))
+    app = create_app(Collaborators(chosen, pool, made, sending, replayer, tail or Silent()))
     server = ConsoleServer(app, chosen)
     thread = Thread(target=server.run)
     thread.start()
     try:
-        yield Served(app, pool, clock or SystemClock(), server.address)
+        yield Served(app, pool, made, server.address)
     finally:
         server.stop()
         thread.join(20)
@@ -134,6 +146,8 @@ def refusals(served: Served, role: Role | None) -> dict[tuple[str, str], int]:
             headers = {}
             if role is not None and method not in ("GET", "HEAD"):
                 headers["X-Form-Token"] = form_token(browser.get("/jobs"))
-            answers[method, route.path] = browser.request(method, path, headers=headers).status_code
+            # A stream of events has no end: its status is all that is asked for.
+            with browser.stream(method, path, headers=headers) as answer:
+                answers[method, route.path] = answer.status_code
             browser.close()
     return answers

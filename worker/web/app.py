@@ -19,10 +19,14 @@ from worker.web.api import openapi, routers
 from worker.web.auth.identify import Identify
 from worker.web.auth.sessions import Sessions
 from worker.web.auth.users import Users
-from worker.web.brokers import LetterReplayer, TriggerSender
+from worker.web.brokers import FailureTail, LetterReplayer, TriggerSender
 from worker.web.exporting import Exports
 from worker.web.headers import SecurityHeaders
 from worker.web.limits import Limiter
+from worker.web.live.hub import Hub
+from worker.web.live.shared import Shared
+from worker.web.live.sums import Sums
+from worker.web.live.told import Telling
 from worker.web.live_preflight import LivePreflight
 from worker.web.pages import (
     dead_letters,
@@ -34,6 +38,7 @@ from worker.web.pages import (
     job_run,
     jobs,
     letter_replay,
+    live,
     preferences,
     probes,
     record,
@@ -55,6 +60,7 @@ ROUTERS = (
     job_changes.router,
     job_edit.router,
     failures.router,
+    live.router,
     dead_letters.router,
     letter_replay.router,
 )
@@ -69,6 +75,7 @@ class Collaborators:
     clock: Clock
     sender: TriggerSender
     replayer: LetterReplayer
+    tail: FailureTail
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,10 @@ class Console:
     sign_in_limit: Limiter
     address_limit: Limiter
     run_limit: Limiter
+    hub: Hub
+    telling: Telling
+    sums: Shared[Sums]
+    sum_parts: Shared[bytes]
 
 
 def create_app(collaborators: Collaborators) -> FastAPI:
@@ -132,6 +143,10 @@ def create_app(collaborators: Collaborators) -> FastAPI:
         sign_in_limit=Limiter(clock, burst=5, refill_s=60.0),
         address_limit=Limiter(clock, burst=30, refill_s=10.0),
         run_limit=Limiter(clock, burst=10, refill_s=6.0),
+        hub=Hub(collaborators.pool, clock, settings.no_answer_after_s, collaborators.tail),
+        telling=Telling(clock),
+        sums=Shared(live.SUMS_S),
+        sum_parts=Shared(live.SUMS_S),
     )
     for router in (*ROUTERS, *routers.ROUTERS, openapi.router):
         app.include_router(router)

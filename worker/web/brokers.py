@@ -42,3 +42,17 @@ class LetterReplayer(Protocol):
         `note` is told, in the transaction that marks them, why each was not sent, None if it was.
         Raises `BrokersAway` when no broker answers within some seconds: then nothing was sent.
         """
+
+
+class FailureTail(Protocol):
+    """Tells when failures have appeared on the failure topic; never what they are.
+
+    Whoever listens looks into the table then, and now and then anyway: while brokers are away
+    nothing is told, and nothing is raised.
+    """
+
+    def begin(self, told: Callable[[], object]) -> None:
+        """Call `told` from now on, from a thread of its own, some times a second at most."""
+
+    def end(self) -> None:
+        """Do so no more, from now on; does not wait for anything."""

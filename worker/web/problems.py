@@ -266,6 +266,35 @@ def too_many(wait_s: float) -> Refusal:
     )
 
 
+def too_many_streams(most: int) -> Refusal:
+    """One person's live pages and streams."""
+    return Refusal(
+        Problem(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "too-many-streams",
+            marked("Too many live pages"),
+            marked("You have %(count)s of them open, and more are not served."),
+            marked("Close one of them and try again."),
+            {"count": most},
+            retry_after_s=_SOON_S,
+        )
+    )
+
+
+def no_place() -> Refusal:
+    """Live pages and streams of everybody."""
+    return Refusal(
+        Problem(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "no-place",
+            marked("No place is free"),
+            marked("So many people watch that no one more can, or the console is about to end."),
+            marked("Refresh the page by hand, or try again later. More instances serve more."),
+            retry_after_s=_SOON_S,
+        )
+    )
+
+
 def too_large() -> Refusal:
     """A body beyond the limit."""
     return Refusal(

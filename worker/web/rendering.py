@@ -128,14 +128,16 @@ class Pages:
     ) -> HTMLResponse:
         """An answer with a page. Forms on it carry the token of whoever asks, as `page` has it."""
         page, new_token = self.page(request)
-        content = self._environments[page.language].get_template(template)
-        response = HTMLResponse(
-            content.render(page=page, **(values or {})), status, dict(headers or {})
-        )
+        response = HTMLResponse(self.text(page, template, values), status, dict(headers or {}))
         response.headers["Content-Language"] = page.language
         if new_token:
             cookies.set_secret(request, response, cookies.FORM, new_token)
         return response
+
+    def text(self, page: Page, template: str, values: Mapping[str, Any] | None = None) -> str:
+        """A template in the language of a page."""
+        content = self._environments[page.language].get_template(template)
+        return content.render(page=page, **(values or {}))
 
     def page(self, request: Request) -> tuple[Page, str | None]:
         """Who asks and how they read; and the form token to set, where they have none yet."""

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import uvicorn
 from fastapi import FastAPI
@@ -21,7 +21,18 @@ _GRACE_S = 3
 
 
 class _Server(uvicorn.Server):
-    """Leaves the process's signals to the process: uvicorn's own would end it by SIGTERM."""
+    """Leaves the process's signals to the process: uvicorn's own would end it by SIGTERM.
+
+    When it ends, `on_end` runs first, in the event loop.
+    """
+
+    def __init__(self, config: uvicorn.Config, on_end: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_end = on_end
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._on_end()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -32,8 +43,8 @@ class ConsoleServer:
     """Serves an application; the listener is open when this is made. `address` is its URL.
 
     `stop` may be called from a signal handler, also before `run`: requests under way are given
-    3 s. Raises `Stop` when the listener is taken, `Misused` for one where passwords could be read
-    along: beyond loopback it takes TLS, or a named proxy.
+    3 s, streams end at once. Raises `Stop` when the listener is taken, `Misused` for one where
+    passwords could be read along: beyond loopback it takes TLS, or a named proxy.
     """
 
     def __init__(self, app: FastAPI, settings: Settings) -> None:
@@ -82,7 +93,7 @@ class ConsoleServer:
         shown = f"[{host}]" if ":" in host else host
         port_open = self._socket.getsockname()[1]
         self.address = f"{'https' if has_tls else 'http'}://{shown}:{port_open}"
-        self._server = _Server(config)
+        self._server = _Server(config, app.state.console.hub.end)
 
     def run(self) -> None:
         """Serve until `stop`."""

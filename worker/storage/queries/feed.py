@@ -60,6 +60,8 @@ def _read(
     connection: Connection, scope: Scope, as_of: AsOf, looked: str, values: dict[str, object]
 ) -> Feed:
     direction = values.pop("first")
+    # Where none of the newest has settled, a feed begins before all of them.
+    unread = "(select min(id) - 1 from looked)" if direction == "desc" else "null"
     rows = connection.execute(
         text(
             f"""
@@ -77,7 +79,7 @@ def _read(
                     else (select max(id) from settled) end as position
                 from page
             )
-            select {NAMED}, coalesce(ended.position, :start) as position
+            select {NAMED}, coalesce(ended.position, {unread}, :start) as position
             from ended left join page on true
             left join awp_job_execution r on r.id = page.id {RUN} {NAME}
             order by r.id {direction}

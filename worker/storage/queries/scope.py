@@ -1,4 +1,4 @@
-"""What a viewer may see, and which jobs are meant, in SQL (R10); the one definition of both.
+"""What a viewer may see, and which jobs are meant (R10); the one definition of both.
 
 Conditions over a job `c` of `console_job`, or over any expression that is a job's id, with the
 parameters that they read.
@@ -6,6 +6,7 @@ parameters that they read.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -28,6 +29,26 @@ def may_see(scope: Scope, job: str) -> str:
 def viewer(scope: Scope) -> dict[str, Any]:
     """The parameters that `may_see` reads."""
     return {} if scope.group_ids is None else {"scope_groups": bigints(scope.group_ids)}
+
+
+def sees(scope: Scope, group_ids: frozenset[int]) -> bool:
+    """What `may_see` says, of a job whose groups are known (`groups_of`)."""
+    return scope.group_ids is None or not group_ids.isdisjoint(scope.group_ids)
+
+
+def groups_of(connection: Connection, job_ids: Iterable[int]) -> dict[int, frozenset[int]]:
+    """The groups of some jobs; a job that is gone has none and is not in it. One statement."""
+    rows = connection.execute(
+        text(
+            """
+            select g.job_id, array_agg(cast(g.group_id as bigint)) as group_ids
+            from console_job_group g where g.job_id = any(cast(:job_ids as bigint[]))
+            group by g.job_id
+            """
+        ),
+        {"job_ids": bigints(sorted(set(job_ids)))},
+    )
+    return {row.job_id: frozenset(row.group_ids) for row in rows}
 
 
 def is_meant(scope: Scope, wanted: JobFilter) -> tuple[str, dict[str, Any]]:

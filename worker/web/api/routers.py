@@ -9,6 +9,7 @@ from worker.web.api import (
     job_changes,
     jobs,
     me,
+    stream,
     triggers,
 )
 
@@ -20,5 +21,6 @@ ROUTERS = (
     triggers.router,
     executions.router,
     failures.router,
+    stream.router,
     me.router,
 )

@@ -41,9 +41,10 @@ class Identify:
         self._sessions = sessions
         self._user_header = user_header
 
-    def __call__(self, request: Request) -> SignedIn | None:
+    def __call__(self, request: Request, *, is_use: bool = True) -> SignedIn | None:
         """Who is asking; None for nobody we know.
 
+        Where nobody does anything just now `is_use` is False: that keeps no session alive.
         Raises a refusal for a token that is none, and for a proxy's user whom the platform does not
         know; `Transient` when the database is away.
         """
@@ -56,7 +57,7 @@ class Identify:
             if len(named) == 1 and 0 < len(named[0]) <= _LONGEST_LOGIN:
                 return self._from_proxy(request, named[0])
         session_token = cookies.secret(request, cookies.SESSION)
-        found = self._sessions.find(session_token)
+        found = self._sessions.find(session_token, is_use=is_use)
         if found is None or session_token is None:
             return None
         session, role = found

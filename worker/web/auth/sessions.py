@@ -52,8 +52,11 @@ class Sessions:
         with self._pool.transaction() as connection:
             return sessions.take_link(connection, token, now=self._clock.now())
 
-    def find(self, token: str | None) -> tuple[Session, Role] | None:
-        """The session of a token and what its user may do now; None when there is none."""
+    def find(self, token: str | None, *, is_use: bool = True) -> tuple[Session, Role] | None:
+        """The session of a token and what its user may do now; None when there is none.
+
+        Looking it up uses it, which puts off its end, unless `is_use` is False.
+        """
         if not token:
             return None
         now = self._clock.now()
@@ -64,7 +67,7 @@ class Sessions:
         role = self._role(session)
         if role is None:
             return None
-        if session.seen_at is None or now - session.seen_at > _TOUCH_AFTER:
+        if is_use and (session.seen_at is None or now - session.seen_at > _TOUCH_AFTER):
             with self._pool.transaction() as connection:
                 sessions.touch(connection, token, now=now)
         return session, role

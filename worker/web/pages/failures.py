@@ -1,70 +1,54 @@
 """Failures: by cause, by code, over time, and the newest.
 
-The page works without a script; with one, `/failures/part` is fetched anew every few seconds.
+The page works without a script; with one, `pages.live` brings what is new.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
-from sqlalchemy import Connection
 
-from worker.domain.access import Principal
-from worker.domain.reading import AsOf, Scope
 from worker.storage.queries import failures, feed
 from worker.web import problems
 from worker.web.access import Viewing
 from worker.web.asking import as_of, console, scope_of
-from worker.web.bars import chart
+from worker.web.live import sums
+from worker.web.live.sums import SPANS, Span, Sums, span_of
 from worker.web.pages.addresses import trail_of
 from worker.web.pages.record import remedy
 from worker.web.pages.showing import name_of, short, show, told
-from worker.web.rendering import Page as View
-from worker.web.words import marked
+from worker.web.words import Words
 
 router = APIRouter(include_in_schema=False)
 
-_CAUSES = 15
-_NEWEST = 15
+NEWEST = 15
+"""Failures in the list of the newest."""
+
 _BROKEN = 40
 _LONGEST_CAUSE = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """How far back the page looks, and the length of one bar."""
-
-    key: str
-    label: str
-    length: timedelta
-    step_s: int
-
-
-SPANS = (
-    Span("1h", marked("Last hour"), timedelta(hours=1), 60),
-    Span("6h", marked("Last 6 hours"), timedelta(hours=6), 360),
-    Span("24h", marked("Last 24 hours"), timedelta(hours=24), 1_800),
-    Span("7d", marked("Last 7 days"), timedelta(days=7), 3 * 3_600),
-    Span("30d", marked("Last 30 days"), timedelta(days=30), 12 * 3_600),
-)
-_CHOSEN = SPANS[2]
 
 
 @router.get("/failures")
 def show_all(request: Request, viewer: Viewing) -> Response:
     """Show what fails and why."""
-    return show(request, "failures.html", _values(request, viewer))
-
-
-@router.get("/failures/part")
-def show_part(request: Request, viewer: Viewing) -> Response:
-    """The part of the page that changes."""
-    return show(request, "failures_part.html", _values(request, viewer))
+    at, span = as_of(request), span_of(request.query_params.get("span"))
+    view, _ = console(request).pages.page(request)
+    with console(request).pool.snapshot() as connection:
+        found = sums.read(connection, scope_of(viewer), span, at.now)
+        newest = feed.newest_failures(connection, scope_of(viewer), at, limit=NEWEST)
+    values = {
+        **sum_values(found, view.words, span),
+        "spans": [(each.label, f"/failures?span={each.key}", each is span) for each in SPANS],
+        "here": f"/failures?span={span.key}",
+        "stream": f"/failures/stream?span={span.key}",
+        "after": newest.position,
+        "tolds": [told(record, view.words, at.now) for record in newest.rows],
+        "most": NEWEST,
+    }
+    return show(request, "failures.html", values)
 
 
 @router.get("/failures/jobs")
@@ -73,7 +57,7 @@ def jobs_of_cause(request: Request, viewer: Viewing) -> Response:
     cause = request.query_params.get("cause", "")
     if not cause or len(cause) > _LONGEST_CAUSE or "\0" in cause:
         raise problems.not_found()
-    at, span = as_of(request), _span(request)
+    at, span = as_of(request), span_of(request.query_params.get("span"))
     view, _ = console(request).pages.page(request)
     trail = trail_of(request)
     with console(request).pool.snapshot() as connection:
@@ -102,52 +86,17 @@ def jobs_of_cause(request: Request, viewer: Viewing) -> Response:
     return show(request, "broken_jobs.html", values)
 
 
-def _values(request: Request, viewer: Principal) -> Mapping[str, Any]:
-    at, span = as_of(request), _span(request)
-    view, _ = console(request).pages.page(request)
-    with console(request).pool.snapshot() as connection:
-        read = _read(connection, scope_of(viewer), at, _start(at.now, span), span, view)
-    spans = [(each.label, f"/failures?span={each.key}", each is span) for each in SPANS]
+def sum_values(found: Sums, words: Words, span: Span) -> Mapping[str, Any]:
+    """What the page and its stream show of sums."""
     return {
-        **read,
-        "span": span,
-        "spans": spans,
-        "short": short,
-        "here": f"/failures?span={span.key}",
-        "part": f"/failures/part?span={span.key}",
-        "at": at.now,
-    }
-
-
-def _read(
-    connection: Connection, scope: Scope, at: AsOf, since: datetime, span: Span, view: View
-) -> dict[str, Any]:
-    causes = failures.by_cause(connection, scope, since=since, limit=_CAUSES)
-    codes, _counted = failures.by_code(connection, scope, since=since)
-    buckets, window = failures.by_time(
-        connection, scope, since=since, until=at.now, step_s=span.step_s
-    )
-    newest = feed.newest_failures(connection, scope, at, limit=_NEWEST).rows
-    return {
+        "at": found.at,
         "causes": [
             (row, "/failures/jobs?" + urlencode({"cause": row.cause, "span": span.key}))
-            for row in causes.rows
+            for row in found.causes.rows
         ],
-        "more_causes": causes.total - len(causes.rows),
-        "codes": [(row, remedy(row.code, view.words)) for row in codes],
-        "chart": chart(buckets),
-        "window": None if window.is_complete else window,
-        "tolds": [told(record, view.words, at.now) for record in newest],
+        "more_causes": found.causes.total - len(found.causes.rows),
+        "codes": [(row, remedy(row.code, words)) for row in found.codes],
+        "chart": found.chart,
+        "window": None if found.window.is_complete else found.window,
+        "short": short,
     }
-
-
-def _span(request: Request) -> Span:
-    """The one that the address names, else the last 24 hours."""
-    key = request.query_params.get("span")
-    return next((each for each in SPANS if each.key == key), _CHOSEN)
-
-
-def _start(now: datetime, span: Span) -> datetime:
-    """Where the first bar begins: bars stand on whole steps, so that they do not wander."""
-    seconds = int((now - span.length).timestamp())
-    return datetime.fromtimestamp(seconds - seconds % span.step_s, tz=now.tzinfo)
