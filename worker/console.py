@@ -9,8 +9,9 @@ from worker.kafka.sender import Sender
 from worker.kafka.settings import KafkaSettings
 from worker.kafka.tail import Tail
 from worker.storage.pool import Pool
-from worker.web.app import Collaborators, create_app
+from worker.web.app import create_app
 from worker.web.server import ConsoleServer
+from worker.web.state import Collaborators
 
 
 class ConsoleProcess:
@@ -31,7 +32,7 @@ class ConsoleProcess:
                 self._tail,
             )
         )
-        self._server = ConsoleServer(app, settings)
+        self._server = ConsoleServer(app, settings, app.state.console.hub.end)
         self.address = self._server.address
 
     def run(self) -> None:

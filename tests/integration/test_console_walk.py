@@ -67,6 +67,7 @@ PATIENCE_S = 5.0
 """How long any answer may keep silent."""
 MOST_BYTES = 300_000
 SAFE = {"GET", "HEAD", "OPTIONS"}
+_POSITION = re.compile(r'data-after="\d+"|^id: \d+$', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -199,7 +200,11 @@ def streams(answer: httpx.Response) -> bool:
 
 
 def without_echo(address: str, text: str) -> str:
-    """An answer without what was asked: a page shows its own address and filters again."""
+    """An answer without what was asked: a page shows its own address and filters again.
+
+    Nor with where a feed stands: its position counts all failures, and names none.
+    """
+    text = _POSITION.sub("", text)
     asked = {each for _, each in httpx.URL(address).params.multi_items()}
     asked |= {part for part in httpx.URL(address).path.split("/") if part}
     for each in sorted(asked, key=len, reverse=True):

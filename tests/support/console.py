@@ -24,10 +24,11 @@ from worker.storage.letters import Choice, Chosen
 from worker.storage.pool import Pool
 from worker.storage.sessions import Session
 from worker.web import access
-from worker.web.app import Collaborators, create_app
+from worker.web.app import create_app
 from worker.web.auth import sessions
 from worker.web.brokers import FailureTail, TriggerSender
 from worker.web.server import ConsoleServer
+from worker.web.state import Collaborators
 
 _FORM_TOKEN = re.compile(r'name="form_token" value="([^"]+)"')
 
@@ -111,7 +112,7 @@ def serving(
     sending = sender or brokers or Nowhere()
     replayer = Replayer(chosen, kafka) if kafka else Nowhere()
     app = create_app(Collaborators(chosen, pool, made, sending, replayer, tail or Silent()))
-    server = ConsoleServer(app, chosen)
+    server = ConsoleServer(app, chosen, app.state.console.hub.end)
     thread = Thread(target=server.run)
     thread.start()
     try:

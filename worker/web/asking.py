@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from fastapi import Request
 
 from worker.domain.access import Principal
 from worker.domain.reading import AsOf, Scope
 from worker.domain.trigger import MAX_ID
 from worker.web import problems
-
-if TYPE_CHECKING:
-    from worker.web.app import Console
+from worker.web.state import Console
 
 
 def console(request: Request) -> Console:

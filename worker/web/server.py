@@ -42,12 +42,13 @@ class _Server(uvicorn.Server):
 class ConsoleServer:
     """Serves an application; the listener is open when this is made. `address` is its URL.
 
-    `stop` may be called from a signal handler, also before `run`: requests under way are given
-    3 s, streams end at once. Raises `Stop` when the listener is taken, `Misused` for one where
-    passwords could be read along: beyond loopback it takes TLS, or a named proxy.
+    `stop` may be called from a signal handler, also before `run`: `on_end` ends what would not end
+    by itself, such as streams, and requests under way are given 3 s. Raises `Stop` when the
+    listener is taken, `Misused` for one where passwords could be read along: beyond loopback it
+    takes TLS, or a named proxy.
     """
 
-    def __init__(self, app: FastAPI, settings: Settings) -> None:
+    def __init__(self, app: FastAPI, settings: Settings, on_end: Callable[[], None]) -> None:
         listen, has_tls = settings.console_listen, settings.console_cert_file is not None
         host, _, port = listen.rpartition(":")
         host = host.strip("[]")
@@ -93,7 +94,7 @@ class ConsoleServer:
         shown = f"[{host}]" if ":" in host else host
         port_open = self._socket.getsockname()[1]
         self.address = f"{'https' if has_tls else 'http'}://{shown}:{port_open}"
-        self._server = _Server(config, app.state.console.hub.end)
+        self._server = _Server(config, on_end)
 
     def run(self) -> None:
         """Serve until `stop`."""

@@ -9,7 +9,7 @@ from worker.web.server import ConsoleServer
 
 
 def test_an_answer_does_not_wait_for_an_acknowledgement() -> None:
-    server = ConsoleServer(FastAPI(), Settings(console_listen="127.0.0.1:0"))
+    server = ConsoleServer(FastAPI(), Settings(console_listen="127.0.0.1:0"), lambda: None)
     host, port = server.address.removeprefix("http://").split(":")
     with server._socket, socket.create_connection((host, int(port)), timeout=5):
         accepted, _ = server._socket.accept()

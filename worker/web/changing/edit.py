@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from worker.domain.access import Principal
 from worker.domain.inventory import Job
@@ -18,9 +18,7 @@ from worker.web.changing import draft
 from worker.web.changing.draft import Edits, ServerList
 from worker.web.changing.seeing import visible
 from worker.web.live_preflight import Live
-
-if TYPE_CHECKING:
-    from worker.web.app import Console
+from worker.web.state import Console
 
 _MOST_NOTED = 50
 

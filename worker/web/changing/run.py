@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from schemas import JobTrigger
@@ -23,9 +22,7 @@ from worker.web import problems
 from worker.web.asking import scope_of
 from worker.web.changing import refusals
 from worker.web.changing.seeing import visible
-
-if TYPE_CHECKING:
-    from worker.web.app import Console
+from worker.web.state import Console
 
 _is_traceparent = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}").fullmatch
 

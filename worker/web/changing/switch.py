@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from worker.domain.access import Principal
 from worker.domain.reading import AsOf
 from worker.storage import changes, job_edits
 from worker.web.changing import refusals
 from worker.web.changing.seeing import visible
-
-if TYPE_CHECKING:
-    from worker.web.app import Console
+from worker.web.state import Console
 
 _TRIES = 5
 

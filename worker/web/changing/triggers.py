@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -12,10 +12,8 @@ from worker.domain.access import Principal
 from worker.domain.trigger import Uuid, schedule_key
 from worker.web.changing import refusals
 from worker.web.changing.run import trace_of
+from worker.web.state import Console
 from worker.web.words import Words, marked
-
-if TYPE_CHECKING:
-    from worker.web.app import Console
 
 MOST = 1_000
 _MOST_FAULTS = 100

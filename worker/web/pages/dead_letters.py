@@ -20,7 +20,8 @@ from worker.web.asking import console, id_of
 from worker.web.choices import Choices
 from worker.web.pages.addresses import trail_of
 from worker.web.pages.filters import Field
-from worker.web.pages.showing import short, show
+from worker.web.pages.page import show
+from worker.web.pages.showing import short
 from worker.web.words import Words, marked
 
 router = APIRouter(include_in_schema=False)

@@ -18,8 +18,9 @@ from worker.web.asking import as_of, console, scope_of
 from worker.web.live import sums
 from worker.web.live.sums import SPANS, Span, Sums, span_of
 from worker.web.pages.addresses import trail_of
+from worker.web.pages.page import show
 from worker.web.pages.record import remedy
-from worker.web.pages.showing import name_of, short, show, told
+from worker.web.pages.showing import name_of, short, told
 from worker.web.words import Words
 
 router = APIRouter(include_in_schema=False)

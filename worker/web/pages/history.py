@@ -13,7 +13,8 @@ from worker.web.asking import as_of, console, scope_of
 from worker.web.choices import Choices
 from worker.web.pages import export_links, filters
 from worker.web.pages.addresses import Address, trail_of
-from worker.web.pages.showing import show, told
+from worker.web.pages.page import show
+from worker.web.pages.showing import told
 from worker.web.rendering import Page as View
 from worker.web.words import marked
 

@@ -25,7 +25,8 @@ from worker.web.pages import job_changes
 from worker.web.pages.job_now import automation_now, owner_now, target_lines, whole_job
 from worker.web.pages.job_saved import read_saved
 from worker.web.pages.jobs import line
-from worker.web.pages.showing import name_of, show, told
+from worker.web.pages.page import show
+from worker.web.pages.showing import name_of, told
 from worker.web.rendering import Page as View
 
 router = APIRouter(include_in_schema=False)

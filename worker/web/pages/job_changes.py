@@ -16,7 +16,8 @@ from worker.storage.changes import Change
 from worker.web.access import Viewing
 from worker.web.asking import as_of, console, id_of
 from worker.web.changing.seeing import visible
-from worker.web.pages.showing import name_of, short, show
+from worker.web.pages.page import show
+from worker.web.pages.showing import name_of, short
 from worker.web.rendering import words_of
 from worker.web.words import Words, marked
 

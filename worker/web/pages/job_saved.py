@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from worker.domain.parameter import MAX_CHARACTERS, parse
 from worker.domain.verdict import Target
 from worker.errors import TriggerWorkerError
 from worker.storage.saved import limit_statements, read_parameter, read_targets
 from worker.web.pages.showing import short
-
-if TYPE_CHECKING:
-    from worker.web.app import Console
+from worker.web.state import Console
 
 MOST_TARGETS = 60
 _STATEMENT_MS = 800

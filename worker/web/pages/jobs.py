@@ -35,7 +35,8 @@ from worker.web.asking import as_of, console, scope_of
 from worker.web.choices import Choices
 from worker.web.pages import export_links, filters
 from worker.web.pages.addresses import Address, trail_of
-from worker.web.pages.showing import TYPES, Told, name_of, short, show, told, word
+from worker.web.pages.page import show
+from worker.web.pages.showing import TYPES, Told, name_of, short, told, word
 from worker.web.words import Words
 
 router = APIRouter(include_in_schema=False)

@@ -24,7 +24,8 @@ from worker.web.asking import console, id_of
 from worker.web.choices import Choices
 from worker.web.pages.dead_letters import KIND, found_letter
 from worker.web.pages.mending import MOST_MENDED, draft
-from worker.web.pages.showing import short, show
+from worker.web.pages.page import show
+from worker.web.pages.showing import short
 from worker.web.rendering import Page as View
 from worker.web.words import marked
 

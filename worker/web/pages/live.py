@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import orjson
 from fastapi import APIRouter, Request
@@ -26,9 +25,7 @@ from worker.web.live.sums import Span, Sums
 from worker.web.live.watching import After, LastEventId, Watch
 from worker.web.pages.failures import NEWEST, sum_values
 from worker.web.rendering import Page
-
-if TYPE_CHECKING:
-    from worker.web.app import Console
+from worker.web.state import Console
 
 router = APIRouter(include_in_schema=False)
 

@@ -18,7 +18,8 @@ from worker.storage.queries import executions
 from worker.web import problems, rebuilt
 from worker.web.access import Viewing
 from worker.web.asking import as_of, console, id_of, scope_of
-from worker.web.pages.showing import said, short, show, told
+from worker.web.pages.page import show
+from worker.web.pages.showing import said, short, told
 from worker.web.statuses import look
 from worker.web.words import Words, marked
 

@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from fastapi import Request, Response
-
 from worker.domain import messages
 from worker.domain.reading import RecordRow, Status
 from worker.domain.shortening import cut
 from worker.web import times
-from worker.web.asking import console
 from worker.web.words import Words, marked
 
 TYPES: Mapping[str, str] = {"action": marked("Action"), "workflow": marked("Workflow")}
@@ -42,11 +39,6 @@ class Told:
     def address(self) -> str:
         """The record's page."""
         return f"/history/{self.record.id}"
-
-
-def show(request: Request, template: str, values: Mapping[str, Any]) -> Response:
-    """An answer with a page."""
-    return console(request).pages.render(request, template, values)
 
 
 def told(record: RecordRow, words: Words, now: datetime) -> Told:
