@@ -15,6 +15,8 @@ from worker.domain.trigger import MAX_ID
 from worker.storage.arrays import bigints
 from worker.storage.queries.combined import STATUS
 from worker.storage.queries.scope import (
+    FEW,
+    SOME,
     escaped,
     few_jobs,
     is_meant,
@@ -125,20 +127,20 @@ def _add_jobs(
         return None
     if not narrows(scope, of_jobs):
         return None
-    parts.rest.append(_of_jobs(scope, of_jobs, parts.values))
-    few = few_jobs(connection, scope, of_jobs)
-    if few is None:
+    some = few_jobs(connection, scope, of_jobs, SOME)
+    if some is None:
+        parts.rest.append(_of_jobs(scope, of_jobs, parts.values))
         return None
     parts.rest.append("r.job_id = any(cast(:job_ids as bigint[]))")
-    parts.values["job_ids"] = bigints(few)
-    return tuple(few)
+    parts.values["job_ids"] = bigints(some)
+    return tuple(some) if len(some) <= FEW else None
 
 
 def _of_jobs(scope: Scope, wanted: JobFilter, values: dict[str, Any]) -> str:
     """A condition: the record's job may be seen and is meant."""
     condition, more = is_meant(scope, wanted)
     values |= more
-    return f"exists (select from console_job c where c.job_id = r.job_id and {condition})"
+    return f"exists (select from console_job c where c.job_id = r.job_id and {condition} offset 0)"
 
 
 def _times(wanted: RecordFilter, values: dict[str, Any]) -> str:
