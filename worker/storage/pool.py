@@ -40,7 +40,8 @@ class Pool:
                     "application_name": "trigger-worker console",
                     # Short reads gain nothing from being compiled.
                     "options": f"-c jit=off -c statement_timeout={_STATEMENT_MS} "
-                    f"-c lock_timeout={_LOCK_MS} -c idle_in_transaction_session_timeout={_STATEMENT_MS}",
+                    f"-c lock_timeout={_LOCK_MS} "
+                    f"-c idle_in_transaction_session_timeout={_STATEMENT_MS}",
                     "keepalives_idle": 10,
                     "keepalives_interval": 5,
                     "keepalives_count": 3,
