@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from sqlalchemy import Connection, text
 
@@ -12,7 +10,7 @@ from worker.domain.reading import AsOf, JobFilter, Scope, Status
 from worker.storage.arrays import bigints
 from worker.storage.queries import combined
 from worker.storage.queries.job_streams import BY_FAILING, BY_ID, BY_SLOT, Order, Stream
-from worker.storage.queries.record_streams import RARE
+from worker.storage.queries.record_streams import COMMON, RARE
 from worker.storage.queries.scope import SOME, few_jobs, is_found, is_meant, narrows
 
 SMALL = SOME
@@ -118,7 +116,7 @@ class Meant:
                 continue
             values[name] = value
             rest += f" and {condition}"
-            few = _jobs_of_rare(connection, f"f.{condition}", {name: value})
+            few = _jobs_of_rare(connection, name, f"f.{condition}", value)
             if few is None:
                 is_bounded = True
             else:
@@ -144,17 +142,19 @@ class Meant:
 
 
 def _jobs_of_rare(
-    connection: Connection, condition: str, values: Mapping[str, Any]
+    connection: Connection, name: str, condition: str, value: str
 ) -> list[int] | None:
     """The jobs of the failures with a code or cause, when these are few; one statement."""
-    found = connection.execute(
+    ids = connection.execute(
         text(
             f"""
-            select f.job_id from awp_job_execution f
-            where f.trigger_status = 2 and {condition} limit {RARE + 1}
+            select case when not {COMMON if name == "cause" else "false"} then (
+                select case when count(*) <= {RARE}
+                    then coalesce(array_agg(distinct found.job_id), '{{}}') end
+                from (select f.job_id from awp_job_execution f
+                      where f.trigger_status = 2 and {condition} limit {RARE + 1}) as found) end
             """
         ),
-        values,
-    )
-    ids = list(found.scalars())
-    return sorted(set(ids)) if len(ids) <= RARE else None
+        {name: value},
+    ).scalar_one()
+    return None if ids is None else sorted(ids)
