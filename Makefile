@@ -4,10 +4,10 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test bench bench-live lint format lock clean
+.PHONY: help run test bench bench-console bench-live lint format lock clean
 
 help:  ## What there is
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 run: $(VENV)/.run  ## Everything embedded, with live demo data (ARGS="--triggers 2000 --json", --fresh, --data DIR)
 	@$(BIN)/trigger-worker run $(ARGS)
@@ -20,6 +20,9 @@ bench: $(VENV)/.dev  ## Throughput and latency (ARGS=--json)
 
 bench-live: $(VENV)/.dev  ## What viewers of the live page cost the worker (ARGS=--json)
 	@$(BIN)/python -m tests.benchmarks.live $(ARGS)
+
+bench-console: $(VENV)/.dev  ## The console's reads on 1,000,000 jobs and 10,000,000 records (ARGS=--json)
+	@$(BIN)/python -m tests.benchmarks.console $(ARGS)
 
 lint: $(VENV)/.dev  ## Only the static checks
 	@$(BIN)/python -m tests.suite --static

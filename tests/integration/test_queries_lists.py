@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from tests.support.platform import Platform
@@ -408,3 +408,30 @@ def test_counts_of_many_jobs_say_where_they_end(
     assert (counts.by_status[Status.NO_ANSWER].value, counts.window is not None) == (4, True)
     assert counts.window is not None
     assert counts.window.since == before(15)
+
+
+def test_of_a_cause_that_most_failures_have_nothing_is_left_out(
+    connection: Connection, platform: Platform, history: History
+) -> None:
+    """Its index is not asked: that would read all of it to show one page."""
+    broken, other = platform.action_job(), platform.action_job()
+    history.failed(other, before(2_000), "server_not_found:server=8")
+    connection.execute(
+        text(
+            """
+            insert into awp_job_execution (job_id, trigger_status, trigger_code, causes,
+                trigger_kind, scheduled_at, decided_at)
+            select :job_id, 2, 'server_not_found', array[:cause], 'schedule', at, at
+            from (select cast(:now as timestamptz) - n * interval '1 minute' as at
+                  from generate_series(1200, 1, -1) n) as slots
+            """
+        ),
+        {"job_id": broken, "cause": GONE, "now": before(0)},
+    )
+    history.failed(broken, before(0), GONE)
+    found = list(
+        executions.each_record(connection, EVERYTHING, AS_OF, wanted=RecordFilter(cause=GONE))
+    )
+    assert (len(found), {row.job_id for row in found}) == (1_201, {broken})
+    page = jobs.list_jobs(connection, EVERYTHING, AS_OF, wanted=JobFilter(cause=GONE))
+    assert [row.id for row in page.rows] == [broken]

@@ -182,3 +182,49 @@ def test_what_is_seen_is_the_same_by_groups_that_were_read_before(connection: Co
     for scope in (MINE, THEIRS, NOBODY, EVERYTHING, Scope((70, 80))):
         told = [r for r in everything if sees(scope, groups.get(r.job_id, frozenset()))]
         assert tuple(told) == feed.failures_after(connection, scope, AS_OF, 0).rows
+
+
+def test_failures_of_a_scope_too_large_to_be_named_are_found_among_all(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.storage.queries.job_meaning.SMALL", 0)
+    monkeypatch.setattr("worker.storage.queries.failures.SOME", 0)
+    for wanted in (JobFilter(), JobFilter(status=Status.TRIGGER_FAILED), JobFilter(cause=CAUSE)):
+        page = jobs.list_jobs(connection, MINE, AS_OF, wanted=wanted)
+        assert [row.name for row in page.rows] == ["mine"]
+        counts = jobs.count_jobs(connection, MINE, AS_OF, wanted=wanted)
+        assert counts.by_status[Status.TRIGGER_FAILED].value == 1
+    broken = failures.standing_causes(connection, MINE)
+    assert (CAUSE, 1) in [(row.cause, row.jobs) for row in broken.rows]
+    assert (broken.window.read, broken.window.is_complete) == (1, False)
+
+
+def test_a_window_of_failures_goes_on_behind_those_of_others(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.storage.queries.job_meaning.SMALL", 0)
+    monkeypatch.setattr("worker.storage.queries.job_meaning.SEEN", 1)
+    wanted = JobFilter(status=Status.TRIGGER_FAILED)
+    names, after, windows = [], None, []
+    for _ in range(3):
+        page = jobs.list_jobs(connection, MINE, AS_OF, wanted=wanted, after=after)
+        names += [row.name for row in page.rows]
+        windows.append(page.window)
+        after = page.next
+        if after is None:
+            break
+    assert (names, after) == (["mine"], None)
+    assert windows[0] is not None
+    assert (windows[0].read, windows[0].is_complete) == (1, False)
+
+
+def test_a_group_is_a_filter_inside_the_scope(connection: Connection) -> None:
+    for group, expected in ((70, ["mine"]), (80, [])):
+        wanted = JobFilter(group_id=group)
+        assert [
+            row.name for row in jobs.list_jobs(connection, MINE, AS_OF, wanted=wanted).rows
+        ] == (expected)
+        assert jobs.count_jobs(connection, MINE, AS_OF, wanted=wanted).total.value == len(expected)
+        of_jobs = RecordFilter(job=wanted)
+        found = executions.list_records(connection, MINE, AS_OF, wanted=of_jobs).rows
+        assert {row.job_id for row in found} == ({1} if expected else set())

@@ -159,6 +159,21 @@ def test_an_older_slot_that_arrives_late_changes_nothing(
     assert status(connection, job_id) is Status.SUCCEEDED
 
 
+def test_a_result_of_an_older_slot_that_arrives_late_changes_nothing(
+    connection: Connection, platform: Platform, history: History
+) -> None:
+    """R4: neither behind a failed trigger nor behind a run that goes on."""
+    failed, running = platform.action_job(), platform.action_job()
+    older = {job_id: history.passed(job_id, before(20)) for job_id in (failed, running)}
+    history.failed(failed, before(10))
+    history.run(history.passed(running, before(10)), "running")
+    for job_id, expected in ((failed, Status.TRIGGER_FAILED), (running, Status.RUNNING)):
+        history.run(older[job_id], "failed")
+        assert status(connection, job_id) is expected
+        # The history tells it of the record that it is of.
+        assert outcomes(connection, job_id)[job_id] == ["failed", str(expected)]
+
+
 def test_of_one_slot_the_record_written_last_is_the_newest(
     connection: Connection, platform: Platform, history: History
 ) -> None:

@@ -218,7 +218,8 @@ class JobFilter:
     `name_prefix` ignores case. `text` is what a person typed: a part of the name or of the newest
     message, a job id, or the server id or account of a target as saved. `code` and `cause` are of
     the newest record, when it failed. A filter by `text`, or by a status other than
-    `trigger_failed`, is answered within a window.
+    `trigger_failed`, is answered within a window; so are failures of a scope or filter that leaves
+    thousands of jobs, but not all.
     """
 
     name_prefix: str | None = None

@@ -38,7 +38,9 @@ class Pool:
                 connect_args={
                     "connect_timeout": _CONNECT_S,
                     "application_name": "trigger-worker console",
-                    "options": f"-c statement_timeout={_STATEMENT_MS} -c lock_timeout={_LOCK_MS} "
+                    # Short reads gain nothing from being compiled.
+                    "options": f"-c jit=off -c statement_timeout={_STATEMENT_MS} "
+                    f"-c lock_timeout={_LOCK_MS} "
                     f"-c idle_in_transaction_session_timeout={_STATEMENT_MS}",
                     "keepalives_idle": 10,
                     "keepalives_interval": 5,

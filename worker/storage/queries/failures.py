@@ -29,8 +29,9 @@ from worker.errors import Misused
 from worker.storage.arrays import bigints
 from worker.storage.queries import paging
 from worker.storage.queries.combined import COUNTS, newest
+from worker.storage.queries.job_meaning import SEEN
 from worker.storage.queries.record_streams import of_records
-from worker.storage.queries.scope import few_jobs, may_see, viewer
+from worker.storage.queries.scope import SOME, few_jobs, may_see, viewer
 
 MOST = 10_000
 """How many failures a sum over codes or time is made of at most."""
@@ -38,7 +39,7 @@ MOST = 10_000
 MOST_CAUSED = 5_000
 """How many failures a sum over causes is made of at most."""
 
-MOST_STANDING = 2_000
+MOST_STANDING = 1_000
 """How many jobs the standing causes are of at most."""
 
 MOST_BUCKETS = 2_000
@@ -96,18 +97,22 @@ def standing_causes(
 ) -> Causes:
     """What is broken now: causes of the newest records of jobs, so `triggers` equals `jobs`.
 
-    Of the `most` jobs that began to fail last, as their projections say.
+    Of the `most` jobs that began to fail last, as their projections say; in a scope of many jobs,
+    of those that it has among the 4,000 of all that did.
     """
-    few = few_jobs(connection, scope, JobFilter())
-    named = "true" if few is None else "j.id = any(cast(:few as bigint[]))"
-    values: dict[str, Any] = {"most": most, **viewer(scope)}
-    if few is not None:
-        values["few"] = bigints(few)
+    some = few_jobs(connection, scope, JobFilter(), SOME)
+    sifts = some is None and scope.group_ids is not None
+    values: dict[str, Any] = {"most": most, "looked": SEEN if sifts else most, **viewer(scope)}
+    named, seen = "true", may_see(scope, "j.id") if sifts else "true"
+    if some is not None:
+        named, values["some"] = "j.id = any(cast(:some as bigint[]))", bigints(some)
     standing = f"""
         select r.id, r.job_id, r.decided_at, r.causes from (
-            select j.id, j.last_execution_id from awp_automcation_job j
-            where j.trigger_status = 2 and {named} and {may_see(scope, "j.id")}
-            order by coalesce(j.failing_since, '-infinity') desc, j.id desc limit :most) as j
+            select j.id, j.last_execution_id from (
+                select j.id, j.last_execution_id, coalesce(j.failing_since, '-infinity') as since
+                from awp_automcation_job j where j.trigger_status = 2 and {named}
+                order by coalesce(j.failing_since, '-infinity') desc, j.id desc limit :looked) as j
+            where {seen} order by j.since desc, j.id desc limit :most) as j
         join awp_job_execution r on r.id = j.last_execution_id
         where r.trigger_status = 2
           and not exists (
@@ -119,7 +124,7 @@ def standing_causes(
     )
     found = list(rows)
     read, since = (found[0].read, found[0].since) if found else (0, None)
-    return _causes(found, Window(read, since, is_complete=read < most))
+    return _causes(found, Window(read, since, is_complete=read < most and not sifts))
 
 
 def _causes(rows: Any, window: Window) -> Causes:

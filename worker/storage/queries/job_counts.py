@@ -6,16 +6,29 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, text
 
-from worker.domain.reading import AsOf, Count, JobCounts, JobFilter, Scope, Status, Window
-from worker.storage.queries.job_meaning import FAILED, Meant
+from worker.domain.reading import (
+    EVERYTHING,
+    AsOf,
+    Count,
+    JobCounts,
+    JobFilter,
+    Scope,
+    Status,
+    Window,
+)
+from worker.storage.queries.job_meaning import HAS_FAILED, Meant
 from worker.storage.queries.job_pages import recent_jobs, window_of
 from worker.storage.queries.job_streams import Stream, Taken
 from worker.storage.queries.paging import NO_SLOT
+from worker.storage.queries.scope import is_meant, narrows, viewer
 
-COUNTED = 2_000
-"""Jobs whose statuses are counted one by one, of each kind."""
+COUNTED = 1_000
+"""Jobs whose trigger failed that are counted one by one; of more it says '1,000+'."""
 
-MOST_TOTAL = 10_000
+ALL = 1_000_000
+"""More than any stream has."""
+
+MOST_TOTAL = 5_000
 """Jobs are counted one by one up to so many."""
 
 
@@ -24,7 +37,7 @@ def counts(connection: Connection, scope: Scope, as_of: AsOf, wanted: JobFilter)
     meant = Meant.of(connection, scope, as_of, replace(wanted, status=None))
     if meant.asks_failure:
         stream, _ = meant.failed(connection, meant.by_failing)
-        by_status, window = _counted(connection, stream)
+        by_status, window = _counted(connection, stream, COUNTED)
         total = by_status[Status.TRIGGER_FAILED]
         return JobCounts(total, by_status, None if window.is_complete else window)
     if meant.is_small:
@@ -35,35 +48,36 @@ def counts(connection: Connection, scope: Scope, as_of: AsOf, wanted: JobFilter)
     window = replace(window, is_complete=False)
     by_status = {status: replace(count, is_exact=False) for status, count in by_status.items()}
     if meant.is_projected:
-        base = f"{meant.stream.base} and {FAILED}"
-        failed = replace(meant.stream, order=meant.by_failing, base=base, most=COUNTED)
-        found, looked = _counted(connection, failed)
+        found, looked = _counted(connection, replace(meant.failing, rest=HAS_FAILED), COUNTED)
         number = found[Status.TRIGGER_FAILED].value
         by_status[Status.TRIGGER_FAILED] = Count(number, is_exact=looked.is_complete)
     if meant.asks_text:
         number = sum(count.value for count in by_status.values())
         return JobCounts(Count(number, is_exact=False), by_status, window)
-    return JobCounts(_total(connection, meant.stream), by_status, window)
+    return JobCounts(_total(connection, scope, wanted), by_status, window)
 
 
-def _counted(connection: Connection, stream: Stream) -> tuple[dict[Status, Count], Window]:
-    """The statuses of the first jobs of a stream: one statement."""
+def _counted(
+    connection: Connection, stream: Stream, counted: int = ALL
+) -> tuple[dict[Status, Count], Window]:
+    """The statuses of the first jobs of a stream, `counted` at most: one statement."""
     key, job_id = stream.order.start
     rows = connection.execute(
         text(
             f"""
             with looked as materialized ({stream.looked})
             select status, count(*) as jobs, null as slot
-            from ({stream.known}) as known where {stream.rest or "true"} group by status
+            from (select status from ({stream.known}) as known where {stream.rest or "true"}
+                  limit :counted) as counted group by status
             union all
             select null, count(*), cast(min(key) as text) from looked
             """
         ),
-        {**stream.values, "key": key, "id": job_id, "most": stream.most},
+        {**stream.values, "key": key, "id": job_id, "most": stream.most, "counted": counted},
     ).all()
     found = {row.status: row.jobs for row in rows}
     looked = next(row for row in rows if row.status is None)
-    is_complete = looked.jobs < stream.most
+    is_complete = looked.jobs < stream.most and sum(found.values()) < counted
     taken = Taken((), (looked.slot or NO_SLOT, 0), looked.jobs, is_complete=is_complete)
     return (
         {status: Count(found.get(str(status), 0), is_exact=is_complete) for status in Status},
@@ -71,14 +85,27 @@ def _counted(connection: Connection, stream: Stream) -> tuple[dict[Status, Count
     )
 
 
-def _total(connection: Connection, stream: Stream) -> Count:
+def _total(connection: Connection, scope: Scope, wanted: JobFilter) -> Count:
+    """How many jobs are meant, whatever their status; those of groups are counted from these."""
+    if scope.group_ids is None and wanted.group_id is not None:
+        scope, wanted = Scope((wanted.group_id,)), replace(wanted, group_id=None)
+    condition, values = is_meant(EVERYTHING, wanted)
+    source, job = f"console_job c where {condition}", "c.job_id"
+    if scope.group_ids is not None:
+        job = "g.job_id"
+        source = "console_job_group g where g.group_id = any(cast(:scope_groups as bigint[]))"
+        if narrows(EVERYTHING, wanted):
+            source += (
+                f" and exists (select from console_job c where c.job_id = {job} and {condition})"
+            )
     found = connection.execute(
         text(
             f"""
-            select count(*) from (
-                select from console_job c where {stream.base} limit {MOST_TOTAL + 1}) as jobs
+            select count(*) as number, count(distinct job_id) as jobs
+            from (select {job} from {source} limit {MOST_TOTAL + 1}) as found
             """
         ),
-        stream.values,
-    ).scalar_one()
-    return Count(min(found, MOST_TOTAL), is_exact=found <= MOST_TOTAL)
+        {**values, **viewer(scope)},
+    ).one()
+    # A job of several groups may be there several times: then they are fewer than they seem.
+    return Count(min(found.jobs, MOST_TOTAL), is_exact=found.number <= MOST_TOTAL)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from sqlalchemy import Connection, text
 
@@ -12,10 +10,10 @@ from worker.domain.reading import AsOf, JobFilter, Scope, Status
 from worker.storage.arrays import bigints
 from worker.storage.queries import combined
 from worker.storage.queries.job_streams import BY_FAILING, BY_ID, BY_SLOT, Order, Stream
-from worker.storage.queries.record_streams import RARE
-from worker.storage.queries.scope import few_jobs, is_found, is_meant
+from worker.storage.queries.record_streams import COMMON, RARE
+from worker.storage.queries.scope import SOME, few_jobs, is_found, is_meant, narrows
 
-SMALL = 1_000
+SMALL = SOME
 """Jobs that are sorted at once; of more, those with the newest records are."""
 
 WINDOW = 5_000
@@ -23,6 +21,9 @@ WINDOW = 5_000
 
 CAUSED = 3_000
 """Jobs whose trigger failed that one page looks at, at most, for a code or cause of many."""
+
+SEEN = 4_000
+"""The same for a scope or filter that leaves more than some, but not all."""
 
 FAILED = "j.trigger_status = 2"
 HAS_FAILED = "trigger_status = 2"
@@ -34,17 +35,20 @@ class Meant:
     """The jobs that are meant, but for their status: `stream` is all of them, by their ids.
 
     `is_small` when they can be sorted at once. Not `is_projected` where a platform has jobs of its
-    own and nothing in place of our columns: they go by their ids.
+    own and nothing in place of our columns: they go by their ids. `failing` is those whose newest
+    trigger failed, as their projections say; it `sifts` where it goes through those of others, too.
     """
 
     wanted: JobFilter
     is_projected: bool
     is_small: bool
     stream: Stream
+    failing: Stream
+    sifts: bool
 
     @classmethod
     def of(cls, connection: Connection, scope: Scope, as_of: AsOf, wanted: JobFilter) -> Meant:
-        """What is meant, after at most two statements."""
+        """What is meant, after at most three statements."""
         number = connection.execute(
             text(f"select count(*) from (select from awp_automcation_job limit {SMALL + 1}) as j")
         ).scalar_one()
@@ -52,8 +56,7 @@ class Meant:
         found, more = is_found(wanted)
         few = few_jobs(connection, scope, wanted, SMALL) if number > SMALL else None
         if few is not None:
-            condition = f"c.job_id = any(cast(:few as bigint[])) and {condition}"
-            values["few"] = bigints(few)
+            condition, values = "c.job_id = any(cast(:few as bigint[]))", {"few": bigints(few)}
         stream = Stream(
             order=BY_ID,
             base=condition,
@@ -63,7 +66,13 @@ class Meant:
             rest=None if found == "true" else "true",
         )
         is_small = 0 < number <= SMALL or few is not None
-        return cls(wanted, number > 0, is_small and number > 0, stream)
+        sifts = number > SMALL and few is None and narrows(scope, wanted)
+        failing = replace(stream, order=BY_FAILING, base=f"{condition} and {FAILED}")
+        if sifts:
+            # An index knows who failed, not whose that is: each of these is asked.
+            found = condition if found == "true" else f"{condition} and {found}"
+            failing = replace(failing, base=FAILED, found=found, most=SEEN)
+        return cls(wanted, number > 0, is_small, stream, failing, sifts)
 
     @property
     def asks_failure(self) -> bool:
@@ -96,12 +105,9 @@ class Meant:
 
     def failed(self, connection: Connection, order: Order) -> tuple[Stream, bool]:
         """The jobs whose newest trigger failed, by code and cause; and whether it is bounded."""
-        stream = replace(self.stream, order=order)
-        base, rest, values = stream.base, HAS_FAILED, dict(stream.values)
+        rest, values, rare = HAS_FAILED, dict(self.stream.values), ""
         is_bounded = self.asks_text or not self.is_projected
-        most = stream.most if is_bounded else CAUSED
-        if self.is_projected:
-            base += f" and {FAILED}"
+        most = self.stream.most if is_bounded else CAUSED
         for name, condition in (
             ("code", "trigger_code = :code"),
             ("cause", "causes @> array[cast(:cause as text)]"),
@@ -110,13 +116,19 @@ class Meant:
                 continue
             values[name] = value
             rest += f" and {condition}"
-            few = _jobs_of_rare(connection, f"f.{condition}", {name: value})
+            few = _jobs_of_rare(connection, name, f"f.{condition}", value)
             if few is None:
                 is_bounded = True
             else:
-                base += f" and c.job_id = any(cast(:{name}_jobs as bigint[]))"
+                rare += f" and c.job_id = any(cast(:{name}_jobs as bigint[]))"
                 values[f"{name}_jobs"] = bigints(few)
-        return replace(stream, base=base, rest=rest, values=values, most=most), is_bounded
+        if order is BY_FAILING and not rare:
+            stream, is_bounded = self.failing, is_bounded or self.sifts
+            most = SEEN if self.sifts else most
+        else:
+            base = self.stream.base + (f" and {FAILED}" if self.is_projected else "") + rare
+            stream = replace(self.stream, order=order, base=base)
+        return replace(stream, rest=rest, values=values, most=most), is_bounded
 
     @property
     def by_slot(self) -> Order:
@@ -130,17 +142,19 @@ class Meant:
 
 
 def _jobs_of_rare(
-    connection: Connection, condition: str, values: Mapping[str, Any]
+    connection: Connection, name: str, condition: str, value: str
 ) -> list[int] | None:
     """The jobs of the failures with a code or cause, when these are few; one statement."""
-    found = connection.execute(
+    ids = connection.execute(
         text(
             f"""
-            select f.job_id from awp_job_execution f
-            where f.trigger_status = 2 and {condition} limit {RARE + 1}
+            select case when not {COMMON if name == "cause" else "false"} then (
+                select case when count(*) <= {RARE}
+                    then coalesce(array_agg(distinct found.job_id), '{{}}') end
+                from (select f.job_id from awp_job_execution f
+                      where f.trigger_status = 2 and {condition} limit {RARE + 1}) as found) end
             """
         ),
-        values,
-    )
-    ids = list(found.scalars())
-    return sorted(set(ids)) if len(ids) <= RARE else None
+        {name: value},
+    ).scalar_one()
+    return None if ids is None else sorted(ids)

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, text
 
 from worker.domain.reading import TROUBLE, JobSort, Window
 from worker.storage.queries import paging
-from worker.storage.queries.job_meaning import FAILED, HAS_FAILED, Meant
+from worker.storage.queries.job_meaning import HAS_FAILED, Meant
 from worker.storage.queries.job_streams import (
     BY_ID,
     BY_NAME,
@@ -179,18 +179,15 @@ def _one(page: _Page) -> _At | None:
 
 def _failing(page: _Page) -> _At | None:
     """Jobs whose newest trigger failed."""
-    meant, stream = page.meant, page.meant.stream
+    meant = page.meant
     if not meant.is_projected:
         return None
-    stream = replace(
-        stream,
-        order=meant.by_failing,
-        base=f"{stream.base} and {FAILED}",
-        rest=HAS_FAILED,
-        most=stream.most if meant.asks_text else 4 * page.size,
-    )
+    is_bounded = meant.asks_text or meant.sifts
+    stream = replace(meant.failing, rest=HAS_FAILED)
+    if not is_bounded:
+        stream = replace(stream, most=4 * page.size)
     taken = take(page.connection, stream, page.at.place, page.room + 1)
-    return _fill(page, taken, order=stream.order, is_bounded=meant.asks_text)
+    return _fill(page, taken, order=stream.order, is_bounded=is_bounded)
 
 
 def _other_trouble(page: _Page) -> _At | None:

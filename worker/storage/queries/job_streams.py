@@ -114,7 +114,8 @@ class Stream:
         """SQL of the jobs that a page goes through."""
         order = self.order
         return f"""
-            select c.job_id, c.name, {order.key} as key, j.trigger_status as shown_status
+            select c.job_id, c.name, c.owner_id, c.job_type, c.enabled, {order.key} as key,
+                j.trigger_status as shown_status
             from {order.source} where {self.base} and {order.behind}
             order by {order.by} limit :most
         """

@@ -15,6 +15,8 @@ from worker.domain.trigger import MAX_ID
 from worker.storage.arrays import bigints
 from worker.storage.queries.combined import STATUS
 from worker.storage.queries.scope import (
+    FEW,
+    SOME,
     escaped,
     few_jobs,
     is_meant,
@@ -26,6 +28,8 @@ from worker.storage.queries.streams import Stream
 
 RARE = 2_000
 """Records that are sorted at once; of more, the newest are gone through."""
+
+_GLANCED = 1_000
 
 _ABOUT = 10_000
 """Records within which ids and times of decision may differ in order: transactions overlap."""
@@ -57,10 +61,15 @@ def of_records(connection: Connection, scope: Scope, wanted: RecordFilter, *, si
         values=parts.values,
         is_bounded=bool(parts.rest),
         reads_runs=reads_runs,
+        asks_jobs=wanted.job_id is None and "job_ids" not in parts.values and _asks(scope, wanted),
         is_wide=reads_runs or wanted.kind is not None or bool(wanted.text),
         job_ids=job_ids,
         size=size,
     )
+
+
+def _asks(scope: Scope, wanted: RecordFilter) -> bool:
+    return narrows(scope, replace(wanted.job, job_type=None))
 
 
 class _Parts:
@@ -125,20 +134,20 @@ def _add_jobs(
         return None
     if not narrows(scope, of_jobs):
         return None
-    parts.rest.append(_of_jobs(scope, of_jobs, parts.values))
-    few = few_jobs(connection, scope, of_jobs)
-    if few is None:
+    some = few_jobs(connection, scope, of_jobs, SOME)
+    if some is None:
+        parts.rest.append(_of_jobs(scope, of_jobs, parts.values))
         return None
     parts.rest.append("r.job_id = any(cast(:job_ids as bigint[]))")
-    parts.values["job_ids"] = bigints(few)
-    return tuple(few)
+    parts.values["job_ids"] = bigints(some)
+    return tuple(some) if len(some) <= FEW else None
 
 
 def _of_jobs(scope: Scope, wanted: JobFilter, values: dict[str, Any]) -> str:
     """A condition: the record's job may be seen and is meant."""
     condition, more = is_meant(scope, wanted)
     values |= more
-    return f"exists (select from console_job c where c.job_id = r.job_id and {condition})"
+    return f"exists (select from console_job c where c.job_id = r.job_id and {condition} offset 0)"
 
 
 def _times(wanted: RecordFilter, values: dict[str, Any]) -> str:
@@ -168,15 +177,26 @@ def _first(moment: str) -> str:
             order by b.decided_at limit {_ABOUT}) as near)"""
 
 
+COMMON = f"""
+    (select count(*) = {_GLANCED}
+        and count(*) filter (where causes @> array[cast(:cause as text)]) > {_GLANCED // 10}
+     from (select n.causes from awp_job_execution n where n.trigger_status = 2
+           order by n.id desc limit {_GLANCED}) as newest)
+"""
+"""SQL: the newest failures show that a cause is not rare. The index of causes reads all of one."""
+
+
 def _is_rare(connection: Connection, cause: str) -> bool:
     found = connection.execute(
         text(
             f"""
-            select count(*) from (
-                select from awp_job_execution r where r.trigger_status = 2
-                  and r.causes @> array[cast(:cause as text)] limit {RARE + 1}) as hits
+            select case when {COMMON} then false else (
+                select count(*) from (
+                    select from awp_job_execution r where r.trigger_status = 2
+                      and r.causes @> array[cast(:cause as text)] limit {RARE + 1}) as hits
+            ) <= {RARE} end
             """
         ),
         {"cause": cause},
     )
-    return bool(found.scalar_one() <= RARE)
+    return bool(found.scalar_one())

@@ -11,19 +11,25 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from worker.domain.reading import JobFilter, Scope
+from worker.domain.reading import EVERYTHING, JobFilter, Scope
 from worker.storage.arrays import bigints
 
 FEW = 300
+"""Jobs whose records are merged."""
+
+SOME = 1_000
 """Jobs that are named one by one in a statement; of more, each row is asked whose it is."""
 
 
 def may_see(scope: Scope, job: str) -> str:
-    """A condition: the viewer may see the job with the id `job`."""
+    """A condition: the viewer may see the job with the id `job`; asked of one row after the other.
+
+    `offset 0` keeps it that: as a join, its estimates decide, and they are wrong by far.
+    """
     if scope.group_ids is None:
         return "true"
     return f"""exists (select from console_job_group g where g.job_id = {job}
-        and g.group_id = any(cast(:scope_groups as bigint[])))"""
+        and g.group_id = any(cast(:scope_groups as bigint[])) offset 0)"""
 
 
 def viewer(scope: Scope) -> dict[str, Any]:
@@ -64,7 +70,7 @@ def is_meant(scope: Scope, wanted: JobFilter) -> tuple[str, dict[str, Any]]:
     if wanted.group_id is not None:
         conditions.append(
             "exists (select from console_job_group w where w.job_id = c.job_id"
-            " and w.group_id = :group_id)"
+            " and w.group_id = :group_id offset 0)"
         )
         values["group_id"] = wanted.group_id
     if wanted.is_enabled is not None:
@@ -100,20 +106,58 @@ def few_jobs(
 ) -> list[int] | None:
     """The ids of the jobs meant, when they are few; None when they are many, or not known so soon.
 
-    At most one statement. `is_meant` is still to be asked where scope and filter both narrow.
+    At most two statements: the jobs of the scope, and if these are many those of the filter by what
+    an index serves. Of neither are more than `few` gone through.
     """
     few = FEW if few is None else few
-    condition, values = is_meant(scope, wanted)
-    source = f"select c.job_id from console_job c where {condition}"
-    if not _is_selective(wanted):
-        if scope.group_ids is None:
-            return None
-        source = """select g.job_id from console_job_group g
-            where g.group_id = any(cast(:scope_groups as bigint[]))"""
+    drivers: list[tuple[str, dict[str, Any]]] = []
+    if scope.group_ids is not None:
+        drivers.append((f"{_OF_GROUPS} any(cast(:scope_groups as bigint[]))", viewer(scope)))
+    if wanted.group_id is not None:
+        drivers.append((f"{_OF_GROUPS} :group_id", {"group_id": wanted.group_id}))
+    elif _is_selective(wanted):
+        served = JobFilter(name_prefix=wanted.name_prefix, owner_id=wanted.owner_id)
+        condition, values = is_meant(EVERYTHING, served)
+        drivers.append((f"select c.job_id from console_job c where {condition}", values))
+    for number, (driver, values) in enumerate(drivers):
+        is_of_scope = number == 0 and scope.group_ids is not None
+        asked = EVERYTHING if is_of_scope else scope
+        ids = _driven(connection, driver, values, asked, wanted, few)
+        if ids is not None:
+            return ids
+    return None
+
+
+_OF_GROUPS = "select g.job_id from console_job_group g where g.group_id ="
+
+
+def _driven(
+    connection: Connection,
+    driver: str,
+    values: dict[str, Any],
+    scope: Scope,
+    wanted: JobFilter,
+    few: int,
+) -> list[int] | None:
+    """Of the jobs that a `driver` gives, those meant; None when it gives more than a few."""
+    meant = "driven"
+    if narrows(scope, wanted):
+        condition, more = is_meant(scope, wanted)
+        values = {**values, **more}
+        meant = f"driven join console_job c on c.job_id = driven.id where {condition}"
     # A job of several groups may be there several times: then they are fewer than they seem.
-    found = connection.execute(text(f"{source} limit {few + 1}"), values).scalars().all()
-    ids = sorted({int(job_id) for job_id in found})
-    return ids if len(found) <= few else None
+    ids = connection.execute(
+        text(
+            f"""
+            with driven as materialized (
+                select cast(job_id as bigint) as id from ({driver} limit {few + 1}) as found)
+            select case when (select count(*) from driven) <= {few}
+                then coalesce((select array_agg(distinct driven.id) from {meant}), '{{}}') end
+            """
+        ),
+        values,
+    ).scalar_one()
+    return None if ids is None else sorted(ids)
 
 
 def narrows(scope: Scope, wanted: JobFilter) -> bool:

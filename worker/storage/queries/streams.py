@@ -14,6 +14,9 @@ from worker.domain.trigger import MAX_ID
 WINDOW = 10_000
 """Records that one page looks at, at most, for their jobs or for a cause of many."""
 
+ASKED = 5_000
+"""The same where each record's job is asked whether it is meant."""
+
 WIDE = 50_000
 """Records that one page looks at, at most, for a status, a text or a kind."""
 
@@ -39,8 +42,8 @@ class Stream:
     """Records `r` of `source` that fulfil `condition`, in the order of their ids.
 
     `base` is the part of the condition that an index serves. With `job_ids` it is a merge of so
-    many streams. `is_bounded` when the condition asks more than that; `is_wide` when few records
-    may fulfil it and each is cheap to ask.
+    many streams. `is_bounded` when the condition asks more than that, `asks_jobs` when it asks
+    each record's job; `is_wide` when few records may fulfil it and each is cheap to ask.
     """
 
     base: str
@@ -48,6 +51,7 @@ class Stream:
     values: dict[str, Any] = field(default_factory=dict)
     is_bounded: bool = False
     reads_runs: bool = False
+    asks_jobs: bool = False
     is_wide: bool = False
     job_ids: tuple[int, ...] | None = None
     size: int = 50
@@ -66,6 +70,8 @@ class Stream:
         A merge looks at as many of each stream, and ends where the first of them does.
         """
         most = most or (WIDE if self.is_wide else WINDOW)
+        if self.asks_jobs and not self.is_wide:
+            most = min(most, ASKED)
         values: dict[str, Any] = {
             **self.values,
             "below": MAX_ID if below is None else below,
