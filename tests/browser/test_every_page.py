@@ -8,6 +8,8 @@ PAGES = {
     "job list": ("/jobs", "Jobs", "任务"),
     "job that cannot start": ("/jobs/17", "log-backup", "log-backup"),
     "job with a Chinese name": ("/jobs/118", "每日对账", "每日对账"),
+    "newest record": ("/history/3700", "Record 3700", "记录 3700"),
+    "first record": ("/history/1", "Record 1", "记录 1"),
     "history list": ("/history", "History", "历史"),
     "history of a job": ("/history?job=17", "History", "历史"),
     "failures": ("/failures", "Failures", "失败"),
