@@ -1,7 +1,8 @@
 """Fixtures on real parts: a PostgreSQL, an Apache Kafka and an embedded broker a session.
 
-Tests that use real Kafka carry the marker `kafka` by themselves. Where it cannot run they are
-deselected, never skipped, and the last lines say so; with CI=true that is a failure.
+Tests that use real Kafka carry the marker `kafka` by themselves, those in a real browser `browser`.
+Where it cannot run they are deselected, never skipped, and the last lines say so; with CI=true that
+is a failure.
 """
 
 import os
@@ -145,25 +146,32 @@ def _needs_node(item: pytest.Item) -> bool:
     return bool(names) or _broker_of(item) == "node"
 
 
+def _needs_browser(item: pytest.Item) -> bool:
+    return "chromium" in getattr(item, "fixturenames", ())
+
+
 def _broker_of(item: pytest.Item) -> str | None:
     callspec = getattr(item, "callspec", None)
     return callspec.params.get("broker") or callspec.params.get("rig") if callspec else None
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what needs real Kafka."""
+    """Mark what needs real Kafka, or a browser."""
     if _needs_kafka(item) or _needs_node(item):
         item.add_marker(pytest.mark.kafka)
+    if _needs_browser(item):
+        item.add_marker(pytest.mark.browser)
 
 
 @pytest.hookimpl(trylast=True)  # after -k and -m: what nobody asked for is not missing
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect what needs real Kafka where there is none."""
+    """Deselect what needs real Kafka, or a browser, where there is none."""
     out = [
         item
         for item in items
         if (_needs_kafka(item) and not services.kafka_choice().is_available)
         or (_needs_node(item) and not services.node_choice().is_available)
+        or (_needs_browser(item) and not services.browser_choice().is_available)
     ]
     if out:
         config.stash[NOT_RUN] = len(out)
@@ -181,7 +189,7 @@ def pytest_report_collectionfinish(items: list[pytest.Item]) -> list[str]:
 
 def _uses_services(item: pytest.Item) -> bool:
     names = set(getattr(item, "fixturenames", ()))
-    return bool({"postgres", "kafka", "kafka_node", "broker"} & names)
+    return bool({"postgres", "kafka", "kafka_node", "broker", "chromium"} & names)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -374,17 +374,22 @@ def test_every_route_refuses_whoever_has_too_low_a_role(console: Served) -> None
         console.app.add_api_route(
             path, lambda: None, dependencies=access.only(role), methods=["GET", "POST"]
         )
-    protected = {route.path: route.role for route in access.routes(console.app) if route.role}
-    assert {"/", "/jobs", "/v", "/o", "/a", "/api/v1/s"} <= set(protected)
+    protected = {
+        (method, route.path): route.role
+        for route in access.routes(console.app)
+        for method in route.methods
+        if route.role
+    }
+    assert {"/", "/jobs", "/v", "/o", "/a", "/api/v1/s"} <= {path for _, path in protected}
     for role in (None, Role.VIEWER, Role.OPERATOR, Role.ADMIN):
         for (method, path), status in refusals(console, role).items():
-            if path not in protected:
+            if (method, path) not in protected:
                 continue
             if role is None:
                 expected = 401 if method != "GET" or path.startswith("/api/") else 303
                 assert status == expected, (method, path)
             else:
-                is_refused = not role.includes(protected[path])
+                is_refused = not role.includes(protected[method, path])
                 assert (status == 403) == is_refused, (role, method, path, status)
 
 

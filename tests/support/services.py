@@ -1,8 +1,10 @@
-"""Where the tests take PostgreSQL and Kafka from: given, in containers, or brought along."""
+"""Where the tests take PostgreSQL, Kafka and a browser from: given, in containers, or here."""
 
 import contextlib
 import os
+import shutil
 import socket
+import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -29,6 +31,7 @@ class Source(StrEnum):
     CONTAINER = "container"
     EMBEDDED = "embedded"
     MAVEN = "maven"
+    INSTALLED = "installed"
     NONE = "none"
 
 
@@ -89,6 +92,31 @@ def node_choice() -> Choice:
     return Choice(Source.MAVEN, f"Apache Kafka {kafka_version()} from Maven, Java {java.version}")
 
 
+def choose_browser(environment: Mapping[str, str], installed: str | None) -> Choice:
+    """TEST_BROWSER, a Chromium's path, else the one on PATH; `detail` is the program."""
+    if path := environment.get("TEST_BROWSER"):
+        return Choice(Source.GIVEN, path)
+    if installed:
+        return Choice(Source.INSTALLED, installed)
+    return Choice(Source.NONE, "There is no chromium on PATH.")
+
+
+@cache
+def browser_choice() -> Choice:
+    """Decided once in a run."""
+    return choose_browser(os.environ, shutil.which("chromium"))
+
+
+def _browser_said() -> str:
+    choice = browser_choice()
+    if not choice.is_available:
+        return _say("Browser", choice)
+    version = subprocess.run(
+        [choice.detail, "--version"], capture_output=True, text=True, timeout=30, check=False
+    )
+    return f"Browser: {version.stdout.strip() or 'of unknown version'} ({choice.detail})"
+
+
 @cache
 def local_images() -> tuple[str, ...]:
     """Tags of the images that a container engine has here; nothing is pulled.
@@ -124,25 +152,36 @@ def _engine_listens(host: str) -> bool:
 
 def said() -> list[str]:
     """What this run uses, a line a service, without a password."""
-    return [_say("PostgreSQL", postgres_choice()), _say("Kafka", kafka_choice())]
+    return [
+        _say("PostgreSQL", postgres_choice()),
+        _say("Kafka", kafka_choice()),
+        _browser_said(),
+    ]
 
 
 def missing() -> list[str]:
     """Sentences about what cannot run here and what to do; empty when all can."""
+    sentences = []
     if not kafka_choice().is_available:
-        return [
+        sentences += [
             f"Tests on real Apache Kafka did NOT run: {kafka_choice().detail}",
             f"{_INSTALL}, or set TEST_KAFKA to the address of a broker that tests may use.",
         ]
-    if not node_choice().is_available:
-        return [
+    elif not node_choice().is_available:
+        sentences += [
             f"Tests that kill and restart Kafka did NOT run: {node_choice().detail}",
             f"{_INSTALL}: these tests start a Kafka of their own.",
         ]
-    return []
+    if not browser_choice().is_available:
+        sentences += [
+            f"Tests in a real browser did NOT run: {browser_choice().detail}",
+            f"{_INSTALL_BROWSER}, or set TEST_BROWSER to the path of a Chromium.",
+        ]
+    return sentences
 
 
 _INSTALL = "Install Java 17 or newer and Maven (apt-get install default-jre-headless maven)"
+_INSTALL_BROWSER = "Install Chromium (apt-get install chromium fonts-noto-cjk)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +242,7 @@ def _say(service: str, choice: Choice) -> str:
         Source.CONTAINER: f"container of {choice.detail}",
         Source.EMBEDDED: f"embedded ({choice.detail})",
         Source.MAVEN: choice.detail,
+        Source.INSTALLED: choice.detail,
         Source.NONE: f"NOT AVAILABLE. {choice.detail}",
     }
     return f"{service}: {words[choice.source]}"

@@ -1,6 +1,12 @@
 """Where tests take their services from."""
 
-from tests.support.services import Choice, Source, choose_kafka, choose_postgres
+from tests.support.services import (
+    Choice,
+    Source,
+    choose_browser,
+    choose_kafka,
+    choose_postgres,
+)
 
 OWN = Choice(Source.MAVEN, "Apache Kafka 4.3.0 from Maven, Java 17")
 IMAGES = ("alpine:3", "confluentinc/cp-kafka:7.9.0", "postgres:17-alpine")
@@ -20,3 +26,10 @@ def test_then_images_that_are_here() -> None:
 def test_then_what_needs_no_engine() -> None:
     assert choose_postgres({}, ("alpine:3",)).source is Source.EMBEDDED
     assert choose_kafka({}, ("alpine:3", "confluentinc/cp-kafka:6.2.0"), OWN) is OWN
+
+
+def test_a_browser_is_given_or_installed_and_never_downloaded() -> None:
+    given = choose_browser({"TEST_BROWSER": "/opt/chromium"}, "/usr/bin/chromium")
+    assert given == Choice(Source.GIVEN, "/opt/chromium")
+    assert choose_browser({}, "/usr/bin/chromium").detail == "/usr/bin/chromium"
+    assert not choose_browser({}, None).is_available

@@ -28,9 +28,10 @@ class Masker:
         self._words = tuple(filter(None, (_plain(word) for word in words.split(","))))
         # Text that is no JSON: key=value, key: value, "key": "value", also within a longer key.
         parts = "|".join(r"[\W_]*".join(map(re.escape, word)) for word in self._words)
+        # What stands before the word is not part of the match and what follows has a limit, so that
+        # the time grows with the text's length and not with its square.
         self._pair = re.compile(
-            # Nothing before the word, and a bound behind it: no text makes this slow.
-            rf"""((?:{parts or "(?!)"})[\w.-]{{0,200}}\\?["']?\s*[:=]\s*)"""
+            rf"""((?:{parts or "(?!)"})[\w.-]{{0,200}}+\\?["']?\s{{0,99}}+[:=]\s*)"""
             r"""(\\?"(?:[^"\\]|\\(?!")[^"])*(?:\\?"|$)|'[^']*(?:'|$)|[^\s,;&}\]]+)""",
             re.IGNORECASE,
         )

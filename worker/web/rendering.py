@@ -170,7 +170,8 @@ def words_of(request: Request) -> Words:
 
 def coded(text: str) -> Markup:
     """A text with what stands in backticks as code."""
-    return Markup(_CODE.sub(r"<code>\1</code>", escape(text)))  # noqa: S704 - escaped just now
+    escaped = str(escape(text))  # no Markup: it would escape what is put into it
+    return Markup(_CODE.sub(r"<code>\1</code>", escaped))  # noqa: S704 - escaped just now
 
 
 def environment(language: Words, statics: Statics) -> Environment:

@@ -100,8 +100,9 @@ def test_a_secret_behind_a_repeated_or_escaped_key_is_hidden(text: str) -> None:
     assert "geheim" not in masker.text(text)
 
 
-def test_no_text_makes_it_slow() -> None:
+@pytest.mark.parametrize("piece", ["x", "token", "token ", "api_", "a=", '"', "://a:"])
+def test_a_long_text_takes_no_longer_than_it_is_long(piece: str) -> None:
+    text = piece * (200_000 // len(piece))
     began = time.process_time()
-    for text in ("x" * 200_000, "password" * 25_000, "token" + " " * 200_000, "a-" * 100_000):
-        assert masker.text(text) == text
-    assert time.process_time() - began < 5
+    Masker("password,token,apikey").text(text)
+    assert time.process_time() - began < 2.0

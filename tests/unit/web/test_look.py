@@ -179,3 +179,8 @@ def test_a_confirmation_is_a_form_that_works_without_a_script() -> None:
     assert "&lt;b&gt;" in html
     assert "Server 7 does not exist." in html
     assert '<a class="button" href="/jobs/7">Cancel</a>' in html
+
+
+def test_code_in_a_sentence_is_code_and_the_rest_is_text() -> None:
+    html = render("{{ said|coded }}", said="Run `make run` <b>")
+    assert html == "Run <code>make run</code> &lt;b&gt;"
