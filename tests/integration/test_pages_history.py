@@ -84,7 +84,7 @@ def test_history_is_paged_to_its_end(console: Served, database: str) -> None:
         for number in range(85):
             h.failed(
                 job,
-                {"code": "server_not_found", "message": f"number {number} " + "很长的消息" * 190},
+                {"code": "of_later", "message": f"number {number} " + "很长的消息" * 190},
                 slot=NOW - timedelta(minutes=100 - number),
             )
     browser = console.signed_in(Role.ADMIN)

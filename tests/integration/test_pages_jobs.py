@@ -53,6 +53,34 @@ def test_trouble_stands_first_with_its_sentence(console: Served, database: str) 
     assert "cause=server_not_found%3Aserver%3D7" in broken_block
 
 
+def test_a_sentence_stored_in_english_is_said_in_chinese_in_every_list(
+    console: Served, database: str
+) -> None:
+    with writing(database) as (p, h):
+        job = p.action_job(name="broken")
+        gone = [
+            {
+                "code": "server_not_found",
+                "message": f"Server {number} (10.0.0.7) does not exist.",
+                "server_id": str(number),
+                "ip": "10.0.0.7",
+            }
+            for number in range(7, 12)
+        ]
+        h.failed(job, *gone)
+    browser = console.signed_in(Role.ADMIN)
+    sentence = (
+        "服务器 7（10.0.0.7）不存在。服务器 8（10.0.0.7）不存在。服务器 9（10.0.0.7）不存在。"
+        "……还有 2 项。"
+    )
+    for path in ("/jobs", "/history", f"/jobs/{job}", "/failures"):
+        answer = page(browser, path, "zh")
+        assert sentence in answer.text, path
+        assert "does not exist" not in answer.text, path
+    broken = "/failures/jobs?cause=server_not_found%3Aserver%3D7"
+    assert sentence in page(browser, broken, "zh").text
+
+
 def test_it_speaks_chinese_throughout(console: Served, database: str) -> None:
     with writing(database) as (p, h):
         job = p.action_job(name="每日对账")

@@ -53,8 +53,7 @@ def summary(
     As many whole sentences as fit, then how many there are more; where not even the first fits, it
     is cut between two characters.
     """
-    words = _WORDS[language]
-    between = words["between"]
+    between = _WORDS[language]["between"]
     sentences: list[str] = []
     length = 0
     for finding in findings:
@@ -63,15 +62,26 @@ def summary(
         sentences.append(said)
         if length > limit:
             break
-    if length <= limit:
-        return between.join(sentences)
-    for kept in range(len(sentences) - 1, 0, -1):
-        more = words["more"].format(count=len(findings) - kept)
-        text = between.join([*sentences[:kept], more])
+    return _within(sentences, len(findings), language, limit)
+
+
+def retold(stored: Sequence[Mapping[str, Any]], count: int, language: Language, limit: int) -> str:
+    """The `summary` of `count` findings, of which the first ones are `stored`, in a language."""
+    return _within([in_language(each, language) for each in stored], count, language, limit)
+
+
+def _within(sentences: Sequence[str], count: int, language: Language, limit: int) -> str:
+    """As many of the first sentences of `count` as fit, and how many there are more."""
+    if not sentences:
+        return ""
+    words = _WORDS[language]
+    between = words["between"]
+    for kept in range(len(sentences), 0, -1):
+        rest = [words["more"].format(count=count - kept)] if count > kept else []
+        text = between.join([*sentences[:kept], *rest])
         if len(text) <= limit:
             return text
-    rest = len(findings) - 1
-    end = between + words["more"].format(count=rest) if rest else "…"
+    end = between + words["more"].format(count=count - 1) if count > 1 else "…"
     return cut(sentences[0], limit - len(end)) + end
 
 

@@ -113,6 +113,20 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Findings:
+    """The first findings of a failed trigger as stored, and how many there are in all.
+
+    They can be said in any language; a record's `message` is in the one that it was stored in.
+    """
+
+    first: tuple[Mapping[str, Any], ...] = ()
+    count: int = 0
+
+
+NO_FINDINGS = Findings()
+
+
+@dataclass(frozen=True, slots=True)
 class RecordRow:
     """An execution record in a list (R7), with its combined status.
 
@@ -138,6 +152,7 @@ class RecordRow:
     decided_at: datetime | None
     duplicate_count: int
     run: Run | None
+    findings: Findings = NO_FINDINGS
 
     @property
     def lateness_s(self) -> float | None:
@@ -282,8 +297,8 @@ class JobCounts:
 class CauseRow:
     """One root and what it broke, in a window of failures.
 
-    `message` is of its newest record, `newest_id`. A trigger that failed for two causes counts in
-    both.
+    `message` is of its newest record, `newest_id`, and `findings` the one that it was made of. A
+    trigger that failed for two causes counts in both.
     """
 
     cause: str
@@ -294,6 +309,7 @@ class CauseRow:
     last_at: datetime
     newest_id: int
     message: str
+    findings: Findings = NO_FINDINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +335,7 @@ class BrokenJob:
     newest_id: int
     message: str
     is_broken: bool
+    findings: Findings = NO_FINDINGS
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import string
 import pytest
 
 from worker.domain.codes import FailureCode as Code
-from worker.domain.messages import as_json, in_language, remedy, sentence, shown, summary
+from worker.domain.messages import as_json, in_language, remedy, retold, sentence, shown, summary
 from worker.domain.sentences import en, zh
 from worker.domain.verdict import Finding
 
@@ -394,6 +394,16 @@ def test_five_hundred_findings_are_whole_sentences_and_a_count_in_a_thousand_cha
     text = summary(dead(500), "zh")
     assert text.endswith("服务器 1030（10.0.0.7，𠮷野家👩‍👩‍👧）已关机。……还有 469 项。")
     assert len(text) == 31 * 31 + 11
+
+
+def test_what_was_stored_is_retold_in_another_language() -> None:
+    stored = [as_json(finding, "en") for finding in dead(3)]
+    assert retold(stored, 500, "zh", 280) == (
+        "服务器 1000（10.0.0.7，𠮷野家👩‍👩‍👧）已关机。服务器 1001（10.0.0.7，𠮷野家👩‍👩‍👧）已关机。"
+        "服务器 1002（10.0.0.7，𠮷野家👩‍👩‍👧）已关机。……还有 497 项。"
+    )
+    assert retold([{"code": "of_later", "message": "As it was."}], 1, "zh", 280) == "As it was."
+    assert retold([{"message": "x" * 300}], 2, "en", 100).endswith("x … and 1 more.")
 
 
 def test_a_first_sentence_that_does_not_fit_is_cut_between_characters() -> None:

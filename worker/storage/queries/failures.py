@@ -13,11 +13,13 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from worker.domain.reading import (
+    NO_FINDINGS,
     BrokenJob,
     Bucket,
     CauseRow,
     Causes,
     CodeRow,
+    Findings,
     JobFilter,
     Page,
     RecordFilter,
@@ -31,6 +33,7 @@ from worker.storage.queries import paging
 from worker.storage.queries.combined import COUNTS, newest
 from worker.storage.queries.job_meaning import SEEN
 from worker.storage.queries.record_streams import of_records
+from worker.storage.queries.records import findings_of, first_findings
 from worker.storage.queries.scope import SOME, few_jobs, may_see, viewer
 
 MOST = 10_000
@@ -55,13 +58,15 @@ _BROKEN = """
     select b.cause, split_part(b.cause, ':', 1) as code, b.jobs, b.triggers, b.first_at, b.last_at,
         b.newest_id, b.total, (select count(*) from failures) as read,
         (select min(decided_at) from failures) as since,
-        coalesce((select f ->> 'message' from jsonb_array_elements(
-                      case when jsonb_typeof(r.findings) = 'array' then r.findings else '[]' end) f
-                  where f ->> 'code' = split_part(b.cause, ':', 1) limit 1),
-                 r.trigger_message, '') as message
+        coalesce(finding.its ->> 'message', r.trigger_message, '') as message,
+        finding.its as finding
     from (select *, count(*) over () as total from broken
           order by jobs desc, triggers desc, cause limit :limit) as b
     join awp_job_execution r on r.id = b.told_id
+    left join lateral (
+        select f as its from jsonb_array_elements(
+            case when jsonb_typeof(r.findings) = 'array' then r.findings else '[]' end) as f
+        where f ->> 'code' = split_part(b.cause, ':', 1) limit 1) as finding on true
     order by b.jobs desc, b.triggers desc, b.cause
 """
 """Sums of `failures` by cause. What is told is the newest finding that was a record's first."""
@@ -140,6 +145,7 @@ def _causes(rows: Any, window: Window) -> Causes:
                 row.last_at,
                 row.newest_id,
                 row.message,
+                Findings((row.finding,), 1) if row.finding else NO_FINDINGS,
             )
             for row in found
         ),
@@ -175,7 +181,7 @@ def jobs_of_cause(
                 having cast(:page_below as bigint) is null or max(r.id) < :page_below
                 order by newest_id desc limit :size
             )
-            select b.*, coalesce(f.trigger_message, '') as message,
+            select b.*, coalesce(f.trigger_message, '') as message, {first_findings("f")},
                 coalesce(f.job_name, cast(c.name as text)) as job_name, r.id = b.newest_id as is_now
             from broken b join awp_job_execution f on f.id = b.newest_id
             left join console_job c on c.job_id = b.job_id
@@ -193,6 +199,7 @@ def jobs_of_cause(
             row.newest_id,
             row.message,
             bool(row.is_now),
+            findings_of(row._mapping),  # noqa: SLF001  # a public name
         )
         for row in rows[:size]
     )

@@ -6,8 +6,21 @@ from uuid import UUID
 
 from sqlalchemy import RowMapping
 
-from worker.domain.reading import RecordRow, Run, Status
+from worker.domain.reading import NO_FINDINGS, Findings, RecordRow, Run, Status
 from worker.storage.queries.combined import STATUS
+
+_FIRST = 3
+
+
+def first_findings(record: str) -> str:
+    """Columns of the first findings of a failed record, and how many it has."""
+    has_some = f"{record}.trigger_status = 2 and jsonb_typeof({record}.findings) = 'array'"
+    return f"""
+    case when {has_some} then jsonb_path_query_array({record}.findings, '$[0 to {_FIRST - 1}]') end
+        as first_findings,
+    case when {has_some} then jsonb_array_length({record}.findings) end as finding_count
+    """
+
 
 COLUMNS = f"""
     r.id, r.job_id, r.job_name, r.job_type, {STATUS} as status, r.trigger_status,
@@ -15,7 +28,7 @@ COLUMNS = f"""
     r.trigger_kind as kind, r.triggered_by, cast(r.execution_id as text) as execution_id,
     cast(r.trigger_id as text) as trigger_id, r.scheduled_at, r.fired_at, r.decided_at,
     r.duplicate_count, e.status as run_status, e.message as run_message, e.accepted_at,
-    e.started_at, e.ended_at, e.platform_url as run_url
+    e.started_at, e.ended_at, e.platform_url as run_url, {first_findings("r")}
 """
 """Of a record `r` with its run `e`; reads the parameters of `combined.moment`."""
 
@@ -50,7 +63,14 @@ def record(row: RowMapping) -> RecordRow:
         decided_at=row["decided_at"],
         duplicate_count=row["duplicate_count"],
         run=_run(row),
+        findings=findings_of(row),
     )
+
+
+def findings_of(row: RowMapping) -> Findings:
+    """What the columns of `first_findings` say."""
+    findings = tuple(each for each in row["first_findings"] or () if isinstance(each, dict))
+    return Findings(findings, row["finding_count"]) if findings else NO_FINDINGS
 
 
 def _uuid(written: str | None) -> UUID | None:

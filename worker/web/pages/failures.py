@@ -20,7 +20,7 @@ from worker.web.live.sums import SPANS, Span, Sums, span_of
 from worker.web.pages.addresses import trail_of
 from worker.web.pages.page import show
 from worker.web.pages.record import remedy
-from worker.web.pages.showing import name_of, short, told
+from worker.web.pages.showing import name_of, short, told, why
 from worker.web.words import Words
 
 router = APIRouter(include_in_schema=False)
@@ -75,7 +75,9 @@ def jobs_of_cause(request: Request, viewer: Viewing) -> Response:
         raise problems.not_found()
     values = {
         "cause": short(cause, 160),
-        "message": short(page.rows[0].message, 400) if page.rows else "",
+        "message": why(page.rows[0].findings, page.rows[0].message, view.words, 400)
+        if page.rows
+        else "",
         "jobs": [(job, name_of(job.job_name, job.job_id, view.words)) for job in page.rows],
         "next_step": remedy(cause.partition(":")[0], view.words),
         "span": span,
@@ -92,7 +94,11 @@ def sum_values(found: Sums, words: Words, span: Span) -> Mapping[str, Any]:
     return {
         "at": found.at,
         "causes": [
-            (row, "/failures/jobs?" + urlencode({"cause": row.cause, "span": span.key}))
+            (
+                row,
+                why(row.findings, row.message, words, 200),
+                "/failures/jobs?" + urlencode({"cause": row.cause, "span": span.key}),
+            )
             for row in found.causes.rows
         ],
         "more_causes": found.causes.total - len(found.causes.rows),

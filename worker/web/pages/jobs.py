@@ -36,13 +36,14 @@ from worker.web.choices import Choices
 from worker.web.pages import export_links, filters
 from worker.web.pages.addresses import Address, trail_of
 from worker.web.pages.page import show
-from worker.web.pages.showing import TYPES, Told, name_of, short, told, word
+from worker.web.pages.showing import TYPES, Told, name_of, short, told, why, word
 from worker.web.words import Words
 
 router = APIRouter(include_in_schema=False)
 
 SIZE = 30
 _CAUSES = 3
+_LONGEST_WHY = 180
 _UUID = 36
 
 
@@ -103,8 +104,10 @@ def list_all(request: Request, viewer: Viewing) -> Response:
         "counts": _counts(read.counts, trail.address, wanted.status),
         "windows": _windows(read.page.window, read.counts.window),
         "broken": read.broken,
-        "first_causes": read.broken.rows[:_CAUSES] if read.broken else (),
-        "short": short,
+        "first_causes": [
+            (cause, why(cause.findings, cause.message, view.words, _LONGEST_WHY))
+            for cause in (read.broken.rows[:_CAUSES] if read.broken else ())
+        ],
         "fields": filters.of_jobs(view.words),
         "faults": choices.faults,
         "at": trail.address,

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from worker.domain import messages
-from worker.domain.reading import RecordRow, Status
+from worker.domain.reading import Findings, RecordRow, Status
 from worker.domain.shortening import cut
 from worker.web import times
 from worker.web.words import Words, marked
@@ -77,7 +77,7 @@ def own_word(record: RecordRow | None) -> str:
 def sentence(record: RecordRow, words: Words, now: datetime) -> str:
     """What to say under a record's status; '' where the status says it all."""
     if record.status is Status.TRIGGER_FAILED:
-        return short(record.message or "", LONGEST_SENTENCE)
+        return why(record.findings, record.message, words, LONGEST_SENTENCE)
     run = record.run
     if record.status in (Status.NO_ANSWER, Status.DISPATCHED) and record.decided_at is not None:
         ago = times.duration(now - record.decided_at, words)
@@ -92,6 +92,13 @@ def sentence(record: RecordRow, words: Words, now: datetime) -> str:
         since = times.duration(now - run.started_at, words)
         return words.gettext(marked("Running for %(since)s.")) % {"since": since}
     return short((run.message if run else None) or "", LONGEST_SENTENCE)
+
+
+def why(found: Findings, message: str | None, words: Words, limit: int) -> str:
+    """Why a trigger failed, in a language; as it was stored where no finding stands beside it."""
+    if found.first:
+        return messages.retold(found.first, found.count, words.language, limit)
+    return short(message or "", limit)
 
 
 def said(stored: Mapping[str, Any], words: Words) -> str:
