@@ -96,7 +96,7 @@ def add_theirs(database: str) -> None:
         )
 
 
-_WINDOW = re.compile(r'"window":{[^}]*}')
+_WINDOW = re.compile(r'"window":(null|{[^}]*})')
 """How far was looked; where jobs are many it counts all rows that were read, whosever they are."""
 
 

@@ -155,7 +155,7 @@ def test_an_edit_keeps_what_it_does_not_name(console: Served, database: str) -> 
         [f"1 / {other} deploy"],
         ["1 / 9 gone"],
     )
-    assert dry["preflight"] == {"result": "passed", "findings": []}
+    assert (dry["preflight"]["result"], dry["preflight"]["findings"]) == ("passed", [])
     answer = api.patch(address, json={"targets": targets}, headers=match)
     assert answer.json()["is_saved"] is True
     kept = json.loads(str(value(database, "select paramter::text from awp_automcation_job")))

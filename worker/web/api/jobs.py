@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from worker.storage.queries import jobs
 from worker.web import problems
 from worker.web.access import Viewing
-from worker.web.api import models, now
+from worker.web.api import models, now, versions
 from worker.web.api.models import jobs as said
 from worker.web.api.models.lists import window_if
 from worker.web.api.parameters import ONCE, JobChoice, JobsAsked, following
@@ -89,7 +89,7 @@ def show_job(
         outcomes = jobs.last_outcomes(connection, scope, at, [number]).get(number, ())
     saved = read_saved(console(request), number, row.job_type, most=MOST_TARGETS)
     live = console(request).preflight.finish(begun)
-    response.headers["ETag"] = f'"{row.version}"'
+    versions.tag(response, row.version)
     return said.JobDetail(
         **said.fields(row, at),
         last_outcomes=said.outcomes(outcomes),

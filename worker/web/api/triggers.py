@@ -9,10 +9,10 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Header, Path, Request
 
 from schemas import JobTrigger
-from worker.domain.reading import RecordDetail
 from worker.web.access import Serving, Viewing
-from worker.web.api import change_models as said
 from worker.web.api import models
+from worker.web.api.models import changes as said
+from worker.web.api.models import executions
 from worker.web.asking import as_of, console
 from worker.web.changing import run, triggers
 from worker.web.rendering import words_of
@@ -84,22 +84,5 @@ def show_trigger(
         state="pending" if found.record is None else "recorded",
         asked_by=found.login,
         asked_at=found.asked_at,
-        record=None if found.record is None else _record(found.record),
-    )
-
-
-def _record(detail: RecordDetail) -> said.TriggerRecord:
-    row = detail.record
-    own = row.run
-    return said.TriggerRecord(
-        id=str(row.id),
-        job_id=str(row.job_id),
-        execution_id=None if row.execution_id is None else str(row.execution_id),
-        status=row.status.value,
-        code=row.code,
-        message=row.message,
-        decided_at=row.decided_at,
-        accepted_at=own.accepted_at if own else None,
-        started_at=own.started_at if own else None,
-        ended_at=own.ended_at if own else None,
+        record=None if found.record is None else executions.execution(found.record.record),
     )

@@ -7,12 +7,9 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-from worker.domain import messages
-from worker.domain.verdict import Finding
+from worker.web import problems
 from worker.web.problems import Problem, Refusal
 from worker.web.words import Words, marked
-
-_MOST_FINDINGS = 100
 
 
 @dataclass(frozen=True)
@@ -94,7 +91,7 @@ def busy() -> Refusal:
     )
 
 
-def would_fail(findings: Sequence[Finding], words: Words) -> Refusal:
+def would_fail(findings: Sequence[Mapping[str, Any]]) -> Refusal:
     """An edit of a job that is switched on, and could not start as edited."""
     return Refusal(
         Extended(
@@ -103,23 +100,15 @@ def would_fail(findings: Sequence[Finding], words: Words) -> Refusal:
             marked("The job could not start like this"),
             marked("It is switched on, and preflight fails. Nothing was saved."),
             marked("Correct it, or send it again with `confirm` true to save it nevertheless."),
-            more={"findings": [_said(each, words) for each in findings[:_MOST_FINDINGS]]},
+            more={"findings": list(findings)},
         )
     )
 
 
 def invalid(faults: Mapping[str, str]) -> Refusal:
     """Fields that cannot be saved, each with why, in words already."""
-    errors = tuple({"name": name, "message": message} for name, message in faults.items())
-    return Refusal(
-        Problem(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            "invalid",
-            marked("That cannot be read"),
-            marked("A value is missing, or is not what it has to be."),
-            marked("Correct what is named below and send it again."),
-            errors=errors,
-        )
+    return problems.invalid(
+        *({"name": name, "message": message} for name, message in faults.items())
     )
 
 
@@ -136,10 +125,3 @@ def no_rows() -> Refusal:
             ),
         )
     )
-
-
-def _said(finding: Finding, words: Words) -> dict[str, Any]:
-    return {
-        **messages.as_json(finding, words.language),
-        "remedy": messages.remedy(finding.code, words.language),
-    }

@@ -8,6 +8,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.fields import Id
+from worker.web.api.models.executions import Execution
+from worker.web.api.models.jobs import Preflight
 
 
 class RunAsked(BaseModel):
@@ -30,21 +32,6 @@ class TriggersSent(BaseModel):
     )
 
 
-class TriggerRecord(BaseModel):
-    """The execution record of a trigger, in short."""
-
-    id: str = Field(examples=["1284"])
-    job_id: str = Field(examples=["17"])
-    execution_id: str | None
-    status: str = Field(description="The combined status.", examples=["trigger_failed"])
-    code: str | None = Field(examples=["server_not_found"])
-    message: str | None
-    decided_at: datetime | None
-    accepted_at: datetime | None
-    started_at: datetime | None
-    ended_at: datetime | None
-
-
 class TriggerState(BaseModel):
     """What has become of a trigger."""
 
@@ -54,7 +41,7 @@ class TriggerState(BaseModel):
     )
     asked_by: str | None = Field(description="Whoever asked for it in the console.")
     asked_at: datetime | None
-    record: TriggerRecord | None
+    record: Execution | None
 
 
 class JobSwitched(BaseModel):
@@ -99,15 +86,6 @@ class JobEdit(BaseModel):
     dry_run: bool = Field(default=False, description="Save nothing: tell what would come of it.")
 
 
-class DraftPreflight(BaseModel):
-    """Whether the job could start as edited, if it is switched on."""
-
-    result: Literal["passed", "failed", "unknown"]
-    findings: list[dict[str, Any]] = Field(
-        description="Each with `code`, `message`, `remedy` and the objects that it names."
-    )
-
-
 class JobEdited(BaseModel):
     """A job after an edit."""
 
@@ -121,7 +99,7 @@ class JobEdited(BaseModel):
     targets_removed: list[str] = Field(description="At most fifty.")
     is_saved: bool = Field(description="False after a dry run, and where nothing was different.")
     next_slots: list[datetime]
-    preflight: DraftPreflight
+    preflight: Preflight
 
 
 class JobChange(BaseModel):
