@@ -96,8 +96,8 @@ def add_theirs(database: str) -> None:
         )
 
 
-_WINDOW = re.compile(r'"window":(null|{[^}]*})')
-"""How far was looked; where jobs are many it counts all rows that were read, whosever they are."""
+_WINDOW = re.compile(r'"window":(null|{[^}]*})|"is_exact":(true|false)')
+"""How far was looked: where jobs are many it counts all rows that were read, whosever they are."""
 
 
 def answers(
