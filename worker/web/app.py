@@ -30,6 +30,7 @@ from worker.web.pages import (
     job_edit,
     job_run,
     jobs,
+    letter_mend,
     letter_replay,
     live,
     preferences,
@@ -56,6 +57,7 @@ ROUTERS = (
     failures.router,
     live.router,
     dead_letters.router,
+    letter_mend.router,
     letter_replay.router,
 )
 

@@ -14,16 +14,23 @@ from sqlalchemy import Connection
 from worker.domain.access import Principal
 from worker.domain.letter_text import printable
 from worker.domain.masking import MASK
-from worker.errors import BrokersAway, Misused
-from worker.replays import Replayed, check_mended
+from worker.errors import BrokersAway
+from worker.replays import Replayed
 from worker.storage import changes, letters
-from worker.storage.letters import Choice, Described, Kept
+from worker.storage.letters import Choice, Described
 from worker.web import problems
 from worker.web.access import Administering
 from worker.web.asking import console, id_of
 from worker.web.choices import Choices
-from worker.web.pages.dead_letters import KIND, found_letter
-from worker.web.pages.mending import MOST_MENDED, draft
+from worker.web.pages.dead_letters import KIND
+from worker.web.pages.letter_mend import (
+    LONGEST_BODY,
+    confirm_mended,
+    fault,
+    form,
+    letter_of,
+    lines,
+)
 from worker.web.pages.page import show
 from worker.web.pages.showing import short
 from worker.web.rendering import Page as View
@@ -37,54 +44,7 @@ MOST_AT_ONCE = 500
 """Most letters of one request: so many are sent while a person waits."""
 
 _LONGEST_IDS = MOST_AT_ONCE * 20
-_LONGEST_BODY = 300_000
 _NAMED = 50
-
-
-@router.get("/dead-letters/{letter_id}/mend")
-def ask_mended(request: Request, _admin: Administering, letter_id: str) -> Response:
-    """Show a form with the body, to be put right."""
-    letter, kept = _get(request, letter_id)
-    body = draft(kept.value, console(request).masker)
-    return _form(request, letter, body.text, hides=body.hides, refusal=body.refusal)
-
-
-@router.post("/dead-letters/{letter_id}/mend")
-def mend(
-    request: Request,
-    _admin: Administering,
-    letter_id: str,
-    body: Annotated[str, Form(max_length=_LONGEST_BODY)] = "",
-) -> Response:
-    """Check what was mended: the form comes back with what is wrong, or it is asked for once more.
-
-    Nothing is sent or stored here.
-    """
-    letter, _kept = _get(request, letter_id)
-    view, _ = console(request).pages.page(request)
-    mended = _lines(body)
-    error = _fault(request, letter, mended, view)
-    if error is not None:
-        return _form(request, letter, mended, hides=MASK in mended, error=error)
-    return _confirm_mended(request, view, letter, mended)
-
-
-def _confirm_mended(request: Request, view: View, letter: Described, mended: str) -> Response:
-    text = marked(
-        "Letter %(id)s goes to %(topic)s with the mended body. It runs once, however often it is"
-        " sent. The letter itself stays as it came."
-    )
-    values = {
-        "title": view.words.gettext(marked("Send the mended letter?")),
-        "text": view.words.gettext(text) % {"id": letter.id, "topic": letter.topic},
-        "action": view.words.gettext(marked("Send it")),
-        "to": f"/dead-letters/{letter.id}/replay",
-        "back": f"/dead-letters/{letter.id}/mend",
-        "fields": {"body": mended, "confirmed": "yes"},
-        "found": (),
-        "is_grave": False,
-    }
-    return show(request, "confirm.html", values)
 
 
 @router.post("/dead-letters/{letter_id}/replay")
@@ -92,19 +52,19 @@ def replay_one(
     request: Request,
     admin: Administering,
     letter_id: str,
-    body: Annotated[str | None, Form(max_length=_LONGEST_BODY)] = None,
+    body: Annotated[str | None, Form(max_length=LONGEST_BODY)] = None,
     confirmed: Annotated[str, Form(max_length=10)] = "",
 ) -> Response:
     """Send a letter again, mended where there is a body; then its page says what became of it."""
-    letter, _kept = _get(request, letter_id)
+    letter, _kept = letter_of(request, letter_id)
     view, _ = console(request).pages.page(request)
-    mended = None if body is None else _lines(body)
-    if mended is not None and (error := _fault(request, letter, mended, view)) is not None:
-        return _form(request, letter, mended, hides=MASK in mended, error=error)
+    mended = None if body is None else lines(body)
+    if mended is not None and (error := fault(request, letter, mended, view)) is not None:
+        return form(request, letter, mended, hides=MASK in mended, error=error)
     if confirmed != "yes":
         if mended is None:
             return _confirm(request, view, letter)
-        return _confirm_mended(request, view, letter, mended)
+        return confirm_mended(request, view, letter, mended)
     result = _send(request, admin, (letter.id,), mended)
     if result.failed:
         return _outcome(request, result, skipped=0)
@@ -263,59 +223,3 @@ def _outcome(request: Request, result: Replayed, *, skipped: int) -> Response:
 
 def _looked_at(result: Replayed) -> int:
     return len(result.replayed) + len(result.failed)
-
-
-def _get(request: Request, letter_id: str) -> tuple[Described, Kept]:
-    with console(request).pool.snapshot() as connection:
-        return found_letter(letters.get(connection, id_of(letter_id)))
-
-
-def _lines(body: str) -> str:
-    """A form sends each end of a line as two characters."""
-    return body.replace("\r\n", "\n")
-
-
-def _fault(request: Request, letter: Described, body: str, view: View) -> str | None:
-    """Why a mended body cannot be sent."""
-    gettext = view.words.gettext
-    if MASK in body:
-        return gettext(
-            marked(
-                "•••••• stands for a value that is hidden, and is never sent. Type the value anew,"
-                " or send the letter as it came."
-            )
-        )
-    try:
-        content = body.encode()
-        if len(content) > MOST_MENDED:
-            text = marked("Longer than %(most)s bytes: mend it on the command line.")
-            return gettext(text) % {"most": f"{MOST_MENDED:,}"}
-        check_mended(letter.topic, content)
-    except UnicodeEncodeError:
-        return gettext(marked("Use fewer characters, and none that is invisible."))
-    except Misused as problem:
-        return short(printable(console(request).masker.text(problem.message)), 500)
-    return None
-
-
-def _form(
-    request: Request,
-    letter: Described,
-    body: str,
-    *,
-    hides: bool,
-    error: str | None = None,
-    refusal: str | None = None,
-) -> Response:
-    made = console(request)
-    values = {
-        "letter": letter,
-        "body": body,
-        "hides": hides,
-        "error": error,
-        "refusal": refusal,
-        "reason": short(printable(made.masker.text(letter.reason)), 500),
-        "most": MOST_MENDED,
-    }
-    status = HTTPStatus.OK if error is None else HTTPStatus.UNPROCESSABLE_ENTITY
-    return made.pages.render(request, "dead_letter_mend.html", values, status=status)

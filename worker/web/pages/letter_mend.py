@@ -1,0 +1,133 @@
+"""Mending a dead letter: a form with its body, checked before anything is sent."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response
+
+from worker.domain.letter_text import printable
+from worker.domain.masking import MASK
+from worker.errors import Misused
+from worker.replays import check_mended
+from worker.storage import letters
+from worker.storage.letters import Described, Kept
+from worker.web.access import Administering
+from worker.web.asking import console, id_of
+from worker.web.pages.dead_letters import found_letter
+from worker.web.pages.mending import MOST_MENDED, draft
+from worker.web.pages.page import show
+from worker.web.pages.showing import short
+from worker.web.rendering import Page as View
+from worker.web.words import marked
+
+router = APIRouter(include_in_schema=False)
+
+LONGEST_BODY = 300_000
+"""What a form may send; what is longer than a letter that is mended here comes back with why."""
+
+
+@router.get("/dead-letters/{letter_id}/mend")
+def ask_mended(request: Request, _admin: Administering, letter_id: str) -> Response:
+    """Show a form with the body, to be put right."""
+    letter, kept = letter_of(request, letter_id)
+    body = draft(kept.value, console(request).masker)
+    return form(request, letter, body.text, hides=body.hides, refusal=body.refusal)
+
+
+@router.post("/dead-letters/{letter_id}/mend")
+def mend(
+    request: Request,
+    _admin: Administering,
+    letter_id: str,
+    body: Annotated[str, Form(max_length=LONGEST_BODY)] = "",
+) -> Response:
+    """Check what was mended: the form comes back with what is wrong, or it is asked for once more.
+
+    Nothing is sent or stored here.
+    """
+    letter, _kept = letter_of(request, letter_id)
+    view, _ = console(request).pages.page(request)
+    mended = lines(body)
+    error = fault(request, letter, mended, view)
+    if error is not None:
+        return form(request, letter, mended, hides=MASK in mended, error=error)
+    return confirm_mended(request, view, letter, mended)
+
+
+def confirm_mended(request: Request, view: View, letter: Described, mended: str) -> Response:
+    """Ask once more before what was mended is sent."""
+    text = marked(
+        "Letter %(id)s goes to %(topic)s with the mended body. It runs once, however often it is"
+        " sent. The letter itself stays as it came."
+    )
+    values = {
+        "title": view.words.gettext(marked("Send the mended letter?")),
+        "text": view.words.gettext(text) % {"id": letter.id, "topic": letter.topic},
+        "action": view.words.gettext(marked("Send it")),
+        "to": f"/dead-letters/{letter.id}/replay",
+        "back": f"/dead-letters/{letter.id}/mend",
+        "fields": {"body": mended, "confirmed": "yes"},
+        "found": (),
+        "is_grave": False,
+    }
+    return show(request, "confirm.html", values)
+
+
+def letter_of(request: Request, letter_id: str) -> tuple[Described, Kept]:
+    """The letter of an address; not found for what is none."""
+    with console(request).pool.snapshot() as connection:
+        return found_letter(letters.get(connection, id_of(letter_id)))
+
+
+def lines(body: str) -> str:
+    """A form sends each end of a line as two characters."""
+    return body.replace("\r\n", "\n")
+
+
+def fault(request: Request, letter: Described, body: str, view: View) -> str | None:
+    """Why a mended body cannot be sent."""
+    gettext = view.words.gettext
+    if MASK in body:
+        return gettext(
+            marked(
+                "•••••• stands for a value that is hidden, and is never sent. Type the value anew,"
+                " or send the letter as it came."
+            )
+        )
+    try:
+        content = body.encode()
+        if len(content) > MOST_MENDED:
+            text = marked("Longer than %(most)s bytes: mend it on the command line.")
+            return gettext(text) % {"most": f"{MOST_MENDED:,}"}
+        check_mended(letter.topic, content)
+    except UnicodeEncodeError:
+        return gettext(marked("Use fewer characters, and none that is invisible."))
+    except Misused as problem:
+        return short(printable(console(request).masker.text(problem.message)), 500)
+    return None
+
+
+def form(
+    request: Request,
+    letter: Described,
+    body: str,
+    *,
+    hides: bool,
+    error: str | None = None,
+    refusal: str | None = None,
+) -> Response:
+    """The form, with what is wrong beside its field."""
+    made = console(request)
+    values = {
+        "letter": letter,
+        "body": body,
+        "hides": hides,
+        "error": error,
+        "refusal": refusal,
+        "reason": short(printable(made.masker.text(letter.reason)), 500),
+        "most": MOST_MENDED,
+    }
+    status = HTTPStatus.OK if error is None else HTTPStatus.UNPROCESSABLE_ENTITY
+    return made.pages.render(request, "dead_letter_mend.html", values, status=status)
