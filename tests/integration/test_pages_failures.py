@@ -11,6 +11,13 @@ from tests.support.history import NOW, Still, writing
 from tests.support.pages import HOSTILE, content, page, rows, shows_as_text
 from worker.domain.access import Role
 
+IN_A_NODE = {
+    "code": "server_not_found",
+    "message": "Node 2: Server 7 (10.0.0.7) does not exist.",
+    "server_id": "7",
+    "ip": "10.0.0.7",
+    "node_id": "2",
+}
 DISABLED = {"code": "job_disabled", "message": "Job 3 is switched off.", "job_id": "3"}
 
 
@@ -25,13 +32,14 @@ def test_failures_are_told_by_cause_by_code_and_over_time(console: Served, datab
         one, two, three = p.action_job(), p.action_job(), p.action_job()
         for minutes in (90, 60, 30):
             h.failed(one, slot=NOW - timedelta(minutes=minutes))
-        h.failed(two, slot=NOW - timedelta(minutes=10))
+        h.failed(two, IN_A_NODE, slot=NOW - timedelta(minutes=10))
         h.failed(three, DISABLED, causes=["job_disabled:job=3"], slot=NOW - timedelta(minutes=9))
         h.failed(one, slot=NOW - timedelta(days=3))
         h.dispatched(three, "succeeded")
     browser = console.signed_in(Role.ADMIN)
     answer = page(browser, "/failures")
     causes = rows(answer, "By cause")
+    # A cause is the same in whichever node.
     assert causes[0].startswith(
         "Server 7 (10.0.0.7) does not exist. server_not_found:server=7 2 4 06:30:01 07:50:01"
     )

@@ -20,7 +20,7 @@ from worker.web.live.sums import SPANS, Span, Sums, span_of
 from worker.web.pages.addresses import trail_of
 from worker.web.pages.page import show
 from worker.web.pages.record import remedy
-from worker.web.pages.showing import name_of, short, told, why
+from worker.web.pages.showing import name_of, root, short, told, why
 from worker.web.words import Words
 
 router = APIRouter(include_in_schema=False)
@@ -96,7 +96,7 @@ def sum_values(found: Sums, words: Words, span: Span) -> Mapping[str, Any]:
         "causes": [
             (
                 row,
-                why(row.findings, row.message, words, 200),
+                root(row, words, 200),
                 "/failures/jobs?" + urlencode({"cause": row.cause, "span": span.key}),
             )
             for row in found.causes.rows

@@ -36,7 +36,7 @@ from worker.web.choices import Choices
 from worker.web.pages import export_links, filters
 from worker.web.pages.addresses import Address, trail_of
 from worker.web.pages.page import show
-from worker.web.pages.showing import TYPES, Told, name_of, short, told, why, word
+from worker.web.pages.showing import TYPES, Told, name_of, root, short, told, word
 from worker.web.words import Words
 
 router = APIRouter(include_in_schema=False)
@@ -105,7 +105,7 @@ def list_all(request: Request, viewer: Viewing) -> Response:
         "windows": _windows(read.page.window, read.counts.window),
         "broken": read.broken,
         "first_causes": [
-            (cause, why(cause.findings, cause.message, view.words, _LONGEST_WHY))
+            (cause, root(cause, view.words, _LONGEST_WHY))
             for cause in (read.broken.rows[:_CAUSES] if read.broken else ())
         ],
         "fields": filters.of_jobs(view.words),

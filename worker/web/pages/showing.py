@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from worker.domain import messages
-from worker.domain.reading import Findings, RecordRow, Status
+from worker.domain.reading import CauseRow, Findings, RecordRow, Status
 from worker.domain.shortening import cut
 from worker.web import times
 from worker.web.words import Words, marked
@@ -99,6 +99,15 @@ def why(found: Findings, message: str | None, words: Words, limit: int) -> str:
     if found.first:
         return messages.retold(found.first, found.count, words.language, limit)
     return short(message or "", limit)
+
+
+def root(cause: CauseRow, words: Words, limit: int) -> str:
+    """What a cause is, in a language: the same in every node that it breaks."""
+    first = [
+        {name: value for name, value in finding.items() if name != "node_id"}
+        for finding in cause.findings.first
+    ]
+    return why(Findings(tuple(first), cause.findings.count), cause.message, words, limit)
 
 
 def said(stored: Mapping[str, Any], words: Words) -> str:
