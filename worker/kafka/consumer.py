@@ -66,10 +66,7 @@ class TopicConsumer:
                 "isolation.level": "read_committed",
                 "partition.assignment.strategy": "cooperative-sticky",
                 "max.poll.interval.ms": settings.max_poll_interval_ms,
-                "session.timeout.ms": min(
-                    settings.session_timeout_ms, settings.max_poll_interval_ms
-                ),
-                "heartbeat.interval.ms": max(settings.session_timeout_ms // 10, 300),
+                **session_of(settings),
                 "topic.metadata.refresh.interval.ms": settings.metadata_interval_ms,
                 "metadata.max.age.ms": max(settings.metadata_interval_ms * 3, 5_000),
                 "fetch.wait.max.ms": settings.fetch_wait_ms,
@@ -283,6 +280,18 @@ class TopicConsumer:
 def call_deadline_s(settings: Settings) -> float:
     """How long a single call to a broker may take: several fit between two polls."""
     return min(_LONGEST_CALL_S, settings.max_poll_interval_ms / 4000)
+
+
+def session_of(settings: Settings) -> dict[str, int]:
+    """How long the group waits for us, and how often we tell it that we are there.
+
+    librdkafka wants a session within the poll interval, and several heartbeats within a session.
+    """
+    session_ms = min(settings.session_timeout_ms, settings.max_poll_interval_ms)
+    return {
+        "session.timeout.ms": session_ms,
+        "heartbeat.interval.ms": max(session_ms // 10, 300),
+    }
 
 
 def _numbers(places: list[TopicPartition]) -> str:
