@@ -21,6 +21,7 @@ _TAKE = text(
     returning id, epoch, last_offset
     """
 )
+_LOOK = text("select from awp_trigger_ledger limit 0")
 _OWNER = text(
     """
     select owner from awp_trigger_ledger
@@ -92,6 +93,11 @@ _COUNTS = (
     "events",
     "published",
 )
+
+
+def look(connection: Connection) -> None:
+    """Read nothing of the ledger: an error says that it is not there, or not for us."""
+    connection.execute(_LOOK)
 
 
 def take(
