@@ -31,6 +31,7 @@ from worker.metrics import IntakeMetrics, LoopMetrics, Metrics
 from worker.outcome import Recorder
 from worker.relay import Relay
 from worker.status import StatusIntake
+from worker.storage import ledger
 from worker.storage.engine import Session, make_engine
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,7 @@ class Worker:
         )
         try:
             self._wait_for_topics()
+            self._wait_for_database()
             if self._stopping.is_set():
                 return
             topics = self._kafka.topics
@@ -179,6 +181,25 @@ class Worker:
                         remedy="Make the topics with `trigger-worker topics create`.",
                     )
                 break
+
+    def _wait_for_database(self) -> None:
+        """Wait until the database answers; raises `Stop` when it will not have us.
+
+        Before the loops join their groups: a worker that cannot work, started again and again by
+        its supervisor, would have the others' partitions move each time.
+        """
+        session = Session(self._engine)
+        try:
+            while not self._stopping.is_set():
+                try:
+                    with session.transaction() as connection:
+                        ledger.look(connection)
+                        return
+                except Transient as problem:
+                    log.warning("action=wait_for_database reason=%s", problem)
+                    self._stopping.wait(1.0)
+        finally:
+            session.close()
 
     def _why_not_live(self) -> str | None:
         """A loop that does not turn for longer than the group waits should be started again."""

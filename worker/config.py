@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo
+from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from worker.errors import Misused
@@ -21,22 +21,42 @@ PREFIX = "TRIGGER_WORKER_"
 Language = Literal["en", "zh"]
 
 _HIGHEST_PORT = 65_535
-_is_address = re.compile(r"(?:[^\s:/\[\]]+|\[[0-9A-Fa-f:.]+(?:%\w+)?\]):([0-9]{1,5})").fullmatch
+_LONGEST_SHOWN = 100
+_OURS = "ours"
+"""Type of the errors whose words name the value already."""
+
+_is_address = re.compile(r"(?:[^\s:/\[\],]+|\[[0-9A-Fa-f:.]+(?:%\w+)?\]):([0-9]{1,5})").fullmatch
 
 
-def _address(value: str) -> str:
+def _address(value: str, lowest_port: int = 0) -> str:
     found = _is_address(value)
-    if found is None or int(found[1]) > _HIGHEST_PORT:
+    if found is None or not lowest_port <= int(found[1]) <= _HIGHEST_PORT:
         raise PydanticCustomError(
-            "address",
-            "{value} is no host:port with a port from 0 to 65535 (an IPv6 host in brackets)",
-            {"value": repr(value)},
+            _OURS,
+            "{value} is no host:port with a port from {lowest} to 65535 (an IPv6 host in brackets)",
+            {"value": repr(value), "lowest": lowest_port},
         )
     return value
 
 
+def _addresses(value: str) -> str:
+    return ",".join(_address(each.strip(), lowest_port=1) for each in value.split(","))
+
+
+def _needed_for_sasl(value: Credential, info: ValidationInfo) -> Credential:
+    protocol = str(info.data.get("kafka_security_protocol"))
+    if not value and protocol.startswith("SASL"):
+        raise PydanticCustomError(_OURS, "{protocol} needs it", {"protocol": protocol})
+    return value
+
+
+Credential = TypeVar("Credential", str | None, SecretStr | None)
+
 Address = Annotated[str, AfterValidator(_address)]
 """Where to listen. Port 0 is any free one."""
+
+Addresses = Annotated[str, AfterValidator(_addresses)]
+"""Where to connect to, one or several."""
 
 
 class Settings(BaseSettings):
@@ -48,15 +68,21 @@ class Settings(BaseSettings):
         SecretStr("postgresql+psycopg2://localhost/awp"),
         description="PostgreSQL, as postgresql+psycopg2://user:password@host:port/database",
     )
-    kafka_brokers: str = Field("127.0.0.1:9092", description="Brokers, host:port, comma-separated")
+    kafka_brokers: Addresses = Field(
+        "127.0.0.1:9092", description="Brokers, host:port, comma-separated"
+    )
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="How to talk to the brokers"
     )
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
         "SCRAM-SHA-512", description="SASL mechanism, with a SASL_ protocol"
     )
-    kafka_username: str | None = Field(None, description="SASL user")
-    kafka_password: SecretStr | None = Field(None, description="SASL password")
+    kafka_username: Annotated[str | None, AfterValidator(_needed_for_sasl)] = Field(
+        None, validate_default=True, description="SASL user"
+    )
+    kafka_password: Annotated[SecretStr | None, AfterValidator(_needed_for_sasl)] = Field(
+        None, validate_default=True, description="SASL password"
+    )
     kafka_ca_file: Path | None = Field(None, description="CA certificates (PEM) to trust")
     kafka_cert_file: Path | None = Field(None, description="Client certificate (PEM)")
     kafka_key_file: Path | None = Field(None, description="Client key (PEM)")
@@ -66,7 +92,7 @@ class Settings(BaseSettings):
     group: str = Field(
         "job-trigger-worker",
         pattern=r"^[^/\s]{1,100}$",
-        description="Consumer group; a partition belongs to one group for good",
+        description="Consumer group; a partition belongs to one group until it is given up",
     )
     language: Language = Field("en", description="Language of stored and published messages")
     default_max_lateness_s: int = Field(
@@ -77,16 +103,19 @@ class Settings(BaseSettings):
     )
     batch_triggers: int = Field(1000, ge=1, le=10_000, description="Most triggers in a batch")
     max_poll_interval_ms: int = Field(
-        300_000, ge=6_000, description="How long the group waits for a silent worker"
+        300_000, ge=6_000, le=86_400_000, description="How long the group waits for a silent worker"
     )
     session_timeout_ms: int = Field(
-        45_000, ge=1_000, description="How long the group waits for a dead worker"
+        45_000, ge=1_000, le=3_600_000, description="How long the group waits for a dead worker"
     )
     fetch_wait_ms: int = Field(
         500, ge=1, le=5_000, description="How long a broker may hold a fetch that finds nothing"
     )
     metadata_interval_ms: int = Field(
-        30_000, ge=500, description="How often topics are looked at for new partitions and ids"
+        30_000,
+        ge=500,
+        le=3_600_000,
+        description="How often topics are looked at for new partitions and ids",
     )
     listen: Address = Field(
         "127.0.0.1:9321", description="Where the worker serves /metrics, /livez and /readyz"
@@ -133,15 +162,34 @@ class Settings(BaseSettings):
 def load(**flags: object) -> Settings:
     """Settings from the environment; flags that are not None win.
 
-    Raises `Misused` that names the variable and the value's fault, never a secret value.
+    Raises `Misused` that names every variable that cannot be used and its value, unless that is a
+    secret's.
     """
     given = {name: value for name, value in flags.items() if value is not None}
     try:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        name = PREFIX + str(first["loc"][0]).upper()
+        faults = error.errors(include_url=False)
+        names = " and ".join(_variable(fault) for fault in faults)
         raise Misused(
-            f"The setting {name} cannot be used: {first['msg']}.",
-            remedy=f"Correct {name}; README.md lists every setting.",
+            " ".join(
+                f"The setting {_variable(fault)} cannot be used: {_words(fault)}."
+                for fault in faults
+            ),
+            remedy=f"Correct {names}; README.md lists every setting.",
         ) from None
+
+
+def _variable(fault: ErrorDetails) -> str:
+    return PREFIX + str(fault["loc"][0]).upper()
+
+
+def _words(fault: ErrorDetails) -> str:
+    """What is wrong with a value, and the value."""
+    words = fault["msg"][0].lower() + fault["msg"][1:]
+    is_secret = "SecretStr" in str(Settings.model_fields[str(fault["loc"][0])].annotation)
+    if fault["type"] == _OURS or is_secret:
+        return fault["msg"] if fault["type"] == _OURS else words
+    value = repr(fault["input"])
+    shown = value if len(value) <= _LONGEST_SHOWN else f"{value[:_LONGEST_SHOWN]}…"
+    return f"{words} (it is {shown})"

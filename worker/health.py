@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from threading import Thread
@@ -46,7 +47,11 @@ class HealthServer:
 
         try:
             self._server = make_server(
-                host.strip("[]"), int(port), app, WSGIServer, handler_class=_Quiet
+                host.strip("[]"),
+                int(port),
+                app,
+                _OnIPv6 if host.startswith("[") else WSGIServer,
+                handler_class=_Quiet,
             )
         except (OSError, ValueError, OverflowError) as error:
             raise Stop(
@@ -61,6 +66,10 @@ class HealthServer:
         """Stop serving."""
         self._server.shutdown()
         self._server.server_close()
+
+
+class _OnIPv6(WSGIServer):
+    address_family = socket.AF_INET6
 
 
 class _Quiet(WSGIRequestHandler):

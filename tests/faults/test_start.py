@@ -49,6 +49,19 @@ def test_a_missing_table_is_named(start: Start, load: Load, database: str) -> No
     assert sql.value(database, "select count(*) from awp_job_execution") == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("nowhere", 'database "nowhere" does not exist'), ("postgres", "awp_trigger_ledger")],
+)
+def test_a_worker_with_another_database_never_joins_its_group(
+    start: Start, database: str, name: str, words: str
+) -> None:
+    url = make_url(database).set(database=name).render_as_string(hide_password=False)
+    worker = start({"database_url": SecretStr(url)}, wait=False)
+    assert words in _last_words(worker)
+    assert "action=assigned" not in worker.words()
+
+
 def test_a_missing_topic_is_named(
     start: Start, broker: Broker, topic_prefix: str, topics: Topics
 ) -> None:

@@ -10,11 +10,13 @@ from tests.conftest import kafka_settings
 from tests.support import sql
 from tests.support.ledgers import Judge
 from tests.support.load import Load
-from tests.support.topics import Broker
+from tests.support.topics import Broker, read_topic
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess
+from worker.domain.delivery import Event
 from worker.domain.topics import Topics
 from worker.kafka.admin import TopicAdmin
+from worker.storage.outbox import pack
 
 pytestmark = pytest.mark.parametrize("broker", ["kafka"], indirect=True)
 Start = Callable[..., WorkerProcess]
@@ -72,6 +74,34 @@ def test_a_topic_made_again_while_no_worker_runs_is_another_one(
     start()
     assert judge.settled(load.sent).duplicates == 0
     assert _ledger(judge.database, topics.triggers) == [(3, 60), (3, 90)]
+
+
+def test_what_a_crashed_worker_left_of_the_topic_before_is_sent_by_one_that_runs(
+    start: Start, load: Load, judge: Judge, topics: Topics
+) -> None:
+    start()
+    load.fire(60)
+    judge.settled(load.sent)
+    # As after a crash of the one that still held a partition of it; nobody takes any meanwhile.
+    event = Event(topics.failures, b"17", [], b"left behind")
+    sql.execute(
+        judge.database,
+        f"""
+        with gone as (
+            insert into awp_trigger_ledger (topic, topic_id, "partition", owner, epoch, events)
+            select topic, 'gone', 1, split_part(owner, '/', 1) || '/crashed', 3, 1
+            from awp_trigger_ledger where topic = '{topics.triggers}' limit 1
+            returning id
+        )
+        insert into awp_trigger_outbox (ledger_id, events, payload)
+        select id, 1, '\\x{pack([event]).hex()}' from gone
+        """,
+    )
+    left = "select owner, published from awp_trigger_ledger where topic_id = 'gone'"
+    wait_until(lambda: sql.rows(judge.database, left) == [(None, 1)], 20, "the event's leaving")
+    found = read_topic(judge.broker, topics.failures, 15 + 1, settle_s=0.2)
+    assert [each.value for each in found].count(b"left behind") == 1
+    assert sql.value(judge.database, "select count(*) from awp_trigger_outbox") == 0
 
 
 def test_a_partition_added_under_a_running_worker_loses_nothing(

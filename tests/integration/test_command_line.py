@@ -77,6 +77,47 @@ def test_a_listener_that_is_none_is_one_sentence_and_exit_2(command: str, variab
 
 
 @pytest.mark.parametrize(
+    ("command", "env", "words"),
+    [
+        (
+            ("worker", "--listen", "127.0.0.1:0"),
+            {"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_CA_FILE": "/nope"},
+            "TRIGGER_WORKER_KAFKA_CA_FILE (/nope) cannot be used: No such file or directory.",
+        ),
+        (
+            ("worker",),
+            {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_USERNAME": "li.wei"},
+            "The setting TRIGGER_WORKER_KAFKA_PASSWORD cannot be used: SASL_SSL needs it.",
+        ),
+        (
+            ("publish", "17"),
+            {"KAFKA_BROKERS": "zz:yy"},
+            "The setting TRIGGER_WORKER_KAFKA_BROKERS cannot be used: 'zz:yy' is no host:port",
+        ),
+    ],
+)
+def test_settings_of_brokers_that_cannot_be_are_one_sentence_and_exit_2(
+    command: tuple[str, ...], env: dict[str, str], words: str
+) -> None:
+    ended = trigger_worker(
+        *command, env={f"TRIGGER_WORKER_{name}": value for name, value in env.items()}
+    )
+    assert ended.status == 2
+    assert ended.stderr.splitlines()[-1].startswith(f"trigger-worker: {words}")
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_deep_audit_without_brokers_says_what_to_do(database: str, unused_address: str) -> None:
+    env = {"TRIGGER_WORKER_DATABASE_URL": database, "TRIGGER_WORKER_KAFKA_BROKERS": unused_address}
+    ended = trigger_worker("audit", "--deep", env=env)
+    assert (ended.status, ended.stdout) == (1, "")
+    assert ended.stderr.startswith(f"trigger-worker: The brokers at {unused_address} do not ")
+    assert ended.stderr.endswith(
+        "Start the brokers or correct TRIGGER_WORKER_KAFKA_BROKERS, and run the audit again.\n"
+    )
+
+
+@pytest.mark.parametrize(
     "command",
     [
         ("audit",),

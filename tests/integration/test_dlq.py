@@ -99,7 +99,7 @@ def test_a_mended_letter_becomes_a_record_and_runs_once_however_often_it_is_repl
     assert shown["record"]["trigger_code"] == "event_invalid"
     assert shown["replay_record"]["execution_id"] == str(record["execution_id"])
     assert shown["replayed_at"] is not None
-    assert "sent again 1 times" in _dlq(rig, "show", name).stdout
+    assert "sent again 1 time\n" in _dlq(rig, "show", name).stdout
 
 
 def test_a_replay_sends_the_original_key_headers_and_bytes_to_where_they_came_from(

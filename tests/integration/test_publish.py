@@ -238,10 +238,10 @@ def test_what_the_brokers_refuse_is_named_and_the_exit_status_is_1(
     assert ended.status == 1
     assert ended.json["published"] == 0
     assert ended.json["not_acknowledged"] == ["job 17 at 2026-11-20T08:00:00+00:00"]
-    assert "1 of 1 triggers were not acknowledged" in ended.json["error"]
+    assert "1 of 1 trigger was not acknowledged" in ended.json["error"]
     ended = trigger_worker("publish", "17", "--at", SLOT, env=env)
     assert ended.status == 1
-    assert "1 of 1 triggers were not acknowledged" in ended.stderr
+    assert "1 of 1 trigger was not acknowledged" in ended.stderr
     good = json.dumps({"job_id": 1, "scheduled_at": SLOT})
     ended = trigger_worker("publish", "--file", "-", "--json", env=env, stdin=good)
     assert ended.status == 1
@@ -255,6 +255,7 @@ def test_what_the_brokers_refuse_is_named_and_the_exit_status_is_1(
         ((), "Nothing to send."),
         (("0",), "'0' is no job id."),
         (("1", "--at", "2026-11-20T08:00:00"), "the time has no zone"),
+        (("1", "--at", "yesterday"), "--at yesterday cannot be used: "),
         (("1", "--kind", "schedule"), "needs its slot"),
         (("1", "--file", "-"), "--file says by itself"),
         (("--file", "/nowhere"), "cannot be read"),

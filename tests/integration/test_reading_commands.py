@@ -125,9 +125,11 @@ def test_show_tells_of_a_record_by_each_of_its_ids(filled: str, written: str, ki
 @pytest.mark.parametrize("written", ["99", "x", TRIGGER[:-1] + "9", "\x1b[2J"])
 def test_show_of_nothing_says_so(filled: str, written: str) -> None:
     ended = run(filled, "show", written)
-    assert ended.status == 1
-    assert ended.stdout.startswith("No job, record, trigger or execution has the id ")
-    assert "\x1b" not in ended.stdout
+    assert (ended.status, ended.stdout) == (1, "")
+    assert ended.stderr.startswith(
+        "trigger-worker: No job, record, trigger or execution has the id "
+    )
+    assert "\x1b" not in ended.stderr
     ended = run(filled, "show", written, "--json")
     assert (ended.status, ended.json["found"]) == (1, [])
 
@@ -155,4 +157,5 @@ def test_a_database_that_is_away_is_one_sentence(unused_address: str) -> None:
         ended = run(url, *arguments)
         assert (ended.status, ended.stdout) == (1, "")
         assert ended.stderr.startswith("trigger-worker: The database is away")
+        assert "correct TRIGGER_WORKER_DATABASE_URL, and run the command again" in ended.stderr
         assert "open-sesame" not in ended.stderr

@@ -60,7 +60,11 @@ def test_down_goes_one_back_when_it_is_confirmed(filled: str) -> None:
 
 
 def test_down_without_an_answer_changes_nothing(filled: str) -> None:
-    assert migrate(filled, "down").returncode == 2
+    refused = migrate(filled, "down")
+    assert refused.returncode == 2
+    assert refused.stderr.endswith(
+        "[y/N]:\ntrigger-worker: Nothing was changed. Answer y, or pass --yes.\n"
+    )
     assert schema.current(filled).revision == "0001"
 
 
@@ -106,7 +110,10 @@ def psql(url: str, statements: str) -> None:
     [
         (("current", "--sql"), "`migrate current` only says where the database is"),
         (("down", "--stamp", "0001"), "--stamp goes with `migrate up`"),
-        (("--to", "0099"), "0099"),
+        (("--to", "9999"), "There is no revision 9999. The revisions are 0001, 0002, 0003;"),
+        (("--stamp", "9999"), "There is no revision 9999."),
+        (("down", "--yes", "--to", "9999"), "There is no revision 9999."),
+        (("--sql", "--to", "9999"), "There is no revision 9999."),
     ],
 )
 def test_nonsense_is_refused_with_exit_2(

@@ -116,15 +116,19 @@ class KafkaNode:
     """One node, broker and controller, with its data under `folder`.
 
     Ports and data stay the same from `start` to `start`: `kill` and `start` again is a crash.
+    With a `password` it has a second listener, where the user `worker` signs in (SASL PLAIN) and
+    may do what no ACL denies.
     """
 
     name = "kafka"
 
-    def __init__(self, folder: Path, *, heap: str = "512m") -> None:
+    def __init__(self, folder: Path, *, heap: str = "512m", password: str = "") -> None:
         self.folder = folder
         self.log_path = folder / "kafka.log"
         self._heap = heap
+        self._password = password
         self._port = 0
+        self._guarded_port = 0
         self._child: Child | None = None
         self._java = find_java().binary
         self._jars = ensure_jars()
@@ -133,6 +137,12 @@ class KafkaNode:
     def address(self) -> str:
         """host:port for clients."""
         return f"127.0.0.1:{self._port}"
+
+    @property
+    def guarded_address(self) -> str:
+        """host:port of the listener where `worker` signs in."""
+        assert self._password, "the node has no such listener"
+        return f"127.0.0.1:{self._guarded_port}"
 
     @property
     def pid(self) -> int:
@@ -179,9 +189,15 @@ class KafkaNode:
         shutil.rmtree(self.folder / "data", ignore_errors=True)
         self._port, controller = free_port(), free_port()
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._properties().write_text(
-            _PROPERTIES.format(port=self._port, controller=controller, data=self.folder / "data")
+        properties = _PROPERTIES.format(
+            port=self._port, controller=controller, data=self.folder / "data"
         )
+        if self._password:
+            self._guarded_port = free_port()
+            properties = properties.replace(
+                ",CONTROLLER://", f",SASL_PLAINTEXT://127.0.0.1:{self._guarded_port},CONTROLLER://"
+            ) + _GUARDED.format(password=self._password)
+        self._properties().write_text(properties)
         cluster_id = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
         done = subprocess.run(
             self._command(
@@ -212,10 +228,9 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT
 log.dirs={data}
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=3
@@ -228,4 +243,13 @@ group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 auto.create.topics.enable=false
 log.cleaner.dedupe.buffer.size=16777216
+"""
+
+_GUARDED = """\
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
+allow.everyone.if.no.acl.found=true
+sasl.enabled.mechanisms=PLAIN
+listener.name.sasl_plaintext.plain.sasl.jaas.config=\\
+  org.apache.kafka.common.security.plain.PlainLoginModule required user_worker="{password}";
 """

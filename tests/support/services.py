@@ -206,10 +206,10 @@ def running_kafka(choice: Choice) -> Iterator[Broker]:
 
 
 @contextlib.contextmanager
-def running_node() -> Iterator[KafkaNode]:
-    """A node of our own."""
+def running_node(**more: str) -> Iterator[KafkaNode]:
+    """A node of our own; `more` as for `KafkaNode`."""
     with tempfile.TemporaryDirectory(prefix="kafka-") as folder:
-        node = KafkaNode(Path(folder) / "node")
+        node = KafkaNode(Path(folder) / "node", **more)
         try:
             yield node.start()
         finally:

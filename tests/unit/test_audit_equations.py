@@ -50,6 +50,19 @@ def _differences(*rows: LedgerRow) -> list[str]:
     return [each for line in equations(rows) for each in line.differences]
 
 
+def test_one_of_anything_is_said_in_the_singular() -> None:
+    one = dict.fromkeys(("records", "counted_records", "events", "published"), 1)
+    row = _row(**one, deliveries=4, counted_dispatched=0, waiting=0)
+
+    lines = equations([row])
+
+    assert all(line.holds for line in lines)
+    words = [line.words for line in lines]
+    assert words[0] == ("4 delivered = 1 record + 1 sent again + 1 delivered again + 1 unreadable")
+    assert "1 = 0 dispatched + 1 failure · 0 waiting" in words
+    assert "1 record · 1 sent again · 1 dead letter without a record" in words
+
+
 def test_a_ledger_that_closes_is_said_in_numbers() -> None:
     lines = equations([_row(), _statuses()])
 
@@ -91,14 +104,14 @@ def test_nothing_at_all_closes() -> None:
         (
             {"counted_letters": 3},
             (
-                f"{TRIGGERS} partition 0: the ledger says 1 dead letters without a record, "
+                f"{TRIGGERS} partition 0: the ledger says 1 dead letter without a record, "
                 "awp_dead_letter holds 3."
             ),
         ),
         (
             {"counted_repeats": 0},
             (
-                "The ledger says that 1 triggers were sent again, the records' duplicate_count "
+                "The ledger says that 1 trigger was sent again, the records' duplicate_count "
                 "sums to 0."
             ),
         ),

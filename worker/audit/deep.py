@@ -183,7 +183,14 @@ class DeepAudit:
 
 
 def _describe(topic_ids: TopicIds, name: str) -> TopicDescription:
-    found = topic_ids.describe(name)
+    try:
+        found = topic_ids.describe(name)
+    except Transient as away:
+        raise Transient(
+            away.message,
+            remedy="Start the brokers or correct TRIGGER_WORKER_KAFKA_BROKERS, and run the audit "
+            "again.",
+        ) from away
     if found is None:
         raise Stop(
             f"The topic {name} does not exist.",

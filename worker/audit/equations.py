@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from worker.domain.counting import counted
 from worker.storage.audit import LedgerRow
 
 
@@ -53,7 +54,7 @@ def _records(rows: Sequence[LedgerRow], names: _Names) -> Line:
     triggers = [row for row in rows if row.is_triggers]
     return Line(
         "Every trigger has a record",
-        f"{_sum(triggers, 'deliveries')} delivered = {_sum(triggers, 'records')} records "
+        f"{_sum(triggers, 'deliveries')} delivered = {_count(triggers, 'records', 'record')} "
         f"+ {_sum(triggers, 'duplicates')} sent again "
         f"+ {_sum(triggers, 'redeliveries')} delivered again "
         f"+ {_sum(triggers, 'dead_letters')} unreadable",
@@ -90,16 +91,17 @@ def _events(rows: Sequence[LedgerRow], names: _Names) -> Line:
         if row.topic is None:
             continue
         if row.events != row.records:
-            differences.append(f"{names.of(row)}: {row.records:,} records, {row.events:,} events.")
+            records, events = counted(row.records, "record"), counted(row.events, "event")
+            differences.append(f"{names.of(row)}: {records}, {events}.")
         if row.events - row.published != row.waiting:
             differences.append(
-                f"{names.of(row)}: {row.events:,} events, {row.published:,} published, so "
+                f"{names.of(row)}: {counted(row.events, 'event')}, {row.published:,} published, so "
                 f"{row.events - row.published:,} should wait in the outbox, which holds "
                 f"{row.waiting:,}."
             )
     return Line(
         "Every record has its event",
-        f"{_sum(rows, 'events')} = {dispatched:,} dispatched + {failed:,} failures "
+        f"{_sum(rows, 'events')} = {dispatched:,} dispatched + {counted(failed, 'failure')} "
         f"· {_sum(rows, 'waiting')} waiting",
         tuple(differences),
     )
@@ -110,25 +112,25 @@ def _tables(rows: Sequence[LedgerRow], names: _Names) -> Line:
     for row in rows:
         if row.records != row.counted_records:
             differences.append(
-                f"{names.of(row)}: the ledger says {row.records:,} records, "
+                f"{names.of(row)}: the ledger says {counted(row.records, 'record')}, "
                 f"awp_job_execution holds {row.counted_records:,}."
             )
         if row.dead_letters != row.counted_letters:
             differences.append(
-                f"{names.of(row)}: the ledger says {row.dead_letters:,} dead letters without a "
-                f"record, awp_dead_letter holds {row.counted_letters:,}."
+                f"{names.of(row)}: the ledger says {counted(row.dead_letters, 'dead letter')} "
+                f"without a record, awp_dead_letter holds {row.counted_letters:,}."
             )
     said = sum(row.duplicates for row in rows if row.is_triggers)
-    counted = sum(row.counted_repeats for row in rows)
-    if said != counted:
+    repeats = sum(row.counted_repeats for row in rows)
+    if said != repeats:
         differences.append(
-            f"The ledger says that {said:,} triggers were sent again, the records' "
-            f"duplicate_count sums to {counted:,}."
+            f"The ledger says that {counted(said, 'trigger was', 'triggers were')} sent again, the "
+            f"records' duplicate_count sums to {repeats:,}."
         )
     return Line(
         "The tables hold what the ledger says",
-        f"{_sum(rows, 'counted_records')} records · {counted:,} sent again · "
-        f"{_sum(rows, 'counted_letters')} dead letters without a record",
+        f"{_count(rows, 'counted_records', 'record')} · {repeats:,} sent again · "
+        f"{_count(rows, 'counted_letters', 'dead letter')} without a record",
         tuple(differences),
     )
 
@@ -148,3 +150,7 @@ def _lost(rows: Sequence[LedgerRow], names: _Names) -> Line:
 
 def _sum(rows: Sequence[LedgerRow], name: str) -> str:
     return f"{sum(getattr(row, name) for row in rows):,}"
+
+
+def _count(rows: Sequence[LedgerRow], name: str, noun: str) -> str:
+    return counted(sum(getattr(row, name) for row in rows), noun)

@@ -20,6 +20,7 @@ from worker.commands.brokers import broker_flags
 from worker.commands.database import asking
 from worker.commands.output import as_json, console, finish
 from worker.config import load
+from worker.domain.counting import counted
 from worker.storage.audit import LostRange
 
 _TELL_EVERY_S = 5.0
@@ -130,14 +131,14 @@ def _show(out: Console, found: Audit) -> None:
 def _show_reach(out: Console, deep: Deep) -> None:
     if deep.records_of_old_topics:
         out.print(
-            f"{deep.records_of_old_topics:,} records came from topics that are gone or not ours: "
-            "only the ledger speaks for them.",
+            f"{counted(deep.records_of_old_topics, 'record')} came from topics that are gone or "
+            "not ours: only the ledger speaks for them.",
             soft_wrap=True,
         )
     if deep.records_out_of_reach:
         out.print(
-            f"{deep.records_out_of_reach:,} records are older than what the topics still hold: "
-            "only the ledger speaks for them.",
+            f"{counted(deep.records_out_of_reach, 'record is', 'records are')} older than what the "
+            "topics still hold: only the ledger speaks for them.",
             soft_wrap=True,
         )
 

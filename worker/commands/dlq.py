@@ -14,9 +14,10 @@ from worker.commands import letter_view
 from worker.commands.brokers import broker_flags, kafka_of
 from worker.commands.database import asking
 from worker.commands.ids import LETTER_ID
-from worker.commands.output import as_json, console, finish
+from worker.commands.output import as_json, confirmed, console, finish
 from worker.config import load
 from worker.dead_letters import replay
+from worker.domain.counting import counted
 from worker.domain.masking import Masker
 from worker.domain.trigger import replay_key
 from worker.errors import Misused, Stop
@@ -180,13 +181,11 @@ def _ask(count: int, found: Chosen, *, yes: bool) -> None:
     """Nothing runs by accident: a person says yes, a script says --yes."""
     if yes:
         return
-    what = f"{count:,} dead letter{'s' if count > 1 else ''} to {' and '.join(found.topics)}"
+    what = f"{counted(count, 'dead letter')} to {' and '.join(found.topics)}"
     if not sys.stdin.isatty():
         raise Misused(f"This would send {what}.", remedy="Pass --yes to have it done.")
-    try:
-        click.confirm(f"Send {what}?", abort=True, err=True)
-    except click.Abort:
-        raise Misused("Nothing was sent.", remedy="Answer y, or pass --yes.") from None
+    if not confirmed(f"Send {what}?"):
+        raise Misused("Nothing was sent.", remedy="Answer y, or pass --yes.")
 
 
 def _no_such(ids: list[int]) -> Stop:
@@ -214,7 +213,8 @@ def _show(out: Console, result: Replayed, count: int, skipped: int) -> None:
         say("No dead letter is meant.")
         return
     if count:
-        say(f"{len(result.replayed):,} of {count:,} dead letters were sent again.")
+        were = counted(count, "dead letter was", "dead letters were")
+        say(f"{len(result.replayed):,} of {were} sent again.")
     if skipped:
         say(f"{skipped:,} left out, replayed before (--again sends them once more).")
     for letter_id, why in list(result.failed.items())[:_NAMED]:

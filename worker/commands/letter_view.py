@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from worker.domain.counting import counted
 from worker.domain.letter_text import Form, hex_row, printable, seen
 from worker.domain.masking import MASK, Masker
 from worker.storage.letters import Described, Kept
@@ -109,10 +110,8 @@ def _of(
 def _record(record: Mapping[str, Any]) -> str:
     outcome = "dispatched" if record["trigger_status"] == 1 else f"failed, {record['trigger_code']}"
     repeats = record["duplicate_count"]
-    return (
-        f"record {record['id']}, execution {record['execution_id']}: {outcome}"
-        f"{f', sent again {repeats} times' if repeats else ''}"
-    )
+    again = f", sent again {counted(repeats, 'time')}" if repeats else ""
+    return f"record {record['id']}, execution {record['execution_id']}: {outcome}{again}"
 
 
 def _bytes(content: bytes | None) -> dict[str, str] | None:

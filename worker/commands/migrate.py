@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 
 from worker import config
-from worker.commands.output import as_json, console, finish
+from worker.commands.output import as_json, confirmed, console, finish
 from worker.errors import Misused
 from worker.storage import schema
 
@@ -87,10 +87,8 @@ def _ask(to: str | None) -> None:
     """Going down loses what the later revisions hold: records' outcomes, ledger, dead letters."""
     where = f"to revision {to}" if to else "one revision"
     question = f"Going down {where} drops tables and columns with what is in them. Go on?"
-    try:
-        click.confirm(question, abort=True, err=True)
-    except click.Abort:
-        raise Misused("Nothing was changed.", remedy="Answer y, or pass --yes.") from None
+    if not confirmed(question):
+        raise Misused("Nothing was changed.", remedy="Answer y, or pass --yes.")
 
 
 def _step(direction: str, steps: list[str]) -> Callable[[str], None]:

@@ -21,6 +21,15 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, no_color="NO_COLOR" in os.environ or None)
 
 
+def confirmed(question: str) -> bool:
+    """Ask a person on stderr; an end of input is a no, and ends the question's line."""
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort:
+        click.echo(err=True)
+        return False
+
+
 def finish(
     result: Mapping[str, Any],
     *,

@@ -19,6 +19,7 @@ from worker.commands.brokers import broker_flags, kafka_of
 from worker.commands.ids import JOB_ID
 from worker.commands.output import as_json, console, finish
 from worker.commands.trigger_file import TriggerFile
+from worker.domain.counting import counted
 from worker.errors import Misused
 from worker.kafka.publisher import NotAcknowledged, Published, TriggerPublisher, describe
 from worker.kafka.settings import KafkaSettings
@@ -92,7 +93,7 @@ def _trigger(job_id: int, kind: Kind, at: str | None, now: str) -> JobTrigger:
         return JobTrigger.model_validate(fields)
     except ValidationError as error:
         raise Misused(
-            f"There is no such trigger: {explain(error)}.",
+            f"--at {at} cannot be used: {explain(error)}.",
             remedy="TIME looks like 2026-11-20T08:00:00Z.",
         ) from None
 
@@ -133,7 +134,8 @@ def _send_file(kafka: KafkaSettings, file: TriggerFile, *, as_json: bool) -> Non
     result |= {"of": file.count, "seconds": round(time.monotonic() - began, 3)}
 
     def show(out: Console) -> None:
-        out.print(f"{sent:,} of {file.count:,} triggers sent in {result['seconds']} s")
+        triggers = counted(file.count, "trigger")
+        out.print(f"{sent:,} of {triggers} sent in {result['seconds']} s")
         _show_failure(failure)
 
     finish(result, as_json=as_json, show=show, is_good=failure is None)

@@ -17,6 +17,7 @@ from rich.text import Text
 from sqlalchemy import Connection
 
 from worker.clock import SystemClock
+from worker.commands.database import asking
 from worker.config import load
 from worker.domain.letter_text import printable
 from worker.domain.reading import TROUBLE, AsOf, RecordRow, Status, Window
@@ -42,7 +43,7 @@ def session() -> Iterator[tuple[Connection, AsOf]]:
     settings = load()
     engine = make_engine(settings)
     try:
-        with errors.reading(), engine.connect() as connection:
+        with asking(), errors.reading(), engine.connect() as connection:
             yield connection, AsOf(SystemClock().now(), settings.no_answer_after_s)
     finally:
         engine.dispose()

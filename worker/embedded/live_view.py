@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from worker.audit.equations import Line
+from worker.domain.counting import counted
 from worker.embedded.probes import Cause
 from worker.embedded.readings import Counts, Reading
 from worker.storage.activity import Failure
@@ -182,20 +183,21 @@ def _verdict(equation: Line, *, waits: bool) -> str:
 
 def _delivered(counts: Counts) -> tuple[str, ...]:
     """The first equation, in more words and in fewer."""
-    repeats = f" + {counts.repeats:,} repeats" if counts.repeats else ""
+    repeats = f" + {counted(counts.repeats, 'repeat')}" if counts.repeats else ""
     unreadable = f" + {counts.unreadable:,} unreadable" if counts.unreadable else ""
+    records = counted(counts.records, "record")
     rest = f"+ {counts.repeats:,} + {counts.unreadable:,}"
     return (
-        f"{counts.delivered:,} delivered = {counts.records:,} records{repeats}{unreadable}",
-        f"{counts.delivered:,} = {counts.records:,} records{repeats}{unreadable}",
-        f"{counts.delivered:,} = {counts.records:,} records {rest}",
+        f"{counts.delivered:,} delivered = {records}{repeats}{unreadable}",
+        f"{counts.delivered:,} = {records}{repeats}{unreadable}",
+        f"{counts.delivered:,} = {records} {rest}",
         f"{counts.delivered:,} = {counts.records:,} {rest}",
     )
 
 
 def _events(counts: Counts) -> tuple[str, ...]:
     """The second equation, likewise; that nothing waits may go without saying."""
-    parts = f"{counts.dispatched:,} dispatched + {counts.failures:,} failures"
+    parts = f"{counts.dispatched:,} dispatched + {counted(counts.failures, 'failure')}"
     waiting = f" · {counts.waiting:,} waiting"
     return (
         f"{counts.records:,} = {parts}{waiting}",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from threading import Thread
-from typing import Any
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -20,6 +19,7 @@ from worker.domain.delivery import Delivery
 from worker.errors import Stop, Transient
 from worker.kafka.complaints import Complaints
 from worker.kafka.received import delivery
+from worker.kafka.refusals import REFUSALS, error_of, is_fatal, refused, words
 from worker.kafka.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
@@ -28,14 +28,6 @@ _SLICE = 200
 """Messages taken at once after the first: a batch may exceed its bytes by no more than these."""
 
 _LONGEST_CALL_S = 5.0
-
-_STOPPING = {
-    KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    KafkaError.GROUP_AUTHORIZATION_FAILED,
-    KafkaError.SASL_AUTHENTICATION_FAILED,
-    KafkaError._AUTHENTICATION,  # noqa: SLF001  # librdkafka's own codes begin with _
-    KafkaError._FATAL,  # noqa: SLF001
-}
 
 
 class TopicConsumer:
@@ -74,10 +66,7 @@ class TopicConsumer:
                 "isolation.level": "read_committed",
                 "partition.assignment.strategy": "cooperative-sticky",
                 "max.poll.interval.ms": settings.max_poll_interval_ms,
-                "session.timeout.ms": min(
-                    settings.session_timeout_ms, settings.max_poll_interval_ms
-                ),
-                "heartbeat.interval.ms": max(settings.session_timeout_ms // 10, 300),
+                **session_of(settings),
                 "topic.metadata.refresh.interval.ms": settings.metadata_interval_ms,
                 "metadata.max.age.ms": max(settings.metadata_interval_ms * 3, 5_000),
                 "fetch.wait.max.ms": settings.fetch_wait_ms,
@@ -123,23 +112,18 @@ class TopicConsumer:
     def commit_as_it_stands(self, partition: int) -> None:
         """Commit the group's own offset again, which only a current member may do.
 
-        Raises `Transient` when the group refuses: the assignment is stale.
+        Raises `Transient` when the group refuses because the assignment is stale, `Stop` when it
+        refuses because we may not read.
         """
         place = TopicPartition(self.topic, partition)
         try:
             (found,) = self._consumer.committed([place], timeout=self._call_s)
             place.offset = max(found.offset, 0)
             (result,) = self._consumer.commit(offsets=[place], asynchronous=False)
-        except KafkaException as error:
-            raise Transient(
-                f"The group does not let us have partition {partition} of {self.topic}: "
-                f"{_words(error)}."
-            ) from error
+        except KafkaException as failure:
+            raise self._not_ours(partition, error_of(failure)) from failure
         if result.error is not None:
-            raise Transient(
-                f"The group does not let us have partition {partition} of {self.topic}: "
-                f"{result.error.str()}."
-            )
+            raise self._not_ours(partition, result.error)
 
     def bounds(self, partition: int) -> tuple[int, int]:
         """Offset of the first message that the log still holds, and the one after its last.
@@ -151,11 +135,14 @@ class TopicConsumer:
             bounds = self._consumer.get_watermark_offsets(
                 TopicPartition(self.topic, partition), timeout=self._call_s
             )
-        except KafkaException as error:
+        except KafkaException as failure:
+            error = error_of(failure)
+            if error.code() in REFUSALS:
+                raise self._no_right(error) from failure
             raise Transient(
                 f"The bounds of partition {partition} of {self.topic} cannot be read: "
-                f"{_words(error)}."
-            ) from error
+                f"{words(error)}."
+            ) from failure
         if bounds is None:
             raise Transient(f"The brokers do not answer for partition {partition} of {self.topic}.")
         first, end = bounds
@@ -168,14 +155,15 @@ class TopicConsumer:
             try:
                 self._consumer.seek(place)
             except KafkaException as error:
-                if error.args[0].code() != KafkaError._STATE:  # noqa: SLF001
+                if error_of(error).code() != KafkaError._STATE:  # noqa: SLF001
                     raise
                 # A fetcher that was told 'out of range' has ended; only a new one can be placed.
                 self._consumer.incremental_unassign([place])
                 self._consumer.incremental_assign([place])
         except KafkaException as error:
+            why = words(error_of(error))
             raise Transient(
-                f"Partition {partition} of {self.topic} cannot be started: {_words(error)}."
+                f"Partition {partition} of {self.topic} cannot be started: {why}."
             ) from error
 
     def pause(self, partitions: Iterable[int]) -> None:
@@ -201,7 +189,7 @@ class TopicConsumer:
         try:
             self._consumer.commit(offsets=places, asynchronous=True)
         except KafkaException as error:
-            log.warning("action=copy_offsets topic=%s error=%s", self.topic, _words(error))
+            log.warning("action=copy_offsets topic=%s error=%s", self.topic, words(error_of(error)))
 
     def close(self) -> None:
         """Leave the group, and give nothing up: neither callback runs any more.
@@ -223,13 +211,11 @@ class TopicConsumer:
     def _consume(self, most: int, wait_s: float) -> list[Delivery]:
         try:
             messages = self._consumer.consume(most, wait_s)
-        except KafkaException as error:
-            raise Transient(f"{self.topic} cannot be read: {_words(error)}.") from error
-        if self._failure is not None:
-            raise Stop(
-                f"The brokers refuse the worker: {self._failure.str()}.",
-                remedy="Correct the TRIGGER_WORKER_KAFKA_… settings, or grant the right.",
-            )
+        except KafkaException as failure:
+            error = error_of(failure)
+            if is_fatal(error) or error.code() in REFUSALS:
+                raise refused(error) from failure
+            raise Transient(f"{self.topic} cannot be read: {words(error)}.") from failure
         deliveries = []
         for message in messages:
             fault = message.error()
@@ -237,19 +223,34 @@ class TopicConsumer:
                 deliveries.append(delivery(message))
             else:
                 self._note_message_error(message.partition(), fault)
+        if self._failure is not None:
+            raise refused(self._failure)
         return deliveries
 
     def _note_message_error(self, partition: int | None, error: KafkaError) -> None:
         if error.code() == KafkaError._AUTO_OFFSET_RESET and partition is not None:  # noqa: SLF001
             self.out_of_range.add(partition)
-        elif error.code() in _STOPPING:
+        elif error.code() in REFUSALS or is_fatal(error):
             self._failure = error
         log.warning("action=consume topic=%s error=%s", self.topic, error.str())
 
     def _note_error(self, error: KafkaError) -> None:
-        if error.code() in _STOPPING or error.fatal():
+        if error.code() in REFUSALS:  # a fatal one is raised by a call, or comes as a message
             self._failure = error
         self._complaints.note(error)
+
+    def _not_ours(self, partition: int, error: KafkaError) -> Stop | Transient:
+        if error.code() in REFUSALS:
+            return self._no_right(error)
+        return Transient(
+            f"The group does not let us have partition {partition} of {self.topic}: {words(error)}."
+        )
+
+    def _no_right(self, error: KafkaError) -> Stop:
+        return Stop(
+            f"The worker may not read {self.topic}: {words(error)}.",
+            remedy="Grant its principal READ on the topic and on the consumer group.",
+        )
 
     def _assigned(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         for place in places:
@@ -281,10 +282,17 @@ def call_deadline_s(settings: Settings) -> float:
     return min(_LONGEST_CALL_S, settings.max_poll_interval_ms / 4000)
 
 
+def session_of(settings: Settings) -> dict[str, int]:
+    """How long the group waits for us, and how often we tell it that we are there.
+
+    librdkafka wants a session within the poll interval, and several heartbeats within a session.
+    """
+    session_ms = min(settings.session_timeout_ms, settings.max_poll_interval_ms)
+    return {
+        "session.timeout.ms": session_ms,
+        "heartbeat.interval.ms": max(session_ms // 10, 300),
+    }
+
+
 def _numbers(places: list[TopicPartition]) -> str:
     return ",".join(str(number) for number in sorted(place.partition for place in places))
-
-
-def _words(error: KafkaException) -> str:
-    cause: Any = error.args[0]
-    return str(cause.str() if isinstance(cause, KafkaError) else cause)

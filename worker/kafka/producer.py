@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from confluent_kafka import KafkaError, Message, Producer
@@ -11,6 +12,7 @@ from confluent_kafka import KafkaError, Message, Producer
 from worker.domain.delivery import Event
 from worker.errors import Stop, Transient
 from worker.kafka.complaints import Complaints
+from worker.kafka.refusals import FAILURES, REFUSALS, error_of, is_fatal, words
 from worker.kafka.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,7 @@ class EventProducer:
     """
 
     def __init__(self, kafka: KafkaSettings) -> None:
+        self._complaints = Complaints(log, "producer")
         self._config: dict[str, Any] = {
             **kafka.confluent(),
             "acks": "all",
@@ -51,17 +54,18 @@ class EventProducer:
             "delivery.report.only.error": True,
             "topic.metadata.propagation.max.ms": 10_000,
             "reconnect.backoff.max.ms": 2000,
-            "error_cb": self._note_error,
+            "error_cb": self._complaints.note,
             "log_level": 2,  # its errors come to `error_cb` too
         }
-        self._fatal: KafkaError | None = None
         self._sent: Sequence[Event] = ()
         self._reports: list[tuple[KafkaError, Message]] = []
-        self._complaints = Complaints(log, "producer")
         self._producer = Producer(self._config, logger=log)
 
     def send(self, events: Sequence[Event], tick: Callable[[], None] = lambda: None) -> None:
-        """Hand events over, in order. `tick` runs about every 0.2 s while the queue is full."""
+        """Hand events over, in order. `tick` runs about every 0.2 s while the queue is full.
+
+        Raises `Transient` when the producer had to be made anew, `Stop` when it may not write.
+        """
         reports: list[tuple[KafkaError, Message]] = []
 
         def reported(error: KafkaError | None, message: Message) -> None:
@@ -70,18 +74,16 @@ class EventProducer:
 
         self._sent, self._reports = events, reports
         produce = self._producer.produce
-        try:
+        with self._made_anew_on_failure():
             for topic, key, headers, value in events:
                 while True:
                     try:
                         produce(topic, value, key, headers=headers, on_delivery=reported)
                     except BufferError:
-                        self._make_room(tick)
+                        self._producer.poll(_SLICE_S)
+                        tick()
                     else:
                         break
-        except BaseException:
-            self.abandon()
-            raise
 
     def wait(self, tick: Callable[[], None] = lambda: None) -> list[Event]:
         """Wait until the broker has every event sent; those that it refuses for their size.
@@ -90,14 +92,9 @@ class EventProducer:
         when the producer had to be made anew, `Stop` for a topic that is missing or may not be
         written.
         """
-        try:
+        with self._made_anew_on_failure():
             while self._producer.flush(_SLICE_S):
-                self._look_for_failure()
                 tick()
-            self._look_for_failure()
-        except BaseException:
-            self.abandon()
-            raise
         refused = _too_large(_named(self._reports, self._sent))
         if len(refused) == 1 == len(self._sent):
             return refused
@@ -107,7 +104,6 @@ class EventProducer:
     def abandon(self) -> None:
         """Another producer: what is still under way in this one can no longer be told apart."""
         self.close()
-        self._fatal = None
         self._sent, self._reports = (), []
         self._producer = Producer(self._config, logger=log)
 
@@ -115,25 +111,42 @@ class EventProducer:
         self.send([event], tick)
         return self.wait(tick)
 
-    def _make_room(self, tick: Callable[[], None]) -> None:
-        """The queue is full: let some of it leave."""
-        self._producer.poll(_SLICE_S)
-        self._look_for_failure()
-        tick()
-
     def close(self) -> None:
         """Forget what is under way and end the connections."""
         self._producer.purge(in_queue=True, in_flight=True)
-        self._producer.flush(_SLICE_S)
+        with suppress(*FAILURES):  # a fatal error, of a producer that is not used any more
+            self._producer.flush(_SLICE_S)
 
-    def _look_for_failure(self) -> None:
-        if self._fatal is not None:
-            raise Transient(f"The producer has to be made anew: {self._fatal.str()}.")
+    @contextmanager
+    def _made_anew_on_failure(self) -> Iterator[None]:
+        """Whatever ends a set ends its producer; a fatal error of it is said in our words.
 
-    def _note_error(self, error: KafkaError) -> None:
-        if error.fatal():
-            self._fatal = error
-        self._complaints.note(error)
+        librdkafka's fatal errors come as exceptions out of the calls, never to `error_cb`.
+        """
+        try:
+            yield
+        except FAILURES as failure:
+            error = self._cause(error_of(failure))
+            self.abandon()
+            if not is_fatal(error):
+                raise
+            if error.code() in REFUSALS:
+                raise Stop(
+                    f"The worker may not write: {words(error)}.",
+                    remedy="Grant its principal WRITE on the outgoing topics, or correct the "
+                    "TRIGGER_WORKER_KAFKA_… settings; nothing is lost meanwhile.",
+                ) from failure
+            raise Transient(f"The producer has to be made anew: {words(error)}.") from failure
+        except BaseException:
+            self.abandon()
+            raise
+
+    def _cause(self, error: KafkaError) -> KafkaError:
+        try:
+            self._producer.poll(0)
+        except FAILURES as failure:
+            return error_of(failure)
+        return error
 
 
 def _named(
@@ -165,7 +178,7 @@ def _too_large(refused: Sequence[tuple[KafkaError, Event]]) -> list[Event]:
         KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     ):
         raise Stop(
-            f"The worker may not write to {event.topic}: {error.str()}.",
+            f"The worker may not write to {event.topic}: {words(error)}.",
             remedy="Grant its principal WRITE on the topic; nothing is lost meanwhile.",
         )
-    raise Transient(f"{event.topic} did not take an event: {error.str()}.")
+    raise Transient(f"{event.topic} did not take an event: {words(error)}.")

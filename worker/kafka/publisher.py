@@ -13,6 +13,7 @@ from kafka.future import Future
 
 from schemas import JobTrigger
 from schemas.cloudevents import TYPE_JOB_TRIGGER, headers
+from worker.domain.counting import counted
 from worker.domain.trigger import schedule_key
 from worker.errors import Transient
 from worker.kafka.admin import TopicAdmin, no_answer
@@ -50,9 +51,9 @@ class NotAcknowledged(Transient):
         self.published = tuple(published)
         named = ", ".join(describe(each) for each in self.failed[:_NAMED])
         more = f" and {len(self.failed) - _NAMED:,} more" if len(self.failed) > _NAMED else ""
+        were = counted(len(failed) + len(published), "trigger was", "triggers were")
         super().__init__(
-            f"{len(self.failed):,} of {len(self.failed) + len(self.published):,} triggers were not "
-            f"acknowledged ({reason}): {named}{more}.",
+            f"{len(self.failed):,} of {were} not acknowledged ({reason}): {named}{more}.",
             remedy="Send these again; a trigger that did arrive is recognised as a repeat.",
         )
 

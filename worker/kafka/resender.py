@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple, Self
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from worker.domain.delivery import Event
 from worker.kafka.admin import TopicAdmin
+from worker.kafka.complaints import Complaints
+from worker.kafka.refusals import FAILURES, error_of, words
 from worker.kafka.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
@@ -60,6 +63,8 @@ class Resender:
                 "partitioner": "murmur2_random",
                 "message.timeout.ms": int(timeout_s * 1000),
                 "message.max.bytes": _LARGEST_BYTES,
+                # With it, `flush` raises a fatal error; without, nobody is told what it was.
+                "error_cb": Complaints(log, "resender").note,
                 "log_level": 3,
             },
             logger=log,
@@ -70,7 +75,8 @@ class Resender:
 
     def __exit__(self, *_: object) -> None:
         self._producer.purge(in_queue=True, in_flight=True)
-        self._producer.flush(_GRACE_S)
+        with suppress(*FAILURES):  # said of each message already
+            self._producer.flush(_GRACE_S)
 
     def send(self, messages: Sequence[Event]) -> list[Resent]:
         """Send messages and return what became of each, in the order given, within the deadline.
@@ -91,11 +97,15 @@ class Resender:
                     headers=list(message.headers),
                     on_delivery=answered,
                 )
-            except KafkaException as error:
-                outcomes[place] = _failed(error.args[0])
-        self._producer.flush(self._timeout_s + _GRACE_S)
+            except KafkaException as failure:
+                outcomes[place] = _failed(error_of(failure))
+        try:
+            self._producer.flush(self._timeout_s + _GRACE_S)
+        except FAILURES as failure:
+            why = _failed(error_of(failure))
+            return [why if each.error else each for each in outcomes]
         return list(outcomes)
 
 
 def _failed(error: KafkaError) -> Resent:
-    return Resent(error.str(), is_refused=error.code() in _REFUSALS)
+    return Resent(words(error), is_refused=error.code() in _REFUSALS)

@@ -53,7 +53,10 @@ class KafkaSettings:
         return self.security_protocol.startswith("SASL")
 
     def confluent(self) -> dict[str, Any]:
-        """For confluent-kafka (librdkafka's configuration names)."""
+        """For confluent-kafka (librdkafka's configuration names).
+
+        Raises `Misused` that names a file which cannot be used.
+        """
         config: dict[str, Any] = {
             "bootstrap.servers": self.brokers,
             "security.protocol": self.security_protocol,
@@ -66,6 +69,7 @@ class KafkaSettings:
                 "sasl.password": self._secret(),
             }
         if self.uses_tls:
+            self.ssl_context()
             files = {
                 "ssl.ca.location": self.ca_file,
                 "ssl.certificate.location": self.cert_file,
@@ -115,15 +119,19 @@ class KafkaSettings:
 
         Raises `Misused` that names the file which cannot be used.
         """
-        named = "TRIGGER_WORKER_KAFKA_CA_FILE", self.ca_file
+        named: tuple[str, Path | None] = ("TRIGGER_WORKER_KAFKA_CA_FILE", self.ca_file)
         try:
             context = ssl.create_default_context(cafile=str(self.ca_file) if self.ca_file else None)
+            if self.key_file:
+                named = "TRIGGER_WORKER_KAFKA_KEY_FILE", self.key_file
+                self.key_file.open("rb").close()
             if self.cert_file:
                 named = "TRIGGER_WORKER_KAFKA_CERT_FILE", self.cert_file
                 context.load_cert_chain(self.cert_file, self.key_file)
         except OSError as error:  # an SSLError is one
+            why = error.strerror or error
             raise Misused(
-                f"{named[0]} ({named[1]}) cannot be used: {error}.",
+                f"{named[0]} ({named[1]}) cannot be used: {why}.",
                 remedy="Name a readable file with certificates in PEM form.",
             ) from error
         return context

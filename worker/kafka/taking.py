@@ -92,7 +92,9 @@ class Takings:
         poll, and has to raise `Transient` when that changes the assignment; `take_missing` raises
         it too, to be tried again, and `Stop` when another group owns a partition.
         """
-        self._look_at_topic()
+        if self._look_at_topic() and 0 in self.claims:
+            # Whoever holds one may not have looked at the topic yet: leave it until then.
+            self._catch_up_orphans(tick, idle_s=self._interval_s)
         missing = sorted(self.consumer.assigned - self.claims.keys())
         if missing:
             self._relay.finish(tick)
@@ -183,7 +185,7 @@ class Takings:
             )
         self._former[partition] = claim
         if partition == 0:
-            self._catch_up_orphans(topic, tick)
+            self._catch_up_orphans(tick)
         repeated = self._relay.catch_up(claim, tick)
         claim = self._within(claim, log_start, log_end)
         tick()
@@ -197,8 +199,14 @@ class Takings:
         )
         return claim
 
-    def _catch_up_orphans(self, topic: TopicDescription, tick: Callable[[], None]) -> None:
-        """Publish what partitions that no longer exist have left; partition 0 speaks for them."""
+    def _catch_up_orphans(self, tick: Callable[[], None], idle_s: float = 0.0) -> None:
+        """Publish what partitions that no longer exist have left; partition 0 speaks for them.
+
+        Also while it is ours: a worker that still held one may crash after the topic was replaced.
+        """
+        topic = self._topic
+        if topic is None:
+            return
         with self._session.transaction() as connection:
             orphans = ledger.take_orphans(
                 connection,
@@ -206,12 +214,15 @@ class Takings:
                 topic_id=topic.topic_id,
                 partitions=topic.partitions,
                 owner=self._owner,
+                idle_s=idle_s,
             )
+        if not orphans:
+            return
+        self._relay.finish(tick)
         for orphan in orphans:
             self._relay.catch_up(orphan, tick)
-        if orphans:
-            with self._session.transaction() as connection:
-                ledger.release(connection, orphans)
+        with self._session.transaction() as connection:
+            ledger.release(connection, orphans)
 
     def _within(self, claim: Claim, first: int, end: int) -> Claim:
         """Compare our position with the log, which may have lost something at either side.
@@ -257,13 +268,16 @@ class Takings:
         with self._session.transaction() as connection:
             return ledger.lose(connection, claim, first)
 
-    def _look_at_topic(self) -> None:
-        """Before every take, and at every metadata interval: see that it is the same topic."""
+    def _look_at_topic(self) -> bool:
+        """Before every take, and at every metadata interval: see that it is the same topic.
+
+        Returns whether it was looked at now.
+        """
         now = self._clock.monotonic()
         is_taking = not self.consumer.assigned <= self.claims.keys()
         is_due = is_taking or now - self._looked_at >= self._interval_s
         if not is_due and not self.consumer.out_of_range:
-            return
+            return False
         self._looked_at = now
         known = self._topic
         try:
@@ -273,7 +287,7 @@ class Takings:
                 raise
             self.is_blind = True
             log.warning("action=describe topic=%s reason=%s", self.consumer.topic, problem)
-            return
+            return False
         self.is_blind = False
         self._topic = found
         if known is not None and (found is None or found.topic_id != known.topic_id):
@@ -287,3 +301,4 @@ class Takings:
             self.consumer.out_of_range.clear()  # said of the other topic
         for partition in self.consumer.out_of_range & self.claims.keys():
             self._former[partition] = self.claims.pop(partition)
+        return True

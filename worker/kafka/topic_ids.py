@@ -10,17 +10,10 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from worker.errors import Stop, Transient
+from worker.kafka.refusals import REFUSALS, REMEDY, error_of, words
 from worker.kafka.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
-
-
-_REFUSALS = {
-    KafkaError._AUTHENTICATION,  # noqa: SLF001  # librdkafka's own codes begin with _
-    KafkaError.SASL_AUTHENTICATION_FAILED,
-    KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +48,18 @@ class TopicIds:
         except Late:  # a process that was frozen meanwhile
             raise Transient(f"The brokers did not describe {topic} in time.") from None
         except KafkaException as error:
-            cause: KafkaError = error.args[0]
+            cause = error_of(error)
             if cause.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 return None
             self._admin.poll(0)  # runs `_note`
             reason = self._complaint or cause
-            if {cause.code(), reason.code()} & _REFUSALS:
+            if {cause.code(), reason.code()} & REFUSALS:
                 raise Stop(
-                    f"The brokers at {self._brokers} refuse the worker: {reason.str()}.",
-                    remedy="Correct the TRIGGER_WORKER_KAFKA_… settings, or grant the right.",
+                    f"The brokers at {self._brokers} refuse the worker: {words(reason)}.",
+                    remedy=REMEDY,
                 ) from error
             raise Transient(
-                f"The brokers at {self._brokers} do not describe {topic}: {reason.str()}."
+                f"The brokers at {self._brokers} do not describe {topic}: {words(reason)}."
             ) from error
         self._complaint = None
         return TopicDescription(topic, str(found.topic_id), len(found.partitions))

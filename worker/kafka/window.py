@@ -18,6 +18,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from worker.domain.delivery import Delivery
 from worker.errors import Transient
 from worker.kafka.received import delivery
+from worker.kafka.refusals import error_of, words
 from worker.kafka.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ _SILENCE_S = 60.0
 """How long the brokers may say nothing before reading ends with an error."""
 _BATCH = 5_000
 _BATCH_WAIT_S = 0.2
+_REMEDY = "Check the brokers and the rights of this user; run the audit again."
 
 
 @dataclass(slots=True)
@@ -119,10 +121,14 @@ class WindowReader:
             )
         except KafkaException as error:
             raise Transient(
-                f"The bounds of {topic} partition {partition} cannot be read: {error.args[0]}."
+                f"The bounds of {topic} partition {partition} cannot be read: "
+                f"{words(error_of(error))}.",
+                remedy=_REMEDY,
             ) from error
         if found is None:
-            raise Transient(f"The brokers do not answer for {topic} partition {partition}.")
+            raise Transient(
+                f"The brokers do not answer for {topic} partition {partition}.", remedy=_REMEDY
+            )
         return found
 
     def windows(self, topic: str, partitions: int) -> list[Window]:
@@ -162,7 +168,9 @@ class WindowReader:
                     yield batch
                 self._leave(topic, open_)
         except KafkaException as error:
-            raise Transient(f"{topic} cannot be read: {error.args[0]}.") from error
+            raise Transient(
+                f"{topic} cannot be read: {words(error_of(error))}.", remedy=_REMEDY
+            ) from error
         finally:
             if open_:
                 self._consumer.incremental_unassign([TopicPartition(topic, p) for p in open_])
@@ -220,8 +228,8 @@ class WindowReader:
             )
         else:
             raise Transient(
-                f"{topic} cannot be read: {error.str()}.",
-                remedy="Check the brokers and the rights of this user; run the audit again.",
+                f"{topic} cannot be read: {words(error)}.",
+                remedy=_REMEDY,
             )
 
     def _leave(self, topic: str, open_: dict[int, Window]) -> None:

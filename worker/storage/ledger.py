@@ -21,6 +21,7 @@ _TAKE = text(
     returning id, epoch, last_offset
     """
 )
+_LOOK = text("select from awp_trigger_ledger limit 0")
 _OWNER = text(
     """
     select owner from awp_trigger_ledger
@@ -32,6 +33,7 @@ _ORPHANS = text(
     update awp_trigger_ledger l set epoch = l.epoch + 1, owner = :owner, updated_at = now()
     where l.topic = :topic and (l.topic_id <> :topic_id or l."partition" >= :partitions)
       and (l.owner is null or split_part(l.owner, '/', 1) = split_part(:owner, '/', 1))
+      and l.updated_at <= now() - make_interval(secs => :idle_s)
       and exists (select from awp_trigger_outbox o where o.ledger_id = l.id)
     returning l.id, l.topic_id, l."partition", l.epoch, l.last_offset
     """
@@ -93,6 +95,11 @@ _COUNTS = (
 )
 
 
+def look(connection: Connection) -> None:
+    """Read nothing of the ledger: an error says that it is not there, or not for us."""
+    connection.execute(_LOOK)
+
+
 def take(
     connection: Connection,
     *,
@@ -122,13 +129,20 @@ def take(
 
 
 def take_orphans(
-    connection: Connection, *, topic: str, topic_id: str, partitions: int, owner: str
+    connection: Connection,
+    *,
+    topic: str,
+    topic_id: str,
+    partitions: int,
+    owner: str,
+    idle_s: float = 0.0,
 ) -> list[Claim]:
-    """Take the rows of partitions that no longer exist and still hold unsent events."""
-    rows = connection.execute(
-        _ORPHANS,
-        {"topic": topic, "topic_id": topic_id, "partitions": partitions, "owner": owner},
-    )
+    """Take the rows of partitions that no longer exist and still hold unsent events.
+
+    Of those, what nobody has touched for `idle_s`.
+    """
+    place = {"topic": topic, "topic_id": topic_id, "partitions": partitions}
+    rows = connection.execute(_ORPHANS, {**place, "owner": owner, "idle_s": idle_s})
     return [
         Claim(row.id, topic, row.topic_id, row.partition, row.epoch, row.last_offset)
         for row in rows

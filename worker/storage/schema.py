@@ -6,6 +6,7 @@ Alembic without an ini file: the revisions are those of the installed package `m
 from __future__ import annotations
 
 import io
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ _TURN = 7_263_014_899_117_604
 _TURN_TIMEOUT_S = 1_800.0
 _TURN_POLL_S = 0.2
 _CONNECT_TIMEOUT_S = 10
+_is_place = re.compile(r"heads?|base|[+-][0-9]+").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ def upgrade(
     Two at once wait for each other. `on_step` is told each revision when it is done. Raises `Stop`
     when the database refuses, or a table stayed locked; running it again goes on from there.
     """
+    _refuse_unknown(to, stamp)
     with _turn(url) as connection:
         before = _state(connection).revision
         config = _config(connection, patience, on_step)
@@ -96,6 +99,7 @@ def downgrade(
 
     Otherwise as `upgrade`.
     """
+    _refuse_unknown(to)
     with _turn(url) as connection:
         if _state(connection).revision is None:
             raise Stop("The database is at no revision, so there is nothing to bring down.")
@@ -110,6 +114,7 @@ def script(*, to: str | None = None, stamp: str | None = None, is_down: bool = F
     Up starts before the first revision, or at `stamp`; down starts at the newest and goes one back.
     Raises `Misused` for no such revision.
     """
+    _refuse_unknown(to, stamp)
     printed = io.StringIO()
     config = _config(None, None, lambda _: None)
     config.output_buffer = printed
@@ -126,6 +131,18 @@ def script(*, to: str | None = None, stamp: str | None = None, is_down: bool = F
 
 def _revisions(config: Config) -> list[str]:
     return sorted(s.revision for s in ScriptDirectory.from_config(config).walk_revisions())
+
+
+def _refuse_unknown(*named: str | None) -> None:
+    """Before anything is asked. A revision may be shortened, or counted from here (+1, -1)."""
+    known = _revisions(_config(None, None, lambda _: None))
+    for name in named:
+        if name is None or _is_place(name) or any(each.startswith(name) for each in known):
+            continue
+        raise Misused(
+            f"There is no revision {name}.",
+            remedy=f"The revisions are {', '.join(known)}; `base` is before the first.",
+        )
 
 
 def _head(config: Config) -> str:

@@ -1,5 +1,6 @@
 """The live view on screens of many sizes."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -85,6 +86,12 @@ def test_at_120_columns_every_word_of_the_count_is_there() -> None:
         "passed       19/s      1,143      triggers waiting  0",
         "failed        2/s        136      worker  pid 4127",
     ]
+
+
+def test_one_of_anything_is_said_in_the_singular() -> None:
+    rows = drawn(replace(READING, counts=Counts(2, 1, 1, 0, 0, 1, 0)), 120, 40)
+    assert rows[3].split("  ")[1] == "2 delivered = 1 record + 1 repeat"
+    assert rows[4].split("  ")[1] == "1 = 0 dispatched + 1 failure · 0 waiting"
 
 
 def test_causes_stand_with_jobs_and_triggers_and_without_the_node_they_were_seen_in() -> None:

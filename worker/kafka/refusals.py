@@ -1,0 +1,54 @@
+"""Which answers of brokers no waiting mends, and how they are said."""
+
+from __future__ import annotations
+
+from confluent_kafka import KafkaError, KafkaException
+
+from worker.errors import Stop
+
+REFUSALS = frozenset(
+    {
+        KafkaError._AUTHENTICATION,  # noqa: SLF001  # librdkafka's own codes begin with _
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    }
+)
+"""A wrong password, or a right that is not granted."""
+
+REMEDY = "Correct the TRIGGER_WORKER_KAFKA_… settings, or grant the right."
+
+
+FAILURES = (KafkaException, SystemError)
+"""What a call of confluent-kafka raises when the client fails. `flush` goes on after a fatal error:
+the callbacks that it runs then fail with a SystemError, whose cause it is."""
+
+
+def error_of(failure: BaseException) -> KafkaError:
+    """The error that a failure carries; raises the failure where it carries none."""
+    cause: BaseException | None = failure
+    while cause is not None:
+        if isinstance(cause, KafkaException):
+            error: KafkaError = cause.args[0]
+            return error
+        cause = cause.__cause__
+    raise failure
+
+
+def is_fatal(error: KafkaError) -> bool:
+    """True when the client is of no use any more.
+
+    A call on such a client says no more than that (`_FATAL`); its next poll raises the cause, once.
+    """
+    return error.fatal() or error.code() == KafkaError._FATAL  # noqa: SLF001
+
+
+def words(error: KafkaError) -> str:
+    """What librdkafka says, for a sentence of ours: without the dot that ends some of it."""
+    return error.str().rstrip(".")
+
+
+def refused(error: KafkaError) -> Stop:
+    """The answer to a refusal: what it was, and what a person can do."""
+    return Stop(f"The brokers refuse the worker: {words(error)}.", remedy=REMEDY)
