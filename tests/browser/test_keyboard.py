@@ -47,7 +47,7 @@ def test_a_slash_searches(visiting: Visiting) -> None:
 def test_a_menu_opens_and_closes(visiting: Visiting) -> None:
     with visiting() as visitor:
         page = visitor.open("/jobs")
-        page.locator("details.menu summary").focus()
+        page.locator(".own details.menu summary").focus()
         page.keyboard.press("Enter")
         expect(page.get_by_role("button", name="Sign out")).to_be_visible()
         page.keyboard.press("Escape")

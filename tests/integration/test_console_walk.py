@@ -76,6 +76,7 @@ class Answer:
 
     status: int
     text: str
+    goes_on: bool
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +192,8 @@ def read(browser: httpx.Client, method: str, address: str, **more: Any) -> Answe
             if not streams(answer):
                 raise
         head = "\n".join(f"{name}: {said}" for name, said in answer.headers.items())
-        return Answer(answer.status_code, f"{head}\n{content.decode(errors='replace')}")
+        text = f"{head}\n{content.decode(errors='replace')}"
+        return Answer(answer.status_code, text, goes_on=streams(answer))
 
 
 def streams(answer: httpx.Response) -> bool:
@@ -226,10 +228,15 @@ def test_what_one_may_not_see_is_nowhere(console: Served, role: Role, login: str
     browser = console.signed_in(role, login)
     public = {r.path for r in access.routes(console.app) if r.role is None}
     walked = list(addresses(console))
-    if login == "nobody":  # sees less than a viewer: each route once
+    if role is Role.VIEWER:  # sees what an operator sees, and less: each route once
         walked = list(dict(walked).items())
+    endless: set[str] = set()
     for route, address in walked:
+        if route in endless:  # a stream takes no filter, and its time
+            continue
         answer = read(browser, "GET", address)
+        if answer.goes_on:
+            endless.add(route)
         assert answer.status < 500, address
         assert "frame-ancestors 'none'" in answer.text.partition("\n<!doctype")[0], address
         rest = without_echo(address, answer.text)
