@@ -4,7 +4,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test bench bench-console bench-live lint format lock clean
+.PHONY: help run test bench bench-console bench-live screenshots lint format lock clean
 
 help:  ## What there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -23,6 +23,9 @@ bench-live: $(VENV)/.dev  ## What viewers of the live page cost the worker (ARGS
 
 bench-console: $(VENV)/.dev  ## The console's reads on 1,000,000 jobs and 10,000,000 records (ARGS=--json)
 	@$(BIN)/python -m tests.benchmarks.console $(ARGS)
+
+screenshots: $(VENV)/.dev  ## The pictures of the README, anew (needs Chromium)
+	@$(BIN)/python -m tests.browser.screenshots
 
 lint: $(VENV)/.dev  ## Only the static checks
 	@$(BIN)/python -m tests.suite --static
