@@ -8,12 +8,16 @@ PAGES = {
     "job list": ("/jobs", "Jobs", "任务"),
     "job that cannot start": ("/jobs/17", "log-backup", "log-backup"),
     "job with a Chinese name": ("/jobs/118", "每日对账", "每日对账"),
+    "job edit": ("/jobs/17/edit", "log-backup", "log-backup"),
+    "changes of a job": ("/jobs/17/changes", "log-backup", "log-backup"),
     "newest record": ("/history/3700", "Record 3700", "记录 3700"),
     "first record": ("/history/1", "Record 1", "记录 1"),
     "history list": ("/history", "History", "历史"),
     "history of a job": ("/history?job=17", "History", "历史"),
     "failures": ("/failures", "Failures", "失败"),
     "dead letters": ("/dead-letters", "Dead letters", "死信"),
+    "dead letter": ("/dead-letters/1", "Dead letter 1", "死信 1"),
+    "mending": ("/dead-letters/2/mend", "letter 2", "死信 2"),
     "time zone": ("/time-zone", "Time zone", "时区"),
 }
 WIDTHS = (375, 768, 1280, 2560)

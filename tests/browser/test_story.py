@@ -1,0 +1,103 @@
+"""The whole story in a browser: a server is powered off, and a job is mended until it runs again.
+
+Real parts: worker, broker, PostgreSQL, console, and the demo's stand-ins for action and orch.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Visiting
+from tests.support.console import Served, serving
+from tests.support.history import writing
+from tests.support.sql import execute
+from tests.support.worker import running
+from worker.config import Settings
+from worker.embedded.services import Services
+from worker.kafka.settings import KafkaSettings
+from worker.kafka.tail import Tail
+
+pytestmark = [
+    pytest.mark.parametrize("broker", ["kafka"], indirect=True),
+    pytest.mark.usefixtures("topics"),
+]
+
+SOON_MS = 20_000
+
+
+@pytest.fixture
+def alive(settings: Settings, database: str, tmp_path: Path) -> Iterator[Served]:
+    """A console whose triggers a worker takes, and whose dispatches somebody runs."""
+    kafka = KafkaSettings.of(settings)
+    services = Services(kafka, partitions=3)
+    services.start()
+    try:
+        with (
+            running(settings, tmp_path / "worker.log"),
+            serving(
+                database,
+                kafka=kafka,
+                tail=Tail(kafka, settings),
+                topic_prefix=settings.topic_prefix,
+            ) as console,
+        ):
+            yield console
+    finally:
+        services.stop()
+
+
+def test_a_job_that_broke_is_found_mended_and_runs_again(
+    alive: Served, visiting: Visiting, database: str
+) -> None:
+    with writing(database) as (p, _):
+        db_07, web_12 = p.server("db-07", "10.0.0.7"), p.server("web-12", "10.0.1.12")
+        job = p.action_job([p.account(db_07)], name="log-backup")
+        p.account(web_12)
+    execute(database, f"update awp_server set state = 'off' where id = {db_07}")
+    sentence = f"Server {db_07} (10.0.0.7, db-07) is powered off."
+    with visiting(alive) as watcher, visiting(alive) as visitor:
+        live = watcher.open("/failures")
+        expect(live.locator("main")).to_contain_text("Nothing has failed")
+
+        # It is fired, and its run page says why it did not start.
+        page = visitor.open(f"/jobs/{job}")
+        expect(page.locator("main")).to_contain_text("It could not start now")
+        page.get_by_role("button", name="Run now").click()
+        expect(page.locator(".followed")).to_contain_text(sentence, timeout=SOON_MS)
+        expect(page.locator(".followed")).to_contain_text("Trigger failed")
+
+        # Somebody else who watches has seen it without a reload.
+        expect(live.locator("main")).to_contain_text(sentence, timeout=SOON_MS)
+
+        # It stands in both lists, and its record says all of it.
+        page = visitor.open("/jobs")
+        row = page.get_by_role("row").filter(has_text="log-backup")
+        expect(row).to_contain_text("Trigger failed")
+        expect(row).to_contain_text(sentence)
+        page = visitor.open("/history")
+        expect(page.get_by_role("row").filter(has_text="log-backup")).to_contain_text(sentence)
+        page.get_by_role("link", name=re.compile("Details of record")).first.click()
+        expect(page.locator("main")).to_contain_text("server_powered_off")
+
+        # The dead server goes by one click, another one comes, and preflight passes before saving.
+        page = visitor.open(f"/jobs/{job}/edit")
+        page.get_by_role("button", name="Remove 1 that is powered off").click()
+        expect(page.locator("main")).to_contain_text("With these changes it could not start")
+        page.get_by_label("Server id").last.fill(str(web_12))
+        page.get_by_label("Account").last.fill("deploy")
+        page.get_by_role("button", name="Check this draft").click()
+        expect(page.locator("main")).to_contain_text("With these changes it could start")
+        page.get_by_role("button", name="Save").click()
+        expect(page.locator("main")).to_contain_text("It could start now")
+        expect(page.locator("main")).to_contain_text("web-12")
+
+        # It runs, and turns green.
+        page.get_by_role("button", name="Run now").click()
+        expect(page.locator(".followed")).to_contain_text("Succeeded", timeout=SOON_MS)
+        page = visitor.open("/jobs")
+        row = page.get_by_role("row").filter(has_text="log-backup")
+        expect(row).to_contain_text("Succeeded")
+        expect(row).not_to_contain_text("Trigger failed")
