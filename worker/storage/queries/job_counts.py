@@ -20,7 +20,7 @@ from worker.storage.queries.job_meaning import HAS_FAILED, Meant
 from worker.storage.queries.job_pages import recent_jobs, window_of
 from worker.storage.queries.job_streams import Stream, Taken
 from worker.storage.queries.paging import NO_SLOT
-from worker.storage.queries.scope import is_meant, narrows, viewer
+from worker.storage.queries.scope import OF_SCOPE, is_meant, narrows, viewer
 
 COUNTED = 1_000
 """Jobs whose trigger failed that are counted one by one; of more it says '1,000+'."""
@@ -86,26 +86,29 @@ def _counted(
 
 
 def _total(connection: Connection, scope: Scope, wanted: JobFilter) -> Count:
-    """How many jobs are meant, whatever their status; those of groups are counted from these."""
+    """How many jobs are meant, whatever their status, of the first 5,000 that an index gives.
+
+    Where it gives more, that is the least: bounded is what is gone through, not what is found.
+    """
     if scope.group_ids is None and wanted.group_id is not None:
         scope, wanted = Scope((wanted.group_id,)), replace(wanted, group_id=None)
     condition, values = is_meant(EVERYTHING, wanted)
-    source, job = f"console_job c where {condition}", "c.job_id"
-    if scope.group_ids is not None:
-        job = "g.job_id"
-        source = "console_job_group g where g.group_id = any(cast(:scope_groups as bigint[]))"
-        if narrows(EVERYTHING, wanted):
-            source += (
-                f" and exists (select from console_job c where c.job_id = {job} and {condition})"
-            )
+    driver = OF_SCOPE
+    if scope.group_ids is None:
+        served = JobFilter(name_prefix=wanted.name_prefix, owner_id=wanted.owner_id)
+        driver = f"select c.job_id from console_job c where {is_meant(EVERYTHING, served)[0]}"
+    meant = "driven"
+    if narrows(EVERYTHING, wanted):
+        meant = f"driven join console_job c on c.job_id = driven.job_id where {condition}"
     found = connection.execute(
         text(
             f"""
-            select count(*) as number, count(distinct job_id) as jobs
-            from (select {job} from {source} limit {MOST_TOTAL + 1}) as found
+            with driven as materialized ({driver} limit {MOST_TOTAL + 1})
+            select (select count(*) from driven) as read, count(distinct driven.job_id) as jobs
+            from {meant}
             """
         ),
         {**values, **viewer(scope)},
     ).one()
     # A job of several groups may be there several times: then they are fewer than they seem.
-    return Count(min(found.jobs, MOST_TOTAL), is_exact=found.number <= MOST_TOTAL)
+    return Count(min(found.jobs, MOST_TOTAL), is_exact=found.read <= MOST_TOTAL)
