@@ -228,3 +228,36 @@ def test_a_group_is_a_filter_inside_the_scope(connection: Connection) -> None:
         of_jobs = RecordFilter(job=wanted)
         found = executions.list_records(connection, MINE, AS_OF, wanted=of_jobs).rows
         assert {row.job_id for row in found} == ({1} if expected else set())
+
+
+@pytest.mark.parametrize(
+    ("scope", "group_id", "expected"),
+    [
+        (MINE, None, ["mine"]),
+        (MINE, 70, ["mine"]),
+        (MINE, 80, []),
+        (THEIRS, None, [SECRET]),
+        (EVERYTHING, 70, ["mine"]),
+    ],
+)
+def test_a_text_among_many_is_looked_for_behind_the_jobs_of_others(
+    connection: Connection,
+    scope: Scope,
+    group_id: int | None,
+    expected: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Bounded is how many jobs a page goes through, whosever they are."""
+    monkeypatch.setattr("worker.storage.queries.job_meaning.SMALL", 0)
+    monkeypatch.setattr("worker.storage.queries.job_meaning.SIFTED", 1)
+    monkeypatch.setattr("worker.storage.queries.job_pages.RECENT_WIDE", 0)
+    wanted = JobFilter(text="e", group_id=group_id)
+    found, after, sizes = [], None, []
+    while after is not None or not sizes:
+        page = jobs.list_jobs(
+            connection, scope, AS_OF, wanted=wanted, sort=JobSort.NEWEST_SLOT, after=after
+        )
+        found += [row.name for row in page.rows]
+        sizes.append(page.window.read if page.window else None)
+        after = page.next
+    assert (found, sizes) == (expected, [1, 1, 0])

@@ -10,7 +10,7 @@ newest records.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -71,6 +71,10 @@ _RECENT = """
     awp_job_execution n join awp_automcation_job j on j.id = n.job_id and j.last_execution_id = n.id
     join console_job c on c.job_id = j.id
 """
+_ASKED = """
+    console_job c left join lateral (
+        select p.* from awp_automcation_job p where p.id = c.job_id offset 0) j on true
+"""
 _LISTED = "console_job c left join awp_automcation_job j on j.id = c.job_id"
 _SLOT = f"coalesce(j.last_scheduled_at, '{NO_SLOT}')"
 
@@ -91,6 +95,9 @@ BY_FAILING = Order(
 
 BY_NAME = Order(_LISTED, 'lower(c.name) collate "C"', "text", "c.job_id")
 BY_ID = Order(_LISTED, "cast('' as text)", "text", "c.job_id")
+
+BY_ID_ASKED = replace(BY_ID, source=_ASKED)
+"""The same for a page in the middle: joined as a whole, projections are read from the first on."""
 
 
 @dataclass(frozen=True, slots=True)
