@@ -34,6 +34,7 @@ from worker.domain.reading import (
 )
 from worker.storage.queries import executions, failures, feed, jobs, paging
 from worker.storage.queries.find import find
+from worker.storage.queries.home import overview
 
 LIST_MS = 60
 WINDOW_MS = 500
@@ -268,11 +269,18 @@ class _Catalogue:
         return sum(map(len, found.values()))
 
     def _home(self, connection: Connection) -> int:
-        page = self._job_page(connection, JobFilter(), JobSort.TROUBLE, None)
-        self._count(JobFilter(), connection)
-        self._standing(connection)
-        self._outcomes([job.id for job in page.rows], connection)
-        return len(page.rows)
+        read = overview(
+            connection,
+            self.scope,
+            self.as_of,
+            wanted=JobFilter(),
+            sort=JobSort.TROUBLE,
+            after=None,
+            size=JOBS_SIZE,
+            causes=3,
+        )
+        self._outcomes([job.id for job in read.page.rows], connection)
+        return len(read.page.rows)
 
     def _job(self, job_id: int, connection: Connection) -> int:
         jobs.get_job(connection, self.scope, self.as_of, job_id)

@@ -20,6 +20,7 @@ from worker.domain.reading import (
 )
 from worker.storage.queries import executions, failures, feed, jobs
 from worker.storage.queries.find import find
+from worker.storage.queries.home import overview
 from worker.storage.queries.scope import groups_of, sees
 
 MINE, THEIRS, NOBODY = Scope((70,)), Scope((80,)), Scope(())
@@ -197,6 +198,29 @@ def test_failures_of_a_scope_too_large_to_be_named_are_found_among_all(
     broken = failures.standing_causes(connection, MINE)
     assert (CAUSE, 1) in [(row.cause, row.jobs) for row in broken.rows]
     assert (broken.window.read, broken.window.is_complete) == (1, False)
+
+
+@pytest.mark.parametrize("few", [1_000, 1, 0])
+@pytest.mark.parametrize("scope", [EVERYTHING, MINE, Scope((70, 80)), NOBODY])
+@pytest.mark.parametrize("wanted", [JobFilter(), JobFilter(cause=CAUSE), JobFilter(text="mine")])
+def test_the_home_page_says_what_its_parts_say(
+    connection: Connection,
+    scope: Scope,
+    wanted: JobFilter,
+    few: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where it spares a look-up that they make."""
+    monkeypatch.setattr("worker.storage.queries.job_meaning.SMALL", few)
+    monkeypatch.setattr("worker.storage.queries.failures.SOME", few)
+    sort = JobSort.TROUBLE
+    read = overview(
+        connection, scope, AS_OF, wanted=wanted, sort=sort, after=None, size=1, causes=3
+    )
+    page = jobs.list_jobs(connection, scope, AS_OF, wanted=wanted, sort=sort, size=1)
+    assert read.page == page
+    assert read.counts == jobs.count_jobs(connection, scope, AS_OF, wanted=wanted)
+    assert read.broken == failures.standing_causes(connection, scope, limit=3)
 
 
 def test_a_window_of_failures_goes_on_behind_those_of_others(

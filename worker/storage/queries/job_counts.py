@@ -34,7 +34,13 @@ MOST_TOTAL = 5_000
 
 def counts(connection: Connection, scope: Scope, as_of: AsOf, wanted: JobFilter) -> JobCounts:
     """Jobs by status: exact when they are few, otherwise of the recent ones."""
-    meant = Meant.of(connection, scope, as_of, replace(wanted, status=None))
+    return counts_of(connection, scope, Meant.of(connection, scope, as_of, wanted))
+
+
+def counts_of(connection: Connection, scope: Scope, meant: Meant) -> JobCounts:
+    """The same of jobs that were looked up; the status that is wanted is not looked at."""
+    wanted = replace(meant.wanted, status=None)
+    meant = replace(meant, wanted=wanted)
     if meant.asks_failure:
         stream, _ = meant.failed(connection, meant.by_failing)
         by_status, window = _counted(connection, stream, COUNTED)

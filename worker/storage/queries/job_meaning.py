@@ -41,7 +41,8 @@ class Meant:
     own and nothing in place of our columns: they go by their ids. `failing` is those whose newest
     trigger failed, as their projections say; it `sifts` where it goes through those of others, too.
     `all` is the stream for a status or text: of a group, too, a page goes through those of others,
-    for it would otherwise have no bound.
+    for it would otherwise have no bound. `few` are their ids where they were looked up and found
+    to be few.
     """
 
     wanted: JobFilter
@@ -51,6 +52,7 @@ class Meant:
     failing: Stream
     sifts: bool
     all: Stream
+    few: tuple[int, ...] | None
 
     @classmethod
     def of(cls, connection: Connection, scope: Scope, as_of: AsOf, wanted: JobFilter) -> Meant:
@@ -85,7 +87,8 @@ class Meant:
             among = replace(
                 stream, base=served, found=f"{whose} and {stream.found}", rest="true", most=SIFTED
             )
-        return cls(wanted, number > 0, is_small, stream, failing, sifts, among)
+        named = None if few is None else tuple(few)
+        return cls(wanted, number > 0, is_small, stream, failing, sifts, among, named)
 
     @property
     def asks_failure(self) -> bool:
