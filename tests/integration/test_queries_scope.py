@@ -223,15 +223,19 @@ def test_the_home_page_says_what_its_parts_say(
     assert read.broken == failures.standing_causes(connection, scope, limit=3)
 
 
+@pytest.mark.parametrize("sort", [JobSort.TROUBLE, JobSort.NAME, JobSort.ID])
+@pytest.mark.parametrize("cause", [None, CAUSE])
 def test_a_window_of_failures_goes_on_behind_those_of_others(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
+    connection: Connection, sort: JobSort, cause: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("worker.storage.queries.job_meaning.SMALL", 0)
     monkeypatch.setattr("worker.storage.queries.job_meaning.SEEN", 1)
-    wanted = JobFilter(status=Status.TRIGGER_FAILED)
+    monkeypatch.setattr("worker.storage.queries.job_meaning.PASSED", 1)
+    monkeypatch.setattr("worker.storage.queries.job_meaning.RARE", 0)
+    wanted = JobFilter(status=Status.TRIGGER_FAILED, cause=cause)
     names, after, windows = [], None, []
     for _ in range(3):
-        page = jobs.list_jobs(connection, MINE, AS_OF, wanted=wanted, after=after)
+        page = jobs.list_jobs(connection, MINE, AS_OF, wanted=wanted, sort=sort, after=after)
         names += [row.name for row in page.rows]
         windows.append(page.window)
         after = page.next

@@ -28,6 +28,9 @@ SEEN = 4_000
 SIFTED = 20_000
 """Jobs that one page goes through, at most, to find those of a group by what no index knows."""
 
+PASSED = 5_000
+"""The same for those whose trigger failed, by name or id: most jobs are asked one thing only."""
+
 FAILED = "j.trigger_status = 2"
 HAS_FAILED = "trigger_status = 2"
 """Conditions: on a projection, for the index; and on the newest record, for the truth."""
@@ -143,6 +146,13 @@ class Meant:
         if order is BY_FAILING and not rare:
             stream, is_bounded = self.failing, is_bounded or self.sifts
             most = SEEN if self.sifts else most
+        elif self.all is not self.stream and self.is_projected and not rare:
+            found = f"c.shown_status = 2 and {self.all.found}"
+            stream, is_bounded, most = (
+                replace(self.all, order=order.asked, found=found),
+                True,
+                PASSED,
+            )
         else:
             base = self.stream.base + (f" and {FAILED}" if self.is_projected else "") + rare
             stream = replace(self.stream, order=order, base=base)

@@ -19,7 +19,6 @@ from worker.storage.queries import paging
 from worker.storage.queries.job_meaning import HAS_FAILED, Meant
 from worker.storage.queries.job_streams import (
     BY_ID,
-    BY_ID_ASKED,
     BY_NAME,
     BY_SLOT_OF_RECENT,
     Order,
@@ -223,7 +222,7 @@ def _others(page: _Page) -> _At | None:
     meant = page.meant
     if meant.is_small:
         return None
-    stream = meant.narrowed(BY_ID_ASKED, meant.all if meant.is_bounded else None)
+    stream = meant.narrowed(BY_ID.asked, meant.all if meant.is_bounded else None)
     stream = replace(
         stream,
         base=f"{stream.base} and {_is_other(meant)}",

@@ -61,6 +61,14 @@ class Order:
         return self.key.startswith("cast(")
 
     @property
+    def asked(self) -> Order:
+        """The same, each job's projection asked one by one: for a long way, or one from the middle.
+
+        Joined as a whole, projections may be read from the first on.
+        """
+        return replace(self, source=_ASKED)
+
+    @property
     def is_by_slot(self) -> bool:
         """True when keys are times."""
         return self.type == "timestamptz"
@@ -95,9 +103,6 @@ BY_FAILING = Order(
 
 BY_NAME = Order(_LISTED, 'lower(c.name) collate "C"', "text", "c.job_id")
 BY_ID = Order(_LISTED, "cast('' as text)", "text", "c.job_id")
-
-BY_ID_ASKED = replace(BY_ID, source=_ASKED)
-"""The same for a page in the middle: joined as a whole, projections are read from the first on."""
 
 
 @dataclass(frozen=True, slots=True)
