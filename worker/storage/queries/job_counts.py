@@ -57,10 +57,14 @@ def counts_of(connection: Connection, scope: Scope, meant: Meant) -> JobCounts:
         found, looked = _counted(connection, replace(meant.failing, rest=HAS_FAILED), COUNTED)
         number = found[Status.TRIGGER_FAILED].value
         by_status[Status.TRIGGER_FAILED] = Count(number, is_exact=looked.is_complete)
+    number = sum(count.value for count in by_status.values())
     if meant.asks_text:
-        number = sum(count.value for count in by_status.values())
         return JobCounts(Count(number, is_exact=False), by_status, window)
-    return JobCounts(_total(connection, scope, wanted), by_status, window)
+    total = _total(connection, scope, wanted)
+    if not total.is_exact:
+        # Jobs were found on another way, too: there are at least so many.
+        total = replace(total, value=min(max(total.value, number), MOST_TOTAL))
+    return JobCounts(total, by_status, window)
 
 
 def _counted(
