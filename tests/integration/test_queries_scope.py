@@ -20,6 +20,7 @@ from worker.domain.reading import (
 )
 from worker.storage.queries import executions, failures, feed, jobs
 from worker.storage.queries.find import find
+from worker.storage.queries.home import overview
 from worker.storage.queries.scope import groups_of, sees
 
 MINE, THEIRS, NOBODY = Scope((70,)), Scope((80,)), Scope(())
@@ -199,15 +200,42 @@ def test_failures_of_a_scope_too_large_to_be_named_are_found_among_all(
     assert (broken.window.read, broken.window.is_complete) == (1, False)
 
 
+@pytest.mark.parametrize("few", [1_000, 1, 0])
+@pytest.mark.parametrize("scope", [EVERYTHING, MINE, Scope((70, 80)), NOBODY])
+@pytest.mark.parametrize("wanted", [JobFilter(), JobFilter(cause=CAUSE), JobFilter(text="mine")])
+def test_the_home_page_says_what_its_parts_say(
+    connection: Connection,
+    scope: Scope,
+    wanted: JobFilter,
+    few: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where it spares a look-up that they make."""
+    monkeypatch.setattr("worker.storage.queries.job_meaning.SMALL", few)
+    monkeypatch.setattr("worker.storage.queries.failures.SOME", few)
+    sort = JobSort.TROUBLE
+    read = overview(
+        connection, scope, AS_OF, wanted=wanted, sort=sort, after=None, size=1, causes=3
+    )
+    page = jobs.list_jobs(connection, scope, AS_OF, wanted=wanted, sort=sort, size=1)
+    assert read.page == page
+    assert read.counts == jobs.count_jobs(connection, scope, AS_OF, wanted=wanted)
+    assert read.broken == failures.standing_causes(connection, scope, limit=3)
+
+
+@pytest.mark.parametrize("sort", [JobSort.TROUBLE, JobSort.NAME, JobSort.ID])
+@pytest.mark.parametrize("cause", [None, CAUSE])
 def test_a_window_of_failures_goes_on_behind_those_of_others(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
+    connection: Connection, sort: JobSort, cause: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("worker.storage.queries.job_meaning.SMALL", 0)
     monkeypatch.setattr("worker.storage.queries.job_meaning.SEEN", 1)
-    wanted = JobFilter(status=Status.TRIGGER_FAILED)
+    monkeypatch.setattr("worker.storage.queries.job_meaning.PASSED", 1)
+    monkeypatch.setattr("worker.storage.queries.job_meaning.RARE", 0)
+    wanted = JobFilter(status=Status.TRIGGER_FAILED, cause=cause)
     names, after, windows = [], None, []
     for _ in range(3):
-        page = jobs.list_jobs(connection, MINE, AS_OF, wanted=wanted, after=after)
+        page = jobs.list_jobs(connection, MINE, AS_OF, wanted=wanted, sort=sort, after=after)
         names += [row.name for row in page.rows]
         windows.append(page.window)
         after = page.next
@@ -228,3 +256,36 @@ def test_a_group_is_a_filter_inside_the_scope(connection: Connection) -> None:
         of_jobs = RecordFilter(job=wanted)
         found = executions.list_records(connection, MINE, AS_OF, wanted=of_jobs).rows
         assert {row.job_id for row in found} == ({1} if expected else set())
+
+
+@pytest.mark.parametrize(
+    ("scope", "group_id", "expected"),
+    [
+        (MINE, None, ["mine"]),
+        (MINE, 70, ["mine"]),
+        (MINE, 80, []),
+        (THEIRS, None, [SECRET]),
+        (EVERYTHING, 70, ["mine"]),
+    ],
+)
+def test_a_text_among_many_is_looked_for_behind_the_jobs_of_others(
+    connection: Connection,
+    scope: Scope,
+    group_id: int | None,
+    expected: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Bounded is how many jobs a page goes through, whosever they are."""
+    monkeypatch.setattr("worker.storage.queries.job_meaning.SMALL", 0)
+    monkeypatch.setattr("worker.storage.queries.job_meaning.SIFTED", 1)
+    monkeypatch.setattr("worker.storage.queries.job_pages.RECENT_WIDE", 0)
+    wanted = JobFilter(text="e", group_id=group_id)
+    found, after, sizes = [], None, []
+    while after is not None or not sizes:
+        page = jobs.list_jobs(
+            connection, scope, AS_OF, wanted=wanted, sort=JobSort.NEWEST_SLOT, after=after
+        )
+        found += [row.name for row in page.rows]
+        sizes.append(page.window.read if page.window else None)
+        after = page.next
+    assert (found, sizes) == (expected, [1, 1, 0])

@@ -7,6 +7,7 @@ how far back that was.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,7 +32,7 @@ from worker.errors import Misused
 from worker.storage.arrays import bigints
 from worker.storage.queries import paging
 from worker.storage.queries.combined import COUNTS, newest
-from worker.storage.queries.job_meaning import SEEN
+from worker.storage.queries.job_meaning import SEEN, Meant
 from worker.storage.queries.record_streams import of_records
 from worker.storage.queries.records import findings_of, first_findings
 from worker.storage.queries.scope import SOME, few_jobs, may_see, viewer
@@ -98,14 +99,24 @@ def by_cause(
 
 
 def standing_causes(
-    connection: Connection, scope: Scope, *, limit: int = 100, most: int = MOST_STANDING
+    connection: Connection,
+    scope: Scope,
+    *,
+    limit: int = 100,
+    most: int = MOST_STANDING,
+    meant: Meant | None = None,
 ) -> Causes:
     """What is broken now: causes of the newest records of jobs, so `triggers` equals `jobs`.
 
     Of the `most` jobs that began to fail last, as their projections say; in a scope of many jobs,
-    of those that it has among the 4,000 of all that did.
+    of those that it has among the 4,000 of all that did. `meant` is all jobs of the scope, where
+    these were looked up.
     """
-    some = few_jobs(connection, scope, JobFilter(), SOME)
+    some: Sequence[int] | None
+    if meant is None or scope.group_ids is None:
+        some = few_jobs(connection, scope, JobFilter(), SOME)
+    else:
+        some = meant.few
     sifts = some is None and scope.group_ids is not None
     values: dict[str, Any] = {"most": most, "looked": SEEN if sifts else most, **viewer(scope)}
     named, seen = "true", may_see(scope, "j.id") if sifts else "true"

@@ -20,7 +20,7 @@ from worker.storage.queries.job_meaning import HAS_FAILED, Meant
 from worker.storage.queries.job_pages import recent_jobs, window_of
 from worker.storage.queries.job_streams import Stream, Taken
 from worker.storage.queries.paging import NO_SLOT
-from worker.storage.queries.scope import is_meant, narrows, viewer
+from worker.storage.queries.scope import OF_SCOPE, is_meant, narrows, viewer
 
 COUNTED = 1_000
 """Jobs whose trigger failed that are counted one by one; of more it says '1,000+'."""
@@ -34,7 +34,13 @@ MOST_TOTAL = 5_000
 
 def counts(connection: Connection, scope: Scope, as_of: AsOf, wanted: JobFilter) -> JobCounts:
     """Jobs by status: exact when they are few, otherwise of the recent ones."""
-    meant = Meant.of(connection, scope, as_of, replace(wanted, status=None))
+    return counts_of(connection, scope, Meant.of(connection, scope, as_of, wanted))
+
+
+def counts_of(connection: Connection, scope: Scope, meant: Meant) -> JobCounts:
+    """The same of jobs that were looked up; the status that is wanted is not looked at."""
+    wanted = replace(meant.wanted, status=None)
+    meant = replace(meant, wanted=wanted)
     if meant.asks_failure:
         stream, _ = meant.failed(connection, meant.by_failing)
         by_status, window = _counted(connection, stream, COUNTED)
@@ -51,10 +57,14 @@ def counts(connection: Connection, scope: Scope, as_of: AsOf, wanted: JobFilter)
         found, looked = _counted(connection, replace(meant.failing, rest=HAS_FAILED), COUNTED)
         number = found[Status.TRIGGER_FAILED].value
         by_status[Status.TRIGGER_FAILED] = Count(number, is_exact=looked.is_complete)
+    number = sum(count.value for count in by_status.values())
     if meant.asks_text:
-        number = sum(count.value for count in by_status.values())
         return JobCounts(Count(number, is_exact=False), by_status, window)
-    return JobCounts(_total(connection, scope, wanted), by_status, window)
+    total = _total(connection, scope, wanted)
+    if not total.is_exact:
+        # Jobs were found on another way, too: there are at least so many.
+        total = replace(total, value=min(max(total.value, number), MOST_TOTAL))
+    return JobCounts(total, by_status, window)
 
 
 def _counted(
@@ -86,26 +96,29 @@ def _counted(
 
 
 def _total(connection: Connection, scope: Scope, wanted: JobFilter) -> Count:
-    """How many jobs are meant, whatever their status; those of groups are counted from these."""
+    """How many jobs are meant, whatever their status, of the first 5,000 that an index gives.
+
+    Where it gives more, that is the least: bounded is what is gone through, not what is found.
+    """
     if scope.group_ids is None and wanted.group_id is not None:
         scope, wanted = Scope((wanted.group_id,)), replace(wanted, group_id=None)
     condition, values = is_meant(EVERYTHING, wanted)
-    source, job = f"console_job c where {condition}", "c.job_id"
-    if scope.group_ids is not None:
-        job = "g.job_id"
-        source = "console_job_group g where g.group_id = any(cast(:scope_groups as bigint[]))"
-        if narrows(EVERYTHING, wanted):
-            source += (
-                f" and exists (select from console_job c where c.job_id = {job} and {condition})"
-            )
+    driver = OF_SCOPE
+    if scope.group_ids is None:
+        served = JobFilter(name_prefix=wanted.name_prefix, owner_id=wanted.owner_id)
+        driver = f"select c.job_id from console_job c where {is_meant(EVERYTHING, served)[0]}"
+    meant = "driven"
+    if narrows(EVERYTHING, wanted):
+        meant = f"driven join console_job c on c.job_id = driven.job_id where {condition}"
     found = connection.execute(
         text(
             f"""
-            select count(*) as number, count(distinct job_id) as jobs
-            from (select {job} from {source} limit {MOST_TOTAL + 1}) as found
+            with driven as materialized ({driver} limit {MOST_TOTAL + 1})
+            select (select count(*) from driven) as read, count(distinct driven.job_id) as jobs
+            from {meant}
             """
         ),
         {**values, **viewer(scope)},
     ).one()
     # A job of several groups may be there several times: then they are fewer than they seem.
-    return Count(min(found.jobs, MOST_TOTAL), is_exact=found.number <= MOST_TOTAL)
+    return Count(min(found.jobs, MOST_TOTAL), is_exact=found.read <= MOST_TOTAL)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, text
 
-from worker.domain.reading import AsOf, JobFilter, Scope, Status
+from worker.domain.reading import EVERYTHING, AsOf, JobFilter, Scope, Status
 from worker.storage.arrays import bigints
 from worker.storage.queries import combined
 from worker.storage.queries.job_streams import BY_FAILING, BY_ID, BY_SLOT, Order, Stream
@@ -25,6 +25,12 @@ CAUSED = 3_000
 SEEN = 4_000
 """The same for a scope or filter that leaves more than some, but not all."""
 
+SIFTED = 20_000
+"""Jobs that one page goes through, at most, to find those of a group by what no index knows."""
+
+PASSED = 5_000
+"""The same for those whose trigger failed, by name or id: most jobs are asked one thing only."""
+
 FAILED = "j.trigger_status = 2"
 HAS_FAILED = "trigger_status = 2"
 """Conditions: on a projection, for the index; and on the newest record, for the truth."""
@@ -37,6 +43,9 @@ class Meant:
     `is_small` when they can be sorted at once. Not `is_projected` where a platform has jobs of its
     own and nothing in place of our columns: they go by their ids. `failing` is those whose newest
     trigger failed, as their projections say; it `sifts` where it goes through those of others, too.
+    `all` is the stream for a status or text: of a group, too, a page goes through those of others,
+    for it would otherwise have no bound. `few` are their ids where they were looked up and found
+    to be few.
     """
 
     wanted: JobFilter
@@ -45,6 +54,8 @@ class Meant:
     stream: Stream
     failing: Stream
     sifts: bool
+    all: Stream
+    few: tuple[int, ...] | None
 
     @classmethod
     def of(cls, connection: Connection, scope: Scope, as_of: AsOf, wanted: JobFilter) -> Meant:
@@ -72,7 +83,15 @@ class Meant:
             # An index knows who failed, not whose that is: each of these is asked.
             found = condition if found == "true" else f"{condition} and {found}"
             failing = replace(failing, base=FAILED, found=found, most=SEEN)
-        return cls(wanted, number > 0, is_small, stream, failing, sifts)
+        among = stream
+        if sifts and (scope.group_ids is not None or wanted.group_id is not None):
+            served, _ = is_meant(EVERYTHING, replace(wanted, group_id=None))
+            whose, _ = is_meant(scope, JobFilter(group_id=wanted.group_id))
+            among = replace(
+                stream, base=served, found=f"{whose} and {stream.found}", rest="true", most=SIFTED
+            )
+        named = None if few is None else tuple(few)
+        return cls(wanted, number > 0, is_small, stream, failing, sifts, among, named)
 
     @property
     def asks_failure(self) -> bool:
@@ -91,9 +110,11 @@ class Meant:
         """True when a page has to look at jobs that are not meant, and so says how far it did."""
         return self.asks_text or (self.wanted.status is not None and not self.asks_failure)
 
-    def narrowed(self, order: Order | None = None) -> Stream:
-        """The stream with the status asked of each job, unless that is a failure's."""
-        stream = self.stream if order is None else replace(self.stream, order=order)
+    def narrowed(self, order: Order | None = None, among: Stream | None = None) -> Stream:
+        """The stream, or another, with the status asked of each job, unless that is a failure's."""
+        stream = among or self.stream
+        if order is not None:
+            stream = replace(stream, order=order)
         if self.wanted.status is None or self.asks_failure:
             return stream
         values = {
@@ -125,6 +146,13 @@ class Meant:
         if order is BY_FAILING and not rare:
             stream, is_bounded = self.failing, is_bounded or self.sifts
             most = SEEN if self.sifts else most
+        elif self.all is not self.stream and self.is_projected and not rare:
+            found = f"c.shown_status = 2 and {self.all.found}"
+            stream, is_bounded, most = (
+                replace(self.all, order=order.asked, found=found),
+                True,
+                PASSED,
+            )
         else:
             base = self.stream.base + (f" and {FAILED}" if self.is_projected else "") + rare
             stream = replace(self.stream, order=order, base=base)

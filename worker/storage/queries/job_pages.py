@@ -36,6 +36,9 @@ RECENT = 2_000
 RECENT_WIDE = 10_000
 """The same for a list by a status or text that no index knows."""
 
+_PASSED = 1_000
+"""Jobs among which a page looks for those that it has not shown first."""
+
 _FAILING, _TROUBLE, _RECENT, _OTHERS, _ONE = range(5)
 """Parts of a list, as cursors name them; the last is a list of one part."""
 
@@ -219,7 +222,7 @@ def _others(page: _Page) -> _At | None:
     meant = page.meant
     if meant.is_small:
         return None
-    stream = meant.narrowed(BY_ID)
+    stream = meant.narrowed(BY_ID.asked, meant.all if meant.is_bounded else None)
     stream = replace(
         stream,
         base=f"{stream.base} and {_is_other(meant)}",
@@ -228,7 +231,9 @@ def _others(page: _Page) -> _At | None:
     if page.puts_trouble_first:
         stream = replace(stream, rest=f"not {_IS_SHOWN_FIRST}")
     if not meant.is_bounded:
-        stream = replace(stream, most=max(1_000, 4 * page.size))
+        # Where nothing is asked on the way, what is looked at is what is shown.
+        most = page.room + 1 if stream.rest is None else max(_PASSED, 4 * page.size)
+        stream = replace(stream, most=most)
     taken = take(page.connection, stream, page.at.place, page.room + 1)
     return _fill(page, taken, order=stream.order, is_bounded=meant.is_bounded)
 

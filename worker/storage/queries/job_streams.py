@@ -10,7 +10,7 @@ newest records.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -61,6 +61,14 @@ class Order:
         return self.key.startswith("cast(")
 
     @property
+    def asked(self) -> Order:
+        """The same, each job's projection asked one by one: for a long way, or one from the middle.
+
+        Joined as a whole, projections may be read from the first on.
+        """
+        return replace(self, source=_ASKED)
+
+    @property
     def is_by_slot(self) -> bool:
         """True when keys are times."""
         return self.type == "timestamptz"
@@ -70,6 +78,10 @@ _PROJECTED = "awp_automcation_job j join console_job c on c.job_id = j.id"
 _RECENT = """
     awp_job_execution n join awp_automcation_job j on j.id = n.job_id and j.last_execution_id = n.id
     join console_job c on c.job_id = j.id
+"""
+_ASKED = """
+    console_job c left join lateral (
+        select p.* from awp_automcation_job p where p.id = c.job_id offset 0) j on true
 """
 _LISTED = "console_job c left join awp_automcation_job j on j.id = c.job_id"
 _SLOT = f"coalesce(j.last_scheduled_at, '{NO_SLOT}')"

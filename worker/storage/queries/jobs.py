@@ -77,6 +77,18 @@ def list_jobs(
 ) -> Page[JobRow]:
     """A page of jobs. Raises `Misused` for an `after` that is no cursor of this sort."""
     meant = Meant.of(connection, scope, as_of, wanted or JobFilter())
+    return page_of(connection, meant, as_of, sort, after, size)
+
+
+def page_of(
+    connection: Connection,
+    meant: Meant,
+    as_of: AsOf,
+    sort: JobSort,
+    after: str | None,
+    size: int,
+) -> Page[JobRow]:
+    """The same of jobs that were looked up."""
     found = page(connection, meant, sort, after, size)
     return Page(_rows(connection, as_of, found.ids), found.next, found.window)
 

@@ -112,7 +112,7 @@ def few_jobs(
     few = FEW if few is None else few
     drivers: list[tuple[str, dict[str, Any]]] = []
     if scope.group_ids is not None:
-        drivers.append((f"{_OF_GROUPS} any(cast(:scope_groups as bigint[]))", viewer(scope)))
+        drivers.append((OF_SCOPE, viewer(scope)))
     if wanted.group_id is not None:
         drivers.append((f"{_OF_GROUPS} :group_id", {"group_id": wanted.group_id}))
     elif _is_selective(wanted):
@@ -129,6 +129,8 @@ def few_jobs(
 
 
 _OF_GROUPS = "select g.job_id from console_job_group g where g.group_id ="
+OF_SCOPE = f"{_OF_GROUPS} any(cast(:scope_groups as bigint[]))"
+"""SQL of the jobs that the viewer may see; one of several groups may be there several times."""
 
 
 def _driven(

@@ -20,6 +20,9 @@ ASKED = 5_000
 WIDE = 50_000
 """Records that one page looks at, at most, for a status, a text or a kind."""
 
+ASKED_WIDE = 20_000
+"""The same where each record's job is asked, too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Looked:
@@ -70,8 +73,8 @@ class Stream:
         A merge looks at as many of each stream, and ends where the first of them does.
         """
         most = most or (WIDE if self.is_wide else WINDOW)
-        if self.asks_jobs and not self.is_wide:
-            most = min(most, ASKED)
+        if self.asks_jobs:
+            most = min(most, ASKED_WIDE if self.is_wide else ASKED)
         values: dict[str, Any] = {
             **self.values,
             "below": MAX_ID if below is None else below,

@@ -28,8 +28,9 @@ from worker.domain.reading import (
     Status,
     Window,
 )
-from worker.storage.queries import failures, jobs
+from worker.storage.queries import jobs
 from worker.storage.queries.find import find
+from worker.storage.queries.home import overview
 from worker.web.access import Viewing, only
 from worker.web.asking import as_of, console, scope_of
 from worker.web.choices import Choices
@@ -161,13 +162,18 @@ def _read(
     sort: JobSort,
     after: str | None,
 ) -> _Read:
-    page = jobs.list_jobs(connection, scope, at, wanted=wanted, sort=sort, after=after, size=SIZE)
-    return _Read(
-        page,
-        jobs.count_jobs(connection, scope, at, wanted=wanted),
-        failures.standing_causes(connection, scope, limit=_CAUSES),
-        jobs.last_outcomes(connection, scope, at, [job.id for job in page.rows]),
+    read = overview(
+        connection,
+        scope,
+        at,
+        wanted=wanted,
+        sort=sort,
+        after=after,
+        size=SIZE,
+        causes=_CAUSES,
     )
+    outcomes = jobs.last_outcomes(connection, scope, at, [job.id for job in read.page.rows])
+    return _Read(read.page, read.counts, read.broken, outcomes)
 
 
 def _counts(

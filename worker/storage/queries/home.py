@@ -1,0 +1,44 @@
+"""The home page's jobs, their counts and what is broken: whose jobs these are is looked up once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+
+from worker.domain.reading import AsOf, Causes, JobCounts, JobFilter, JobRow, JobSort, Page, Scope
+from worker.storage.queries.failures import standing_causes
+from worker.storage.queries.job_counts import counts_of
+from worker.storage.queries.job_meaning import Meant
+from worker.storage.queries.jobs import page_of
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What `list_jobs` and `count_jobs` say of a filter, and `standing_causes` of the scope."""
+
+    page: Page[JobRow]
+    counts: JobCounts
+    broken: Causes
+
+
+def overview(
+    connection: Connection,
+    scope: Scope,
+    as_of: AsOf,
+    *,
+    wanted: JobFilter,
+    sort: JobSort,
+    after: str | None,
+    size: int,
+    causes: int,
+) -> Overview:
+    """A page of jobs with what stands above it. Raises `Misused` as `list_jobs` does."""
+    meant = Meant.of(connection, scope, as_of, wanted)
+    page = page_of(connection, meant, as_of, sort, after, size)
+    counts = counts_of(connection, scope, meant)
+    # By outcome no jobs are left out of those that are meant.
+    is_of_scope = replace(wanted, status=None, code=None, cause=None) == JobFilter()
+    is_known = is_of_scope and (meant.few is not None or meant.sifts)
+    broken = standing_causes(connection, scope, limit=causes, meant=meant if is_known else None)
+    return Overview(page, counts, broken)
