@@ -37,7 +37,7 @@ from worker.storage.queries.record_streams import of_records
 from worker.storage.queries.records import findings_of, first_findings
 from worker.storage.queries.scope import SOME, few_jobs, may_see, viewer
 
-MOST = 10_000
+MOST = 8_000
 """How many failures a sum over codes or time is made of at most."""
 
 MOST_CAUSED = 5_000
@@ -47,30 +47,6 @@ MOST_STANDING = 1_000
 """How many jobs the standing causes are of at most."""
 
 MOST_BUCKETS = 2_000
-
-_BROKEN = """
-    broken as (
-        select cause, count(distinct job_id) as jobs, count(*) as triggers,
-            min(decided_at) as first_at, max(decided_at) as last_at, max(id) as newest_id,
-            coalesce(max(id) filter (where place = 1), max(id)) as told_id
-        from failures cross join lateral unnest(causes) with ordinality as root (cause, place)
-        group by cause
-    )
-    select b.cause, split_part(b.cause, ':', 1) as code, b.jobs, b.triggers, b.first_at, b.last_at,
-        b.newest_id, b.total, (select count(*) from failures) as read,
-        (select min(decided_at) from failures) as since,
-        coalesce(finding.its ->> 'message', r.trigger_message, '') as message,
-        finding.its as finding
-    from (select *, count(*) over () as total from broken
-          order by jobs desc, triggers desc, cause limit :limit) as b
-    join awp_job_execution r on r.id = b.told_id
-    left join lateral (
-        select f as its from jsonb_array_elements(
-            case when jsonb_typeof(r.findings) = 'array' then r.findings else '[]' end) as f
-        where f ->> 'code' = split_part(b.cause, ':', 1) limit 1) as finding on true
-    order by b.jobs desc, b.triggers desc, b.cause
-"""
-"""Sums of `failures` by cause. What is told is the newest finding that was a record's first."""
 
 
 def by_cause(
@@ -90,12 +66,12 @@ def by_cause(
             with failures as materialized (
                 select r.id, r.job_id, r.decided_at, r.causes from awp_job_execution r
                 where {meant.condition}
-            ), {_BROKEN}
+            ), {_broken()}
             """
         ),
         {**meant.values, "limit": limit},
-    )
-    return _causes(rows, meant.window)
+    ).all()
+    return Causes(_caused(rows), rows[0].total or 0, meant.window)
 
 
 def standing_causes(
@@ -122,46 +98,80 @@ def standing_causes(
     named, seen = "true", may_see(scope, "j.id") if sifts else "true"
     if some is not None:
         named, values["some"] = "j.id = any(cast(:some as bigint[]))", bigints(some)
-    standing = f"""
-        select r.id, r.job_id, r.decided_at, r.causes from (
-            select j.id, j.last_execution_id from (
+    rows = connection.execute(
+        text(
+            f"""
+            with looked as materialized (
                 select j.id, j.last_execution_id, coalesce(j.failing_since, '-infinity') as since
                 from awp_automcation_job j where j.trigger_status = 2 and {named}
-                order by coalesce(j.failing_since, '-infinity') desc, j.id desc limit :looked) as j
-            where {seen} order by j.since desc, j.id desc limit :most) as j
-        join awp_job_execution r on r.id = j.last_execution_id
-        where r.trigger_status = 2
-          and not exists (
-            select from awp_job_execution n where n.job_id = j.id and n.scheduled_at is null
-              and {COUNTS.replace("r.", "n.")} and n.id > r.id)
-    """
-    rows = connection.execute(
-        text(f"with failures as materialized ({standing}), {_BROKEN}"), {**values, "limit": limit}
-    )
-    found = list(rows)
-    read, since = (found[0].read, found[0].since) if found else (0, None)
-    return _causes(found, Window(read, since, is_complete=read < most and not sifts))
-
-
-def _causes(rows: Any, window: Window) -> Causes:
-    found = list(rows)
-    return Causes(
-        tuple(
-            CauseRow(
-                row.cause,
-                row.code,
-                row.jobs,
-                row.triggers,
-                row.first_at,
-                row.last_at,
-                row.newest_id,
-                row.message,
-                Findings((row.finding,), 1) if row.finding else NO_FINDINGS,
-            )
-            for row in found
+                order by coalesce(j.failing_since, '-infinity') desc, j.id desc limit :looked
+            ), failures as materialized (
+                select r.id, r.job_id, r.decided_at, r.causes from (
+                    select j.id, j.last_execution_id from looked as j
+                    where {seen} order by j.since desc, j.id desc limit :most) as j
+                join awp_job_execution r on r.id = j.last_execution_id
+                where r.trigger_status = 2
+                  and not exists (
+                    select from awp_job_execution n where n.job_id = j.id and n.scheduled_at is null
+                      and {COUNTS.replace("r.", "n.")} and n.id > r.id)
+            ), {_broken("(select count(*) from looked)")}
+            """
         ),
-        found[0].total if found else 0,
-        window,
+        {**values, "limit": limit},
+    ).all()
+    head = rows[0]
+    return Causes(
+        _caused(rows),
+        head.total or 0,
+        Window(head.read, head.since, head.read < most and head.looked < values["looked"]),
+    )
+
+
+def _broken(looked: str = "null") -> str:
+    """SQL that sums `failures` by cause; one row without a cause where there is none.
+
+    What is told is the newest finding that was a record's first. `looked` is how many rows were
+    gone through to find these failures.
+    """
+    return f"""
+        broken as (
+            select cause, count(distinct job_id) as jobs, count(*) as triggers,
+                min(decided_at) as first_at, max(decided_at) as last_at, max(id) as newest_id,
+                coalesce(max(id) filter (where place = 1), max(id)) as told_id
+            from failures cross join lateral unnest(causes) with ordinality as root (cause, place)
+            group by cause
+        )
+        select b.cause, split_part(b.cause, ':', 1) as code, b.jobs, b.triggers, b.first_at,
+            b.last_at, b.newest_id, b.total, summed.read, summed.since, {looked} as looked,
+            coalesce(finding.its ->> 'message', r.trigger_message, '') as message,
+            finding.its as finding
+        from (select count(*) as read, min(decided_at) as since from failures) as summed
+        left join (select *, count(*) over () as total from broken
+              order by jobs desc, triggers desc, cause limit :limit) as b on true
+        left join awp_job_execution r on r.id = b.told_id
+        left join lateral (
+            select f as its from jsonb_array_elements(
+                case when jsonb_typeof(r.findings) = 'array' then r.findings else '[]' end) as f
+            where f ->> 'code' = split_part(b.cause, ':', 1) limit 1) as finding on true
+        order by b.jobs desc, b.triggers desc, b.cause
+    """
+
+
+def _caused(rows: Sequence[Any]) -> tuple[CauseRow, ...]:
+    return tuple(
+        CauseRow(
+            row.cause,
+            row.code,
+            row.jobs,
+            row.triggers,
+            row.first_at,
+            row.last_at,
+            row.newest_id,
+            row.message,
+            Findings((row.finding,), 1) if row.finding else NO_FINDINGS,
+        )
+        for row in rows
+        if row.cause is not None
     )
 
 

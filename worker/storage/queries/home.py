@@ -6,7 +6,17 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from worker.domain.reading import AsOf, Causes, JobCounts, JobFilter, JobRow, JobSort, Page, Scope
+from worker.domain.reading import (
+    AsOf,
+    Causes,
+    Count,
+    JobCounts,
+    JobFilter,
+    JobRow,
+    JobSort,
+    Page,
+    Scope,
+)
 from worker.storage.queries.failures import standing_causes
 from worker.storage.queries.job_counts import counts_of
 from worker.storage.queries.job_meaning import Meant
@@ -36,9 +46,10 @@ def overview(
     """A page of jobs with what stands above it. Raises `Misused` as `list_jobs` does."""
     meant = Meant.of(connection, scope, as_of, wanted)
     page = page_of(connection, meant, as_of, sort, after, size)
-    counts = counts_of(connection, scope, meant)
     # By outcome no jobs are left out of those that are meant.
     is_of_scope = replace(wanted, status=None, code=None, cause=None) == JobFilter()
     is_known = is_of_scope and (meant.few is not None or meant.sifts)
     broken = standing_causes(connection, scope, limit=causes, meant=meant if is_known else None)
+    failed = Count(broken.window.read, broken.window.is_complete) if is_of_scope else None
+    counts = counts_of(connection, scope, meant, failed)
     return Overview(page, counts, broken)

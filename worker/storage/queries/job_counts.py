@@ -28,8 +28,8 @@ COUNTED = 1_000
 ALL = 1_000_000
 """More than any stream has."""
 
-MOST_TOTAL = 5_000
-"""Jobs are counted one by one up to so many."""
+MOST_TOTAL = 2_000
+"""Jobs are counted one by one up to so many; those of a group lie far from each other."""
 
 
 def counts(connection: Connection, scope: Scope, as_of: AsOf, wanted: JobFilter) -> JobCounts:
@@ -37,8 +37,13 @@ def counts(connection: Connection, scope: Scope, as_of: AsOf, wanted: JobFilter)
     return counts_of(connection, scope, Meant.of(connection, scope, as_of, wanted))
 
 
-def counts_of(connection: Connection, scope: Scope, meant: Meant) -> JobCounts:
-    """The same of jobs that were looked up; the status that is wanted is not looked at."""
+def counts_of(
+    connection: Connection, scope: Scope, meant: Meant, failed: Count | None = None
+) -> JobCounts:
+    """The same of jobs that were looked up; the status that is wanted is not looked at.
+
+    `failed` is how many of them have failed, where `standing_causes` has told it.
+    """
     wanted = replace(meant.wanted, status=None)
     meant = replace(meant, wanted=wanted)
     if meant.asks_failure:
@@ -54,9 +59,11 @@ def counts_of(connection: Connection, scope: Scope, meant: Meant) -> JobCounts:
     window = replace(window, is_complete=False)
     by_status = {status: replace(count, is_exact=False) for status, count in by_status.items()}
     if meant.is_projected:
-        found, looked = _counted(connection, replace(meant.failing, rest=HAS_FAILED), COUNTED)
-        number = found[Status.TRIGGER_FAILED].value
-        by_status[Status.TRIGGER_FAILED] = Count(number, is_exact=looked.is_complete)
+        if failed is None:
+            found, looked = _counted(connection, replace(meant.failing, rest=HAS_FAILED), COUNTED)
+            number = found[Status.TRIGGER_FAILED].value
+            failed = Count(number, is_exact=looked.is_complete)
+        by_status[Status.TRIGGER_FAILED] = failed
     number = sum(count.value for count in by_status.values())
     if meant.asks_text:
         return JobCounts(Count(number, is_exact=False), by_status, window)
@@ -96,7 +103,7 @@ def _counted(
 
 
 def _total(connection: Connection, scope: Scope, wanted: JobFilter) -> Count:
-    """How many jobs are meant, whatever their status, of the first 5,000 that an index gives.
+    """How many jobs are meant, whatever their status, of the first 2,000 that an index gives.
 
     Where it gives more, that is the least: bounded is what is gone through, not what is found.
     """

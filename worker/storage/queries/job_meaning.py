@@ -22,6 +22,9 @@ WINDOW = 5_000
 CAUSED = 3_000
 """Jobs whose trigger failed that one page looks at, at most, for a code or cause of many."""
 
+CAUSED_BY_NAME = 1_000
+"""The same by name or id, where no index tells which jobs failed."""
+
 SEEN = 4_000
 """The same for a scope or filter that leaves more than some, but not all."""
 
@@ -156,6 +159,7 @@ class Meant:
         else:
             base = self.stream.base + (f" and {FAILED}" if self.is_projected else "") + rare
             stream = replace(self.stream, order=order, base=base)
+            most = most if rare or not self.is_projected else CAUSED_BY_NAME
         return replace(stream, rest=rest, values=values, most=most), is_bounded
 
     @property

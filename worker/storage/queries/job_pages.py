@@ -30,7 +30,7 @@ from worker.storage.queries.job_streams import (
 )
 from worker.storage.queries.paging import NO_SLOT
 
-RECENT = 2_000
+RECENT = 1_500
 """Records whose jobs are recent."""
 
 RECENT_WIDE = 10_000
@@ -164,7 +164,7 @@ def window_of(order: Order, taken: Taken) -> Window:
 def _one(page: _Page) -> _At | None:
     """A list of one part: by name, by id, or of failures."""
     meant = page.meant
-    order = {JobSort.NAME: BY_NAME, JobSort.ID: BY_ID}.get(page.sort, meant.by_failing)
+    order = {JobSort.NAME: BY_NAME, JobSort.ID: BY_ID.asked}.get(page.sort, meant.by_failing)
     if meant.asks_failure:
         stream, is_bounded = meant.failed(page.connection, order)
         if not (is_bounded or meant.wanted.code or meant.wanted.cause):

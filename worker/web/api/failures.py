@@ -104,7 +104,7 @@ def list_jobs_of_cause(
 
 @router.get("/codes", responses=models.problems(), dependencies=[ONCE])
 def list_codes(request: Request, viewer: Viewing, asked: Annotated[Span, Query()]) -> said.CodeList:
-    """Count failed triggers by code, over the newest 10,000 of the time asked for."""
+    """Count failed triggers by code, over the newest 8,000 of the time asked for."""
     _in_order(asked)
     with console(request).pool.snapshot() as connection:
         codes, read = failures.by_code(
