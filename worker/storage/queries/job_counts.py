@@ -28,7 +28,7 @@ COUNTED = 1_000
 ALL = 1_000_000
 """More than any stream has."""
 
-MOST_TOTAL = 2_000
+MOST_TOTAL = 1_000
 """Jobs are counted one by one up to so many; those of a group lie far from each other."""
 
 
@@ -103,7 +103,7 @@ def _counted(
 
 
 def _total(connection: Connection, scope: Scope, wanted: JobFilter) -> Count:
-    """How many jobs are meant, whatever their status, of the first 2,000 that an index gives.
+    """How many jobs are meant, whatever their status, of the first 1,000 that an index gives.
 
     Where it gives more, that is the least: bounded is what is gone through, not what is found.
     """

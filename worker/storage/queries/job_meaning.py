@@ -22,10 +22,10 @@ WINDOW = 5_000
 CAUSED = 3_000
 """Jobs whose trigger failed that one page looks at, at most, for a code or cause of many."""
 
-CAUSED_BY_NAME = 1_000
+CAUSED_BY_NAME = 800
 """The same by name or id, where no index tells which jobs failed."""
 
-SEEN = 4_000
+SEEN = 3_000
 """The same for a scope or filter that leaves more than some, but not all."""
 
 SIFTED = 20_000

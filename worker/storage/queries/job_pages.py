@@ -30,7 +30,7 @@ from worker.storage.queries.job_streams import (
 )
 from worker.storage.queries.paging import NO_SLOT
 
-RECENT = 1_500
+RECENT = 1_000
 """Records whose jobs are recent."""
 
 RECENT_WIDE = 10_000

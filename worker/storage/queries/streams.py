@@ -11,10 +11,10 @@ from sqlalchemy import Connection, text
 from worker.domain.reading import Window
 from worker.domain.trigger import MAX_ID
 
-WINDOW = 10_000
+WINDOW = 8_000
 """Records that one page looks at, at most, for their jobs or for a cause of many."""
 
-ASKED = 5_000
+ASKED = 4_000
 """The same where each record's job is asked whether it is meant."""
 
 WIDE = 50_000
