@@ -256,10 +256,12 @@ def test_the_page_gets_rows_and_sums_in_its_words(console: Served, database: str
         assert shown[-1]["more"] == f"{job} · 操作"
         assert shown[-1]["kind"] == "定时"
         assert shown[-1]["slot"]["title"].endswith("Asia/Shanghai")
-        html = json.loads(next(each.data for each in stream.events if each.name == "sums"))
-        assert "按原因" in html
-        assert "<html" not in html
-        assert "<script>" not in html
+        parts = json.loads(next(each.data for each in stream.events if each.name == "sums"))
+        assert "按原因" in parts["sums"]
+        assert "按代码" in parts["codes"]
+        for html in parts.values():
+            assert "<html" not in html
+            assert "<script>" not in html
 
 
 def test_a_beat_costs_two_statements_however_many_watch(console: Served, database: str) -> None:

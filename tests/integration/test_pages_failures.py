@@ -142,8 +142,38 @@ def test_a_busy_month_makes_no_heavy_page(console: Served, database: str) -> Non
                 slot=NOW - timedelta(hours=number * 1.7),
             )
     answer = page(console.signed_in(Role.ADMIN), "/failures?span=30d", "zh")
-    assert len(rows(answer, "按原因")) == 15
+    assert len(rows(answer, "按原因")) == 8
+    assert "另有 392 个原因" in answer.text
     assert "其他" in answer.text
+    further = page(console.signed_in(Role.ADMIN), "/failures/causes?span=30d", "zh")
+    assert further.text.count("<tr>") == 1 + 60
+    assert "还有 340 项未显示" in further.text
+
+
+def test_a_page_of_causes_has_those_of_its_time_that_the_viewer_may_see(
+    console: Served, database: str
+) -> None:
+    with writing(database) as (p, h):
+        for number in range(12):
+            hours = 2 if number else 0.5
+            h.failed(
+                p.action_job(),
+                {"code": "server_not_found", "message": f"Server {number} is gone."},
+                causes=[f"server_not_found:server={number}"],
+                slot=NOW - timedelta(hours=hours),
+            )
+    admin = console.signed_in(Role.ADMIN)
+    assert '<a class="button" href="/failures/causes?span=24h">4 other causes</a>' in (
+        page(admin, "/failures").text
+    )
+    everything = page(admin, "/failures/causes").text
+    assert all(f"server_not_found:server={number}" in everything for number in range(12))
+    hour = page(admin, "/failures/causes?span=1h").text
+    assert "server_not_found:server=0" in hour
+    assert "server_not_found:server=1" not in hour
+    nobody = page(console.signed_in(Role.VIEWER, "nobody"), "/failures/causes").text
+    assert "server_not_found" not in nobody
+    assert "Nothing has failed in this time" in nobody
 
 
 def test_a_row_to_be_filled_has_the_columns_of_the_list(console: Served, database: str) -> None:

@@ -12,7 +12,7 @@ from worker.storage.queries import failures
 from worker.web.bars import Chart, chart
 from worker.web.words import marked
 
-_CAUSES = 15
+_CAUSES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def span_of(key: str | None) -> Span:
 
 def read(connection: Connection, scope: Scope, span: Span, now: datetime) -> Sums:
     """The sums that a viewer may see."""
-    since = _start(now, span)
+    since = start_of(now, span)
     causes = failures.by_cause(connection, scope, since=since, limit=_CAUSES)
     codes, _ = failures.by_code(connection, scope, since=since)
     buckets, window = failures.by_time(
@@ -62,7 +62,7 @@ def read(connection: Connection, scope: Scope, span: Span, now: datetime) -> Sum
     return Sums(now, causes, codes, chart(buckets), window)
 
 
-def _start(now: datetime, span: Span) -> datetime:
+def start_of(now: datetime, span: Span) -> datetime:
     """Where the first bar begins: bars stand on whole steps, so that they do not wander."""
     seconds = int((now - span.length).timestamp())
     return datetime.fromtimestamp(seconds - seconds % span.step_s, tz=now.tzinfo)

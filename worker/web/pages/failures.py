@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
 
+from worker.domain.reading import CauseRow, Causes
 from worker.storage.queries import failures, feed
 from worker.web import problems
 from worker.web.access import Viewing
@@ -29,6 +30,7 @@ NEWEST = 15
 """Failures in the list of the newest."""
 
 _BROKEN = 40
+_MOST_CAUSES = 60
 _LONGEST_CAUSE = 500
 
 
@@ -42,7 +44,7 @@ def show_all(request: Request, viewer: Viewing) -> Response:
         newest = feed.newest_failures(connection, scope_of(viewer), at, limit=NEWEST)
     values = {
         **sum_values(found, view.words, span),
-        "spans": [(each.label, f"/failures?span={each.key}", each is span) for each in SPANS],
+        "spans": _spans("/failures", span),
         "here": f"/failures?span={span.key}",
         "stream": f"/failures/stream?span={span.key}",
         "after": newest.position,
@@ -50,6 +52,28 @@ def show_all(request: Request, viewer: Viewing) -> Response:
         "most": NEWEST,
     }
     return show(request, "failures.html", values)
+
+
+@router.get("/failures/causes")
+def all_causes(request: Request, viewer: Viewing) -> Response:
+    """Show what fails by cause, further than the page of failures does."""
+    at, span = as_of(request), span_of(request.query_params.get("span"))
+    view, _ = console(request).pages.page(request)
+    with console(request).pool.snapshot() as connection:
+        found = failures.by_cause(
+            connection, scope_of(viewer), since=sums.start_of(at.now, span), limit=_MOST_CAUSES
+        )
+    values = {
+        "causes": _causes(found, view.words, span),
+        "total": found.total,
+        "window": None if found.window.is_complete else found.window,
+        "spans": [
+            (each.label, f"/failures/causes?span={each.key}", each is span) for each in SPANS
+        ],
+        "live": f"/failures?span={span.key}",
+        "short": short,
+    }
+    return show(request, "failures_causes.html", values)
 
 
 @router.get("/failures/jobs")
@@ -93,17 +117,28 @@ def sum_values(found: Sums, words: Words, span: Span) -> Mapping[str, Any]:
     """What the page and its stream show of sums."""
     return {
         "at": found.at,
-        "causes": [
-            (
-                row,
-                root(row, words, 200),
-                "/failures/jobs?" + urlencode({"cause": row.cause, "span": span.key}),
-            )
-            for row in found.causes.rows
-        ],
+        "causes": _causes(found.causes, words, span),
+        "all_causes": f"/failures/causes?span={span.key}",
         "more_causes": found.causes.total - len(found.causes.rows),
         "codes": [(row, remedy(row.code, words)) for row in found.codes],
         "chart": found.chart,
         "window": None if found.window.is_complete else found.window,
         "short": short,
     }
+
+
+def _spans(path: str, chosen: Span) -> list[tuple[str, str, bool]]:
+    """Each span's label, its address, and whether it is the chosen one."""
+    return [(each.label, f"{path}?span={each.key}", each is chosen) for each in SPANS]
+
+
+def _causes(found: Causes, words: Words, span: Span) -> list[tuple[CauseRow, str, str]]:
+    """Each cause, what it is in a language, and where its jobs are listed."""
+    return [
+        (
+            row,
+            root(row, words, 200),
+            "/failures/jobs?" + urlencode({"cause": row.cause, "span": span.key}),
+        )
+        for row in found.rows
+    ]

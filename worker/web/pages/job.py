@@ -22,7 +22,13 @@ from worker.web.access import Viewing
 from worker.web.asking import as_of, console, id_of, scope_of
 from worker.web.bars import chart
 from worker.web.pages import job_changes
-from worker.web.pages.job_now import automation_now, owner_now, target_lines, whole_job
+from worker.web.pages.job_now import (
+    automation_now,
+    is_as_before,
+    owner_now,
+    reasons,
+    target_lines,
+)
 from worker.web.pages.job_saved import read_saved
 from worker.web.pages.jobs import line
 from worker.web.pages.page import show
@@ -34,7 +40,7 @@ router = APIRouter(include_in_schema=False)
 _HISTORY = 10
 _CHANGES = 5
 _SPAN = timedelta(days=7)
-_STEP_S = 6 * 3600
+_STEP_S = 2 * 3600
 
 
 @router.get("/jobs/{job_id}")
@@ -62,6 +68,7 @@ def show_one(request: Request, viewer: Viewing, job_id: str) -> Response:
     saved = read_saved(console(request), number, job.job_type)
     live = preflight.finish(begun)
     lines = target_lines(saved, live, view.words)
+    said, more = reasons(live, view.words)
     values = {
         "job": job,
         "line": line(job, outcomes.get(number, ()), view.words, at),
@@ -69,7 +76,9 @@ def show_one(request: Request, viewer: Viewing, job_id: str) -> Response:
         "saved": saved,
         "targets": lines,
         "has_nodes": any(each.node for each in lines),
-        "whole": whole_job(live, view.words),
+        "reasons": said,
+        "more_reasons": more,
+        "is_as_before": is_as_before(job.newest, live),
         "automation": automation_now(job, live, view.words),
         "owner": owner_now(live, view.words),
         "next_slots": slots.next_slots(job.schedule, job.timezone, at.now, 5),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from worker.domain import messages
 from worker.domain.inventory import ServerState
-from worker.domain.reading import JobRow
+from worker.domain.reading import JobRow, RecordRow, Status
 from worker.domain.verdict import Finding, Target
 from worker.web.live_preflight import Live
 from worker.web.pages.job_saved import Saved
@@ -17,6 +17,7 @@ from worker.web.words import Words, marked
 
 _LONGEST = 120
 _MOST = 30
+_ON_TOP = 3
 _STATES = {
     ServerState.ON: ("good", marked("On")),
     ServerState.UNKNOWN: ("still", marked("The inventory does not know its state")),
@@ -51,13 +52,29 @@ def target_lines(saved: Saved, live: Live, words: Words) -> list[TargetLine]:
     return [_line(target, live, live.findings, words) for target in saved.targets]
 
 
+def reasons(live: Live, words: Words) -> tuple[list[Found], int]:
+    """What to say on top of what is in a start's way, and how many more stand beside targets."""
+    whole = whole_job(live, words)
+    of_targets = [each for each in live.findings if not _is_of_whole(each)]
+    room = max(0, _ON_TOP - len(whole))
+    told = [told_alone(each, words) for each in of_targets[:room]]
+    return whole + told, len(of_targets) - len(told)
+
+
+def is_as_before(record: RecordRow | None, live: Live) -> bool:
+    """Whether the newest record failed for just what is in a start's way now."""
+    if record is None or record.status is not Status.TRIGGER_FAILED or not live.findings:
+        return False
+    return set(record.causes) == {each.cause for each in live.findings}
+
+
 def whole_job(live: Live, words: Words) -> list[Found]:
     """The findings that no single target is to blame for."""
-    return [
-        _found(each, words)
-        for each in live.findings
-        if "server_id" not in each.objects or each.objects.get("path")
-    ][:_MOST]
+    return [_found(each, words) for each in live.findings if _is_of_whole(each)][:_MOST]
+
+
+def _is_of_whole(finding: Finding) -> bool:
+    return "server_id" not in finding.objects or bool(finding.objects.get("path"))
 
 
 def automation_now(job: JobRow, live: Live, words: Words) -> Now:
@@ -120,8 +137,9 @@ def _now(target: Target, live: Live, found: Sequence[Finding], words: Words) -> 
         return Now("bad", words.gettext(marked("Powered off")), shown)
     if server.state is ServerState.OFFLINE:
         return Now("bad", words.gettext(marked("Out of service")), shown)
+    # A server that is on is not what is wrong: its findings have marks of their own.
     tone, text = _STATES[server.state]
-    return Now("bad" if shown else tone, words.gettext(text), shown)
+    return Now(tone, words.gettext(text), shown)
 
 
 def _concerns(finding: Finding, target: Target) -> bool:

@@ -85,8 +85,13 @@ async def _sums(request: Request, viewer: Viewer, view: Page, span: Span) -> lis
     async def part() -> bytes:
         shown = replace(view, now=found.at)
         content = sum_values(found, view.words, span)
-        html = await run_in_threadpool(made.pages.text, shown, "failures_sums.html", content)
-        return orjson.dumps(html)
+        names = {"sums": "failures_sums.html", "codes": "failures_codes.html"}
+        return orjson.dumps(
+            {
+                part: await run_in_threadpool(made.pages.text, shown, name, content)
+                for part, name in names.items()
+            }
+        )
 
     key = (found.at, scope, span.key, view.language, view.zone.key)
     return [frame("sums", await made.sum_parts.get(key, part), viewer.position)]

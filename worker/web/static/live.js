@@ -3,6 +3,7 @@
 
 const bar = document.getElementById("live");
 const sums = document.getElementById("sums");
+const codes = document.getElementById("codes");
 const newest = document.getElementById("newest");
 const body = newest.querySelector("tbody");
 const blank = document.getElementById("row");
@@ -95,7 +96,9 @@ function connect() {
   source.addEventListener("sums", (event) => {
     position = event.lastEventId;
     // Made by the same template as the page, where everything is escaped.
-    if (!isPaused && !isUsed(sums)) sums.innerHTML = JSON.parse(event.data);
+    const made = JSON.parse(event.data);
+    if (!isPaused && !isUsed(sums)) sums.innerHTML = made.sums;
+    if (!isPaused && !isUsed(codes)) codes.innerHTML = made.codes;
   });
   source.addEventListener("error", () => {
     isConnected = false;
