@@ -15,6 +15,7 @@ PAGES = {
     "history list": ("/history", "History", "历史"),
     "history of a job": ("/history?job=17", "History", "历史"),
     "failures": ("/failures", "Failures", "失败"),
+    "causes": ("/failures/causes", "Causes", "原因"),
     "dead letters": ("/dead-letters", "Dead letters", "死信"),
     "dead letter": ("/dead-letters/1", "Dead letter 1", "死信 1"),
     "mending": ("/dead-letters/2/mend", "letter 2", "死信 2"),

@@ -3,6 +3,7 @@
 Real parts: worker, broker, PostgreSQL, console, and the demo's stand-ins for action and orch.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,10 @@ from playwright.sync_api import expect
 from tests.browser.conftest import Visiting
 from tests.support.console import Served, serving
 from tests.support.history import writing
-from tests.support.sql import execute
+from tests.support.rig import trigger
+from tests.support.sql import execute, value
+from tests.support.topics import Broker, produce_raw
+from tests.support.waiting import wait_until
 from tests.support.worker import running
 from worker.config import Settings
 from worker.embedded.services import Services
@@ -61,6 +65,7 @@ def test_a_job_that_broke_is_found_mended_and_runs_again(
     with visiting(alive) as watcher, visiting(alive) as visitor:
         live = watcher.open("/failures")
         expect(live.locator("main")).to_contain_text("Nothing has failed")
+        live.evaluate("window.isTheSamePage = true")
 
         # It is fired, and its run page says why it did not start.
         page = visitor.open(f"/jobs/{job}")
@@ -68,9 +73,14 @@ def test_a_job_that_broke_is_found_mended_and_runs_again(
         page.get_by_role("button", name="Run now").click()
         expect(page.locator(".followed")).to_contain_text(sentence, timeout=SOON_MS)
         expect(page.locator(".followed")).to_contain_text("Trigger failed")
+        assert visitor.violations() == []
+        page.set_viewport_size({"width": 375, "height": 812})
+        assert visitor.sideways_px() <= 0
+        page.set_viewport_size({"width": 1280, "height": 900})
 
         # Somebody else who watches has seen it without a reload.
         expect(live.locator("main")).to_contain_text(sentence, timeout=SOON_MS)
+        assert live.evaluate("window.isTheSamePage") is True
 
         # It stands in both lists, and its record says all of it.
         page = visitor.open("/jobs")
@@ -101,3 +111,38 @@ def test_a_job_that_broke_is_found_mended_and_runs_again(
         row = page.get_by_role("row").filter(has_text="log-backup")
         expect(row).to_contain_text("Succeeded")
         expect(row).not_to_contain_text("Trigger failed")
+
+
+def test_a_letter_is_mended_and_its_job_runs(
+    alive: Served, visiting: Visiting, database: str, broker: Broker, settings: Settings
+) -> None:
+    with writing(database) as (p, _):
+        job = p.action_job(name="log-backup")
+    topic = f"{settings.topic_prefix}.job.triggers.v1"
+    whole = json.dumps(trigger(job))
+    broken = whole.removesuffix("}")
+    produce_raw(broker, topic, [(str(job), broken, None)])
+    letters = "select count(*) from awp_dead_letter"
+    wait_until(lambda: value(database, letters), SOON_MS / 1000, "a dead letter")
+    with visiting(alive, has_scripts=False) as visitor:
+        page = visitor.open("/dead-letters")
+        expect(page.get_by_role("row").nth(1)).to_contain_text("the body is no JSON")
+        page.get_by_role("link", name="1", exact=True).click()
+        page.get_by_role("link", name="Mend").click()
+        page.get_by_label("Body").fill(broken)
+        page.get_by_role("button", name="Check and go on").click()
+        expect(page.get_by_label("Body")).to_have_value(broken)
+        expect(page.locator("main")).to_contain_text("no JSON")
+        page.get_by_label("Body").fill(whole)
+        page.get_by_role("button", name="Check and go on").click()
+        expect(page.locator("h1")).to_have_text("Send the mended letter?")
+        page.get_by_role("button", name="Send it").click()
+        expect(page.locator("main")).to_contain_text("sent it mended")
+
+        # Without a script the page is asked for again.
+        def is_green() -> bool:
+            visitor.open("/jobs")
+            row = page.get_by_role("row").filter(has_text="log-backup")
+            return "Succeeded" in row.inner_text()
+
+        wait_until(is_green, SOON_MS / 1000, "a run that succeeded")

@@ -61,6 +61,7 @@ class Visitor:
     served: Served
     context: BrowserContext
     page: Page
+    has_scripts: bool = True
     complaints: list[str] = field(default_factory=list)
 
     def open(self, path: str, *, status: int = 200) -> Page:
@@ -71,7 +72,11 @@ class Visitor:
         return self.page
 
     def violations(self) -> list[str]:
-        """What axe-core finds wrong with the page, a line a finding, the element in it."""
+        """What axe-core finds wrong with the page, a line a finding, the element in it.
+
+        It is a script itself: a visitor without scripts would wait for it for ever.
+        """
+        assert self.has_scripts, "axe needs a visitor with scripts"
         session = self.context.new_cdp_session(self.page)
         # As a debugger does: no script of the page's own, which its policy would refuse.
         session.send("Runtime.evaluate", {"expression": AXE_SCRIPT})
@@ -146,7 +151,7 @@ def visiting(
         with served.signed_in(role, login) as client:
             token = client.cookies["awp-session"]
         context.add_cookies([{"name": "awp-session", "value": token, "url": served.address}])
-    visitor = Visitor(served, context, context.new_page())
+    visitor = Visitor(served, context, context.new_page(), has_scripts)
     visitor.watch()
     try:
         yield visitor
