@@ -123,7 +123,7 @@ class Settings(BaseSettings):
     streams_listen: Address = Field(
         "127.0.0.1:9322", description="Where the streams serve /metrics, /livez, /readyz, /windows"
     )
-    console_listen: str = Field("127.0.0.1:8321", description="Where the console serves")
+    console_listen: Address = Field("127.0.0.1:8321", description="Where the console serves")
     console_cert_file: Path | None = Field(
         None, description="Certificate chain (PEM) of the console, for TLS of its own"
     )

@@ -218,7 +218,7 @@ def test_an_inventory_that_does_not_answer_costs_a_second(console: Served, datab
         found = asked(browser, f"/api/v1/jobs/{job}")
         took_s = time.monotonic() - began
     assert found["preflight"]["result"] == "unknown"
-    assert 0.5 < took_s < 2.0  # waited for it, and not for long
+    assert 0.5 < took_s < 1.5  # waited for it, and not for long; the machine may be busy
     assert asked(browser, f"/api/v1/jobs/{job}")["preflight"]["result"] == "passed"
 
 

@@ -136,8 +136,27 @@ def test_an_inventory_that_does_not_answer_costs_a_second(console: Served, datab
         answer = page(browser, f"/jobs/{job}")
         took_s = time.monotonic() - began
     assert "Could not check" in content(answer)
-    assert 0.5 < took_s < 2.0  # waited for it, and not for long
+    assert 0.5 < took_s < 1.5  # waited for it, and not for long; the machine may be busy
     assert "It could start now" in content(page(browser, f"/jobs/{job}"))
+
+
+def test_saved_values_that_do_not_come_cost_no_second_more(console: Served, database: str) -> None:
+    with writing(database) as (p, _):
+        job = p.action_job()
+    browser = console.signed_in(Role.ADMIN)
+    page(browser, f"/jobs/{job}")
+    for view in ("preflight_job", "console_job_target"):
+        execute(database, f"alter view {view} rename to quick_{view}")
+        execute(
+            database,
+            f"create view {view} as select * from quick_{view} where pg_sleep(5) is not null",
+        )
+    began = time.monotonic()
+    answer = page(browser, f"/jobs/{job}")
+    took_s = time.monotonic() - began
+    assert "Could not check" in content(answer)
+    assert "Not available" in content(answer)
+    assert 0.5 < took_s < 1.5  # waited for it, and not for long; the machine may be busy
 
 
 def test_what_is_saved_is_told_even_without_the_job_view(console: Served, database: str) -> None:

@@ -5,7 +5,11 @@ import pytest
 from worker.config import load
 from worker.errors import Misused
 
-LISTENERS = {"TRIGGER_WORKER_LISTEN": "listen", "TRIGGER_WORKER_STREAMS_LISTEN": "streams_listen"}
+LISTENERS = {
+    "TRIGGER_WORKER_LISTEN": "listen",
+    "TRIGGER_WORKER_STREAMS_LISTEN": "streams_listen",
+    "TRIGGER_WORKER_CONSOLE_LISTEN": "console_listen",
+}
 
 
 @pytest.mark.parametrize("variable", LISTENERS)

@@ -6,12 +6,13 @@ never a finding, and never a page that fails.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from worker.clock import Clock
 from worker.domain.access import Principal
@@ -26,6 +27,7 @@ from worker.storage.pool import Pool
 from worker.storage.saved import limit_statements
 
 LIMIT_S = 0.9
+"""Since its beginning: what a page reads meanwhile is no more time for it."""
 _STATEMENT_MS = 800
 _AT_ONCE = 4
 _NOWHERE = Origin(0, 0)
@@ -64,6 +66,13 @@ def _without_automation(finding: Finding) -> Finding:
 UNKNOWN = Live("unknown")
 
 
+class Begun(NamedTuple):
+    """A check under way, and until when it is waited for."""
+
+    check: Future[Live]
+    until: float
+
+
 class LivePreflight:
     """Checks at most four jobs at once, so that a slow inventory leaves connections to the rest."""
 
@@ -73,16 +82,17 @@ class LivePreflight:
         self._default_max_lateness_s = default_max_lateness_s
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="live-preflight")
 
-    def begin(self, job_id: int, viewer: Principal, draft: Change | None = None) -> Future[Live]:
+    def begin(self, job_id: int, viewer: Principal, draft: Change | None = None) -> Begun:
         """Start the check, for `finish` to wait for; of the job as `draft` would have it."""
-        return self._threads.submit(self._check, job_id, viewer, self._clock.now(), draft)
+        check = self._threads.submit(self._check, job_id, viewer, self._clock.now(), draft)
+        return Begun(check, time.monotonic() + LIMIT_S)
 
-    def finish(self, begun: Future[Live]) -> Live:
+    def finish(self, begun: Begun) -> Live:
         """The answer, `UNKNOWN` when it does not come in time or the inventory raises."""
         try:
-            return begun.result(LIMIT_S)
+            return begun.check.result(max(0.0, begun.until - time.monotonic()))
         except (TooLate, TriggerWorkerError):
-            begun.cancel()
+            begun.check.cancel()
             return UNKNOWN
 
     def close(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +16,7 @@ from worker.storage.job_edits import Column, Editable
 from worker.web.changing import draft
 from worker.web.changing.draft import Edits, ServerList
 from worker.web.changing.seeing import visible
-from worker.web.live_preflight import Live
+from worker.web.live_preflight import Begun, Live
 from worker.web.state import Console
 
 _MOST_NOTED = 50
@@ -62,7 +61,7 @@ def as_saved(saved: Editable) -> Wanted:
     return Wanted(saved.name, saved.schedule or "", saved.timezone or "")
 
 
-def begin(console: Console, who: Principal, opened: Opened, edits: Edits) -> Future[Live]:
+def begin(console: Console, who: Principal, opened: Opened, edits: Edits) -> Begun:
     """Start the preflight that would result, with nothing saved, for `preflight.finish`.
 
     A job that is switched off is looked at as if it were on: everything else is worth knowing.
