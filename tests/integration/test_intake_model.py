@@ -26,7 +26,7 @@ from sqlalchemy import Connection
 from tests.support.feed import TOPICS, Feed, Taker, feeding
 from tests.support.platform import Platform
 from tests.support.postgres import PostgresServer
-from tests.support.properties import examples
+from tests.support.properties import examples, patient
 from worker.domain.delivery import Delivery, Event
 from worker.domain.record import Claim
 from worker.errors import Fenced
@@ -213,9 +213,10 @@ class Machine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """In the end one worker drains the log: a record and an event each, in order."""
-        if hasattr(self, "members"):
+        try:
             self._drain()
             self._events_are_those_of_the_records()
+        finally:
             for member in self.members:
                 member.taker.session.close()
 
@@ -270,6 +271,7 @@ class Machine(RuleBasedStateMachine):
         return json.dumps(body).encode()
 
 
+@patient
 def test_the_intake_is_what_its_model_says(postgres: PostgresServer) -> None:
     database = postgres.create("intake_model")
     with feeding(database) as feed:

@@ -7,9 +7,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-TEXT = st.text(st.characters(codec=None), max_size=40) | st.sampled_from(
+ODD = st.sampled_from(
     ["\0", "a\0b", "\ud800", "\udc00x", "\u202eexe", "\ufeff", "\u2028", "9" * 300, "é" * 201]
 )
+TEXT = st.text(st.characters(codec=None), max_size=40) | ODD
 """Any text, halves of surrogate pairs and NUL included."""
 
 HEADER_NAMES = st.text(max_size=20) | st.sampled_from(
@@ -100,6 +101,17 @@ def objects(ids: st.SearchStrategy[Any] = _IDS) -> st.SearchStrategy[dict[str, A
     )
 
 
+_RIGHT = {"job_id": 5001, "scheduled_at": "2026-11-23T10:00:00Z"}
+_MANUAL = {**_RIGHT, "kind": "manual", "trigger_id": "0198f3a0-0000-7000-8000-000000000001"}
+NEARLY = st.builds(
+    lambda fields, name, value: json.dumps({**fields, name: value}).encode(),
+    st.sampled_from([_RIGHT, _MANUAL]),
+    st.sampled_from(["triggered_by", "scheduled_at", "fired_at", "trigger_id", "kind"]),
+    ODD | TEXT | _TIMES | JSON,
+)
+"""Triggers that are right but for one field: the nearest that comes to what is stored."""
+
+
 def _spoiled(body: bytes, place: int, byte: int) -> bytes:
     """A body with one byte another one, or cut there."""
     place %= max(len(body), 1)
@@ -110,6 +122,7 @@ BODIES = (
     st.none()
     | st.binary(max_size=80)
     | JSON.map(lambda value: json.dumps(value).encode())
+    | NEARLY
     | objects().map(lambda value: json.dumps(value).encode())
     | objects().map(lambda v: json.dumps(v, ensure_ascii=False).encode("utf-8", "surrogatepass"))
     | st.builds(

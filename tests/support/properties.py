@@ -7,6 +7,7 @@ what the property speaks of.
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 TIMES = int(os.environ.get("TEST_EXAMPLES", "1"))
@@ -26,3 +27,7 @@ settings.register_profile(
 def examples(count: int, *, steps: int = 50) -> settings:
     """That many examples, or `TIMES` as many; `steps` of a stateful one."""
     return settings(max_examples=count * TIMES, stateful_step_count=steps)
+
+
+patient = pytest.mark.timeout(300 + 60 * TIMES)
+"""Mark of a property that a database takes part in: making a failure small takes its time."""
