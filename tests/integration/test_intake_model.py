@@ -280,5 +280,5 @@ def test_the_intake_is_what_its_model_says(postgres: PostgresServer) -> None:
             for job_id in JOBS:
                 platform.action_job(id=job_id)
         ours = type("Machine", (Machine,), {"feed": feed})
-        run_state_machine_as_test(ours, settings=examples(25, steps=20))
+        run_state_machine_as_test(ours, settings=examples(15, steps=20))
     postgres.drop("intake_model")
