@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from tests.support import first_imports, services  # noqa: F401
 from tests.support.kafka import KafkaNode
 from tests.support.postgres import PostgresServer, serving
+from tests.support.properties import settings as properties
 from tests.support.topics import Broker
 from worker.config import Settings
 from worker.domain.topics import Topics
@@ -24,6 +25,7 @@ from worker.kafka.admin import TopicAdmin, answers
 from worker.kafka.settings import KafkaSettings
 
 PARTITIONS = 3
+properties.load_profile("ours")
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,9 @@ MOST_BYTES = 900 * 1024
 """Largest body that is sent; a broker takes 1 MiB with its headers by default."""
 
 _LONGEST_NAME = 500
+_TRUNCATED = "truncated"
+_HEADER_BYTES = 10
+"""What a header costs beside its name and content, at the most: their lengths."""
 _ACTION = str(JobType.ACTION)
 
 _FAILURE = cloudevents.TYPE_TRIGGER_FAILURE.encode()
@@ -124,10 +127,13 @@ def failure(
 
 
 def dead_letter(topics: Topics, letter: DeadLetter, claim: Claim) -> Event:
-    """The original bytes, with reason and origin in headers; cut where they are too large."""
+    """The original bytes, with reason and origin in headers; cut where they are too large.
+
+    A producer's headers by the names of ours are left out: they would say something untrue.
+    """
     delivery = letter.delivery
     headers: EventHeaders = [
-        *delivery.headers,
+        *(header for header in delivery.headers if not _is_ours(header[0])),
         ("dead-letter-reason", letter.reason.encode("utf-8", "backslashreplace")),
         ("dead-letter-topic", claim.topic.encode()),
         ("dead-letter-partition", str(claim.partition).encode()),
@@ -157,8 +163,10 @@ def render_targets(targets: Sequence[Target]) -> bytes:
 
 
 def size(event: Event) -> int:
-    """About how many bytes an event takes."""
-    headers = sum(len(name) + len(content or b"") for name, content in event.headers)
+    """About how many bytes an event takes, and no fewer than the brokers count."""
+    headers = sum(
+        len(name.encode()) + len(content or b"") + _HEADER_BYTES for name, content in event.headers
+    )
     return len(event.value or b"") + len(event.key or b"") + headers
 
 
@@ -245,8 +253,18 @@ def _name(name: str | None) -> str | None:
 
 
 def _fit(body: dict[str, Any], limit: int) -> bytes:
-    """A failure's JSON, with as many findings and causes as the limit leaves room for."""
+    """A failure's JSON, with as many findings and causes as the limit leaves room for.
+
+    Where they are too many, a long text in one of them (a platform may allow an address of a
+    megabyte) is cut first.
+    """
     value = orjson.dumps(body, option=orjson.OPT_UTC_Z)
+    if len(value) > limit:
+        body = {
+            **_short(body),
+            "findings": [_short(finding) for finding in body["findings"]],
+        }
+        value = orjson.dumps(body, option=orjson.OPT_UTC_Z)
     while len(value) > limit and (len(body["findings"]) > 1 or len(body["causes"]) > 1):
         keep = max(len(body["findings"]) // 2, 1)
         body = {
@@ -259,15 +277,20 @@ def _fit(body: dict[str, Any], limit: int) -> bytes:
     return value
 
 
+def _short(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: _name(each) if type(each) is str else each for name, each in fields.items()}
+
+
 def _cut_letter(event: Event, limit: int) -> Event:
     value = (event.value or b"")[: limit // 2]
-    own = [h for h in event.headers if h[0].startswith("dead-letter-")]
-    return Event(
-        event.topic,
-        (event.key or b"")[: limit // 4] or None,
-        [*own, ("truncated", str(len(event.value or b"")).encode())],
-        value,
-    )
+    own = [header for header in event.headers if _is_ours(header[0])]
+    if not any(name == _TRUNCATED for name, _ in own):  # else it says how long it was at first
+        own.append((_TRUNCATED, str(len(event.value or b"")).encode()))
+    return Event(event.topic, (event.key or b"")[: limit // 4] or None, own, value)
+
+
+def _is_ours(header: str) -> bool:
+    return header.startswith("dead-letter-") or header == _TRUNCATED
 
 
 def _headers(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from worker.domain.delivery import Event
 from worker.errors import Stop, Transient
@@ -59,6 +59,7 @@ class EventProducer:
         }
         self._sent: Sequence[Event] = ()
         self._reports: list[tuple[KafkaError, Message]] = []
+        self._untaken: list[tuple[KafkaError, Event]] = []
         self._producer = Producer(self._config, logger=log)
 
     def send(self, events: Sequence[Event], tick: Callable[[], None] = lambda: None) -> None:
@@ -72,16 +73,23 @@ class EventProducer:
             if error is not None:
                 reports.append((error, message))
 
-        self._sent, self._reports = events, reports
+        self._sent, self._reports, self._untaken = events, reports, []
         produce = self._producer.produce
         with self._made_anew_on_failure():
-            for topic, key, headers, value in events:
+            for event in events:
+                topic, key, headers, value = event
                 while True:
                     try:
                         produce(topic, value, key, headers=headers, on_delivery=reported)
                     except BufferError:
                         self._producer.poll(_SLICE_S)
                         tick()
+                    except KafkaException as failure:
+                        # Larger than what the client takes, so no broker has seen it.
+                        if error_of(failure).code() not in _TOO_LARGE:
+                            raise
+                        self._untaken.append((error_of(failure), event))
+                        break
                     else:
                         break
 
@@ -96,15 +104,16 @@ class EventProducer:
             while self._producer.flush(_SLICE_S):
                 tick()
         refused = _too_large(_named(self._reports, self._sent))
-        if len(refused) == 1 == len(self._sent):
-            return refused
+        untaken = [event for _, event in self._untaken]
+        if len(refused) + len(untaken) == 1 == len(self._sent):
+            return refused + untaken
         # A broker refuses a set of messages for the size of one: alone, each speaks for itself.
-        return [event for each in refused for event in self._alone(each, tick)]
+        return untaken + [event for each in refused for event in self._alone(each, tick)]
 
     def abandon(self) -> None:
         """Another producer: what is still under way in this one can no longer be told apart."""
         self.close()
-        self._sent, self._reports = (), []
+        self._sent, self._reports, self._untaken = (), [], []
         self._producer = Producer(self._config, logger=log)
 
     def _alone(self, event: Event, tick: Callable[[], None]) -> list[Event]:

@@ -28,7 +28,10 @@ def delivery(message: Message) -> Delivery:
 
 
 def _headers(message: Message) -> Headers:
-    """The headers; none where a name is no UTF-8, because the client cannot tell them then."""
+    """The headers; none where the client cannot tell them.
+
+    That is where a name is no UTF-8, and where there are more than 100,000.
+    """
     try:
         return _ask_headers(message) or ()
     except SystemError:

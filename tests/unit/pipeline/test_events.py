@@ -66,6 +66,24 @@ def test_a_failure_holds_to_its_model_whatever_the_job_is_called() -> None:
     assert events.size(record.event) < 10_000
 
 
+def test_a_finding_that_fills_an_event_by_itself_is_cut_until_it_can_be_sent() -> None:
+    objects = {"server_id": "7", "server_name": "长" * 500_000, "ip": "x" * 1_500_000}
+    finding = Finding(FailureCode.SERVER_OFFLINE, objects, "server_offline:server=7")
+    verdict = Verdict((finding,) * 9, (), _job())
+
+    record = Recorder(TOPICS, "en").record(TRIGGER, verdict, NOW)
+
+    sent = TriggerFailure.model_validate_json(record.event.value or b"")
+    assert events.size(record.event) <= 900 * 1024
+    assert (len(sent.findings), sent.findings_omitted) == (9, 0)
+    assert {(f.server_id, f.server_name, f.ip) for f in sent.findings} == {
+        ("7", "长" * 500, "x" * 500)
+    }
+    assert len(record.findings or "") > 9 * 2_000_000
+    again = events.shorten(record.event, TOPICS, "en").event
+    assert events.size(again) < events.size(record.event)
+
+
 def test_a_dispatch_that_was_refused_becomes_a_failure_under_the_same_event_id() -> None:
     event = Recorder(TOPICS, "en").record(TRIGGER, Verdict((), (), _job(), "li.wei"), NOW).event
     before = JobDispatch.model_validate_json(event.value or b"")
@@ -113,3 +131,46 @@ def test_a_dead_letter_that_is_cut_keeps_our_headers_and_drops_the_producers() -
         ("truncated", b"921600"),
     ]
     assert (event.key, event.value) == (b"17", b"x" * 450 * 1024)
+
+
+def test_a_producers_headers_by_our_names_are_left_out() -> None:
+    headers = [
+        ("dead-letter-reason", b"none at all"),
+        ("x", None),
+        ("truncated", b"1"),
+        ("dead-letter-notes", b"x" * 1_000_000),
+        ("truncated-by", b"us"),
+    ]
+    claim = Claim(1, "awp.job.triggers.v1", "id", 3, 1, 40)
+
+    letter = DeadLetter(1, Delivery(3, 41, None, b"{", headers, 0), "no JSON")
+    event = events.dead_letter(TOPICS, letter, claim)
+
+    assert event.headers == [
+        ("x", None),
+        ("truncated-by", b"us"),
+        ("dead-letter-reason", b"no JSON"),
+        ("dead-letter-topic", b"awp.job.triggers.v1"),
+        ("dead-letter-partition", b"3"),
+        ("dead-letter-offset", b"41"),
+    ]
+
+
+def test_a_dead_letter_of_empty_headers_alone_is_cut_and_can_be_made_smaller() -> None:
+    claim = Claim(1, "awp.job.triggers.v1", "id", 3, 1, 40)
+    many = Delivery(3, 41, None, b"{", [("", None)] * 300_000, 0)
+
+    event = events.dead_letter(TOPICS, DeadLetter(1, many, "no JSON"), claim)
+
+    assert (event.value, len(event.headers)) == (b"{", 5)
+
+
+def test_a_dead_letter_that_is_cut_twice_says_how_long_it_was_at_first() -> None:
+    claim = Claim(1, "awp.job.triggers.v1", "id", 3, 1, 40)
+    large = Delivery(3, 41, None, b"x" * 1_000_000, [], 0)
+
+    event = events.dead_letter(TOPICS, DeadLetter(1, large, "no JSON"), claim)
+    again = events.shorten(event, TOPICS, "en").event
+
+    assert len(again.value or b"") < len(event.value or b"") < 1_000_000
+    assert [content for name, content in again.headers if name == "truncated"] == [b"1000000"]
