@@ -54,5 +54,9 @@ class Misused(TriggerWorkerError):
     """The command was called with something that cannot be; exit 2."""
 
 
+class TooMany(Misused):
+    """This is answered for fewer only; `remedy` says how to choose fewer."""
+
+
 class BrokersAway(Transient):
     """No broker took what was sent, or said so: it may have arrived, so send the same again."""

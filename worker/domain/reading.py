@@ -234,7 +234,8 @@ class JobFilter:
     message, a job id, or the server id or account of a target as saved. `code` and `cause` are of
     the newest record, when it failed. A filter by `text`, or by a status other than
     `trigger_failed`, is answered within a window; so are failures of a scope or filter that leaves
-    thousands of jobs, but not all.
+    thousands of jobs, but not all. `is_overdue` leaves jobs of which a slot has passed without a
+    trigger; only their schedules tell which, so it is answered for a thousand jobs at most.
     """
 
     name_prefix: str | None = None
@@ -247,6 +248,7 @@ class JobFilter:
     status: Status | None = None
     code: str | None = None
     cause: str | None = None
+    is_overdue: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,12 +287,14 @@ class Count:
 class JobCounts:
     """How many jobs, in all and by status. A status that no job has is 0.
 
-    With a `window` the statuses other than `trigger_failed` were counted in it.
+    With a `window` the statuses other than `trigger_failed` were counted in it. `overdue` is how
+    many of them are; None where they are too many to be asked one by one.
     """
 
     total: Count
     by_status: Mapping[Status, Count]
     window: Window | None
+    overdue: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,8 @@ def is_zone(timezone: str) -> bool:
 
 def last_slot(schedule: str | None, timezone: str | None, before: datetime) -> datetime | None:
     """The newest slot that is at or before a moment."""
-    return _last(schedule or "", timezone or "UTC", before.replace(microsecond=0))
+    # Slots are whole minutes: the last one of a minute is the same at each of its seconds.
+    return _last(schedule or "", timezone or "UTC", before.replace(second=0, microsecond=0))
 
 
 def is_overdue(

@@ -103,6 +103,7 @@ class Choices:
             status=self.one_of("status", Status) if with_outcome else None,
             code=self.text("code") if with_outcome else None,
             cause=self.text("cause", _LONGEST_CAUSE) if with_outcome else None,
+            is_overdue=with_outcome and self.is_true("overdue") is True,
         )
 
     def records(self) -> RecordFilter:

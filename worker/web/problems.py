@@ -15,7 +15,15 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from worker.domain.access import Role
-from worker.errors import BrokersAway, Misused, Refused, Stop, Transient, TriggerWorkerError
+from worker.errors import (
+    BrokersAway,
+    Misused,
+    Refused,
+    Stop,
+    TooMany,
+    Transient,
+    TriggerWorkerError,
+)
 from worker.web import faults
 from worker.web.words import Words, marked
 
@@ -74,6 +82,8 @@ def of(error: Exception, request_id: str) -> Problem:  # noqa: C901, PLR0911 - a
             return SET_UP_WRONG
         case Refused():
             return REFUSED
+        case TooMany():
+            return TOO_MANY
         case Misused():
             values = {"detail": error.message, "remedy": error.remedy}
             return Problem(
@@ -98,6 +108,13 @@ def of(error: Exception, request_id: str) -> Problem:  # noqa: C901, PLR0911 - a
             )
 
 
+TOO_MANY = Problem(
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "too-many",
+    marked("Too many jobs for this question"),
+    marked("Which jobs are overdue is told where there are 1,000 of them at most."),
+    marked("Choose fewer: by name, owner, group or type."),
+)
 AWAY = Problem(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "away",

@@ -17,6 +17,7 @@ from worker.domain.reading import (
     Window,
 )
 from worker.storage.queries.job_meaning import HAS_FAILED, Meant
+from worker.storage.queries.job_overdue import overdue_jobs
 from worker.storage.queries.job_pages import recent_jobs, window_of
 from worker.storage.queries.job_streams import Stream, Taken
 from worker.storage.queries.paging import NO_SLOT
@@ -44,6 +45,15 @@ def counts_of(
 
     `failed` is how many of them have failed, where `standing_causes` has told it.
     """
+    found = _counts(connection, scope, meant, failed)
+    if meant.wanted.is_overdue:
+        return replace(found, overdue=found.total.value)
+    if not meant.is_small:
+        return found
+    return replace(found, overdue=len(overdue_jobs(connection, meant.stream)))
+
+
+def _counts(connection: Connection, scope: Scope, meant: Meant, failed: Count | None) -> JobCounts:
     wanted = replace(meant.wanted, status=None)
     meant = replace(meant, wanted=wanted)
     if meant.asks_failure:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, text
 
 from worker.domain.reading import EVERYTHING, AsOf, JobFilter, Scope, Status
+from worker.errors import TooMany
 from worker.storage.arrays import bigints
 from worker.storage.queries import combined
+from worker.storage.queries.job_overdue import overdue_jobs
 from worker.storage.queries.job_streams import BY_FAILING, BY_ID, BY_SLOT, Order, Stream
 from worker.storage.queries.record_streams import COMMON, RARE
 from worker.storage.queries.scope import SOME, few_jobs, is_found, is_meant, narrows
@@ -62,7 +64,10 @@ class Meant:
 
     @classmethod
     def of(cls, connection: Connection, scope: Scope, as_of: AsOf, wanted: JobFilter) -> Meant:
-        """What is meant, after at most three statements."""
+        """What is meant, after at most four statements.
+
+        Raises `TooMany` for those that are overdue among too many.
+        """
         number = connection.execute(
             text(f"select count(*) from (select from awp_automcation_job limit {SMALL + 1}) as j")
         ).scalar_one()
@@ -94,7 +99,22 @@ class Meant:
                 stream, base=served, found=f"{whose} and {stream.found}", rest="true", most=SIFTED
             )
         named = None if few is None else tuple(few)
-        return cls(wanted, number > 0, is_small, stream, failing, sifts, among, named)
+        meant = cls(wanted, number > 0, is_small, stream, failing, sifts, among, named)
+        return meant._overdue(connection) if wanted.is_overdue else meant
+
+    def _overdue(self, connection: Connection) -> Meant:
+        """Those of few jobs that are overdue."""
+        if not self.is_small and self.is_projected:
+            raise TooMany(
+                f"Which of more than {SMALL:,} jobs are overdue is not asked at once.",
+                remedy="Choose fewer: by name, owner, group or type.",
+            )
+        ids = overdue_jobs(connection, self.stream)
+        named = "c.job_id = any(cast(:overdue as bigint[]))"
+        values = {**self.stream.values, "overdue": bigints(ids)}
+        stream = replace(self.stream, base=named, values=values)
+        failing = replace(stream, order=BY_FAILING, base=f"{named} and {FAILED}")
+        return replace(self, is_small=True, stream=stream, failing=failing, sifts=False, all=stream)
 
     @property
     def asks_failure(self) -> bool:

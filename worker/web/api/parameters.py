@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from schemas.fields import SentId, ShortText, Text, Time
 from worker.domain.reading import JobFilter, JobSort, RecordFilter, Status
-from worker.errors import Misused
+from worker.errors import Misused, TooMany
 from worker.web import faults, problems
 
 MOST_LISTED = 200
@@ -97,6 +97,11 @@ class JobChoice(OfJobs):
     status: Status | None = Field(None, description="The combined status of the newest record.")
     code: Word | None = Field(None, description="Why the newest trigger failed.")
     cause: Cause | None = None
+    overdue: bool = Field(
+        default=False,
+        description="Only jobs of which a slot has passed and no trigger came. Answered where the "
+        "other filters leave 1,000 jobs at most.",
+    )
 
     def wanted(self) -> JobFilter:
         """The filter of the read service."""
@@ -111,6 +116,7 @@ class JobChoice(OfJobs):
             status=self.status,
             code=self.code,
             cause=self.cause,
+            is_overdue=self.overdue,
         )
 
 
@@ -248,5 +254,7 @@ def following() -> Iterator[None]:
     """Say that `after` is wrong when a list cannot go on from it."""
     try:
         yield
+    except TooMany:
+        raise
     except Misused:
         raise problems.invalid(faults.fault("after", "cursor")) from None

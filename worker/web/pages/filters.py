@@ -30,12 +30,14 @@ SORTS: Mapping[str, str] = {
     JobSort.ID: marked("By id"),
 }
 _SWITCHED: Mapping[str, str] = {"yes": marked("Switched on"), "no": marked("Switched off")}
+_YES: Mapping[str, str] = {"yes": marked("Yes"), "no": marked("No")}
 _LABELS: Mapping[str, str] = {
     "q": marked("Contains"),
     "name": marked("Name begins with"),
     "type": marked("Type"),
     "status": marked("Status"),
     "enabled": marked("State"),
+    "overdue": marked("Overdue"),
     "owner": marked("Owner's id"),
     "group": marked("Group's id"),
     "server": marked("Server's id"),
@@ -95,7 +97,7 @@ def chips(address: Address, words: Words) -> Sequence[tuple[str, str, str]]:
 
 
 def _said(name: str, value: str, words: Words) -> str:
-    labels = {"type": TYPES, "enabled": _SWITCHED, "kind": KINDS}.get(name)
+    labels = {"type": TYPES, "enabled": _SWITCHED, "kind": KINDS, "overdue": _YES}.get(name)
     if labels is not None:
         return word(labels, value, words)
     if name == "status" and value in [*Status]:

@@ -103,6 +103,7 @@ def list_all(request: Request, viewer: Viewing) -> Response:
         ],
         "total": counted(read.counts.total),
         "counts": _counts(read.counts, trail.address, wanted.status),
+        "late": _overdue(read.counts, trail.address, is_chosen=wanted.is_overdue),
         "windows": _windows(read.page.window, read.counts.window),
         "broken": read.broken,
         "first_causes": [
@@ -188,6 +189,15 @@ def _counts(
             to = address.to(status=None if is_chosen else status.value)
             shown.append((status.value, counted(count) if count else "0", to, is_chosen))
     return shown
+
+
+def _overdue(
+    counts: JobCounts, address: Address, *, is_chosen: bool
+) -> tuple[str, str, bool] | None:
+    """How many are overdue, if any is, and what leads there; back, when that is chosen."""
+    if not counts.overdue and not is_chosen:
+        return None
+    return f"{counts.overdue or 0:,}", address.to(overdue=None if is_chosen else "yes"), is_chosen
 
 
 def _windows(*windows: Window | None) -> list[Window]:

@@ -165,6 +165,10 @@ class JobStatusCounts(BaseModel):
         examples=[{"trigger_failed": {"value": 43, "is_exact": True}}]
     )
     window: Window | None = Field(description="Set where statuses were counted in a part of them.")
+    overdue: int | None = Field(
+        description="How many of them are overdue; null where they are more than 1,000.",
+        examples=[1],
+    )
 
 
 def job(row: JobRow, as_of: AsOf) -> Job:
@@ -240,4 +244,5 @@ def counts(found: JobCounts) -> JobStatusCounts:
             for status, count in found.by_status.items()
         },
         window=window_if(found.window),
+        overdue=found.overdue,
     )
