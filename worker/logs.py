@@ -36,7 +36,7 @@ class _Text(_Masking):
 
     def line(self, record: logging.LogRecord) -> str:
         fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
-        line = f"{_at(record)} {record.levelname:7} {record.getMessage()}{fields}"
+        line = f"{_at(record)} {record.levelname:7} {_one_line(record.getMessage() + fields)}"
         return line if not record.exc_info else f"{line}\n{self.formatException(record.exc_info)}"
 
 
@@ -66,6 +66,15 @@ def configure(settings: Settings) -> None:
     root.setLevel(settings.log_level)
     for name in ("kafka", "aiokafka", "faust", "mode", "sqlalchemy"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+
+
+def _one_line(text: str) -> str:
+    """The same with escapes for what could end the line, or turn it: a value may be anybody's."""
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:

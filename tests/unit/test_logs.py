@@ -18,6 +18,17 @@ def _logging_as_it_was() -> Iterator[None]:
     root.handlers[:], root.level = before
 
 
+def test_a_line_is_one_line_whatever_stands_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(Settings())
+    name = "a\n2026-01-01 ERROR action=forged\r\x1b[2J\u202e\ud800 每日"
+    logging.getLogger("x").error("action=refused name=%s", name, extra={"owner": "b\nc"})
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(
+        "action=refused name=a\\n2026-01-01 ERROR action=forged\\r\\x1b[2J\\u202e\\ud800 每日"
+        " owner=b\\nc"
+    )
+
+
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_what_a_driver_quotes_is_hidden(form: str, capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(Settings(log_format=form))
