@@ -85,7 +85,7 @@ def standing_causes(
     """What is broken now: causes of the newest records of jobs, so `triggers` equals `jobs`.
 
     Of the `most` jobs that began to fail last, as their projections say; in a scope of many jobs,
-    of those that it has among the 3,000 of all that did. `meant` is all jobs of the scope, where
+    of those that it has among the 2,000 of all that did. `meant` is all jobs of the scope, where
     these were looked up.
     """
     some: Sequence[int] | None

@@ -27,7 +27,7 @@ CAUSED = 3_000
 CAUSED_BY_NAME = 800
 """The same by name or id, where no index tells which jobs failed."""
 
-SEEN = 3_000
+SEEN = 2_000
 """The same for a scope or filter that leaves more than some, but not all."""
 
 SIFTED = 20_000
