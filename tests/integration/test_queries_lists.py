@@ -358,6 +358,9 @@ def test_a_page_of_any_size_is_read_with_as_many_statements(
             lambda c: jobs.list_jobs(c, EVERYTHING, AS_OF, size=size),
             lambda c: jobs.list_jobs(c, EVERYTHING, AS_OF, size=size, sort=JobSort.NAME),
             lambda c: jobs.count_jobs(c, EVERYTHING, AS_OF),
+            lambda c: jobs.list_jobs(
+                c, EVERYTHING, AS_OF, size=size, wanted=JobFilter(is_overdue=True)
+            ),
             lambda c: jobs.last_outcomes(c, EVERYTHING, AS_OF, range(size)),
             lambda c: executions.list_records(c, EVERYTHING, AS_OF, size=size),
             lambda c: executions.list_records(
@@ -372,7 +375,7 @@ def test_a_page_of_any_size_is_read_with_as_many_statements(
             counts.append(len(said))
         return counts
 
-    assert statements(2) == statements(150) == [3, 3, 2, 1, 1, 2]
+    assert statements(2) == statements(150) == [3, 3, 3, 5, 1, 1, 2]
 
 
 def test_a_window_names_itself_and_the_next_page_goes_on_behind_it(
