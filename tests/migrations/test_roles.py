@@ -11,7 +11,7 @@ from sqlalchemy.pool import NullPool
 from tests.support.postgres import PostgresServer
 from tests.support.records import AS_OF
 from tests.support.sql import execute, rows, value
-from worker.domain.reading import EVERYTHING, JobFilter, JobSort, RecordFilter, Scope
+from worker.domain.reading import EVERYTHING, JobFilter, JobSort, RecordFilter, Scope, Status
 from worker.storage import changes, job_edits
 from worker.storage.queries import executions, failures, feed, jobs
 from worker.storage.queries.find import find
@@ -219,12 +219,21 @@ def test_the_reader_reads(granted: str) -> None:
         execute(granted, f"select * from {table}", role=READER)
 
 
-def test_the_reader_reads_all_that_people_see(granted: str) -> None:
+@pytest.mark.parametrize("is_large", [False, True])
+def test_the_reader_reads_all_that_people_see(
+    granted: str, monkeypatch: pytest.MonkeyPatch, *, is_large: bool
+) -> None:
+    if is_large:  # then lists go other ways
+        monkeypatch.setattr("worker.storage.queries.job_meaning.SMALL", 0)
     engine = create_engine(granted, poolclass=NullPool)
     with engine.connect() as connection:
         connection.exec_driver_sql(f"set role {READER}")
         for sort in JobSort:
             jobs.list_jobs(connection, EVERYTHING, AS_OF, sort=sort)
+            failed = JobFilter(status=Status.TRIGGER_FAILED, code="x")
+            jobs.list_jobs(connection, EVERYTHING, AS_OF, wanted=failed, sort=sort)
+        if not is_large:
+            jobs.list_jobs(connection, EVERYTHING, AS_OF, wanted=JobFilter(is_overdue=True))
         for scope in (EVERYTHING, Scope((1,))):
             jobs.list_jobs(connection, scope, AS_OF, wanted=JobFilter(text="x", server_id=7))
             jobs.count_jobs(connection, scope, AS_OF)

@@ -81,7 +81,8 @@ _RECENT = """
 """
 _ASKED = """
     console_job c left join lateral (
-        select p.* from awp_automcation_job p where p.id = c.job_id offset 0) j on true
+        select p.id, p.trigger_status, p.last_execution_id, p.last_scheduled_at, p.failing_since
+        from awp_automcation_job p where p.id = c.job_id offset 0) j on true
 """
 _LISTED = "console_job c left join awp_automcation_job j on j.id = c.job_id"
 _SLOT = f"coalesce(j.last_scheduled_at, '{NO_SLOT}')"
