@@ -96,7 +96,7 @@ def add_theirs(database: str) -> None:
         )
 
 
-_WINDOW = re.compile(r'"window":(null|{[^}]*})|"is_exact":(true|false)')
+_WINDOW = re.compile(r'"window":(null|{[^}]*})|"is_exact":(true|false)|"overdue":(null|0)\b')
 """How far was looked: where jobs are many it counts all rows that were read, whosever they are."""
 
 
