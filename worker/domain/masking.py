@@ -12,7 +12,7 @@ from typing import Any
 MASK = "••••••"
 """What stands in the place of a hidden value."""
 
-_USERINFO = re.compile(r"(?<=://)([^\s/:@\"']*):([^\s/@\"']+)@")
+_USERINFO = re.compile(r"(?<=://)([^\s/:@\"']*):([^\s/\"']+)@")
 
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 
@@ -31,7 +31,8 @@ class Masker:
         # What stands before the word is not part of the match and what follows has a limit, so that
         # the time grows with the text's length and not with its square.
         self._pair = re.compile(
-            rf"""((?:{parts or "(?!)"})[\w.-]{{0,200}}+\\?["']?\s{{0,99}}+[:=]\s*)"""
+            rf"""((?:{parts or "(?!)"})[\w.-]{{0,200}}+\\?["']?\s{{0,99}}+[:=：＝]\s*"""
+            r"""(?:(?:bearer|basic|token)[ ])?)"""
             r"""(\\?"(?:[^"\\]|\\(?!")[^"])*(?:\\?"|$)|'[^']*(?:'|$)|[^\s,;&}\]]+)""",
             re.IGNORECASE,
         )

@@ -106,3 +106,18 @@ def test_a_long_text_takes_no_longer_than_it_is_long(piece: str) -> None:
     began = time.process_time()
     Masker("password,token,apikey").text(text)
     assert time.process_time() - began < 2.0
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Authorization: Bearer abc.def, then", "Authorization: Bearer ••••••, then"),
+        ("authorization=basic dXNlcg==", "authorization=basic ••••••"),
+        ("密码：geheim", "密码：••••••"),
+        ("postgres://u:p@ss@h/x", "postgres://u:••••••@h/x"),
+    ],
+)
+def test_what_stands_before_or_in_a_secret_does_not_uncover_it(text: str, shown: str) -> None:
+    masker = Masker("password,authorization,密码")
+    assert masker.text(text) == shown
+    assert masker.value({"note": text}) == {"note": shown}
