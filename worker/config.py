@@ -6,6 +6,7 @@ the same table (a test compares the two).
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
@@ -17,6 +18,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from worker.errors import Misused
 
 PREFIX = "TRIGGER_WORKER_"
+FOR_TESTS = f"{PREFIX}TEST_"
+"""Variables that only a program of the tests understands: see `load`."""
 
 Language = Literal["en", "zh"]
 
@@ -163,8 +166,15 @@ def load(**flags: object) -> Settings:
     """Settings from the environment; flags that are not None win.
 
     Raises `Misused` that names every variable that cannot be used and its value, unless that is a
-    secret's.
+    secret's. One that is for tests alone is refused, so that no fault of a test can be switched on
+    where somebody relies on us.
     """
+    for_tests = sorted(name for name in os.environ if name.upper().startswith(FOR_TESTS))
+    if for_tests:
+        raise Misused(
+            f"{' and '.join(for_tests)} can only be used by this project's own tests.",
+            remedy="Remove it from the environment.",
+        )
     given = {name: value for name, value in flags.items() if value is not None}
     try:
         return Settings(**given)  # type: ignore[arg-type]

@@ -48,8 +48,9 @@ def load(broker: Broker, topics: Topics, jobs: list[int]) -> Load:
 
 
 @pytest.fixture
-def judge(broker: Broker, topics: Topics, database: str) -> Judge:
-    return Judge(broker, topics, database)
+def judge(broker: Broker, topics: Topics, database: str, jobs: list[int]) -> Judge:
+    verdicts = {job: "server_powered_off" if job in jobs[3::4] else None for job in jobs}
+    return Judge(broker, topics, database, verdicts)
 
 
 @pytest.fixture

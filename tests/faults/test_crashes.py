@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.crashing import Crash
+from tests.support.crashing import ARMED, Crash
 from tests.support.ledgers import Judge
 from tests.support.load import Load
 from tests.support.waiting import wait_until
@@ -25,7 +25,14 @@ def test_killed_after_the_transaction_and_before_publishing_each_event_leaves_on
     start: Start, load: Load, judge: Judge, brief: dict[str, int]
 ) -> None:
     load.fire(120)
-    _died(start(brief, program=Crash("worker.relay:Relay.send", "before").program(), wait=False))
+    _died(
+        start(
+            brief,
+            program=ARMED,
+            env=Crash("worker.relay:Relay.send", "before").environment(),
+            wait=False,
+        )
+    )
     committed = judge.records()
     assert committed > 0
     load.fire(60)
@@ -40,7 +47,7 @@ def test_killed_after_publishing_and_before_the_delete_events_repeat_with_the_sa
 ) -> None:
     load.fire(120)
     wait = "worker.kafka.producer:EventProducer.wait"
-    _died(start(brief, program=Crash(wait, "after").program(), wait=False))
+    _died(start(brief, program=ARMED, env=Crash(wait, "after").environment(), wait=False))
     published = judge.records()
     assert published > 0
     load.fire(60)
@@ -56,7 +63,7 @@ def test_killed_between_the_delete_and_the_commit_nothing_is_deleted(
 ) -> None:
     load.fire(120)
     advance = "worker.storage.ledger:advance"
-    _died(start(brief, program=Crash(advance, "after", nth=1).program(), wait=False))
+    _died(start(brief, program=ARMED, env=Crash(advance, "after", nth=1).environment(), wait=False))
     assert judge.records() == 0
     start()
     outcome = judge.settled(load.sent)

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from tests.support import sql
-from tests.support.crashing import Crash
+from tests.support.crashing import ARMED, Crash
 from tests.support.ledgers import Judge, Outcome
 from tests.support.load import Load
 from tests.support.waiting import wait_until
@@ -79,7 +79,7 @@ def test_a_worker_frozen_in_its_transaction_writes_nothing_when_it_wakes(
 ) -> None:
     load.fire(60)
     crash = Crash("worker.storage.ledger:advance", "before", sent=signal.SIGSTOP)
-    frozen = start(brief, program=crash.program(), wait=False)
+    frozen = start(brief, program=ARMED, env=crash.environment(), wait=False)
     process = psutil.Process(frozen.child.pid)
     wait_until(lambda: process.status() == psutil.STATUS_STOPPED, 30, "a worker that froze")
     taker = start(wait=False)

@@ -1,4 +1,8 @@
-"""A worker that dies, or freezes, at a step of its own. Nothing in the product knows of it."""
+"""A worker that dies, or freezes, at a step of its own, driven by an environment variable.
+
+Nothing in the product knows of it; the product refuses to start where the variable is set. It is
+`ARMED`, a program around the product's own entry point, that takes the variable.
+"""
 
 import functools
 import importlib
@@ -7,37 +11,59 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Literal
+
+from worker.clock import SystemClock
+from worker.config import FOR_TESTS
+
+CRASH_AT = f"{FOR_TESTS}CRASH_AT"
+CLOCK_SHIFT_S = f"{FOR_TESTS}CLOCK_SHIFT_S"
+
+ARMED = f"from {__name__} import main; main()"
+"""A program for `python -c`, run in the root of the repository: the worker, armed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Crash:
     """Where a process ends itself: at the n-th call of a function of the product.
 
-    `place` is `module:function` or `module:Class.function`. Pass `program()` to `WorkerProcess`.
+    `place` is `module:function` or `module:Class.function`. `first` names a method of the same
+    object that is called before the end, with no argument. Give `environment()` to a process that
+    runs `ARMED`.
     """
 
     place: str
     moment: Literal["before", "after"]
     nth: int = 1
     sent: signal.Signals = signal.SIGKILL
+    first: str = ""
 
-    def program(self) -> str:
-        """A program for `python -c`, run in the root of the repository: the worker, armed."""
-        return (
-            f"import signal; from {__name__} import Crash; from worker.cli import main; "
-            f"Crash({self.place!r}, {self.moment!r}, {self.nth}, signal.{self.sent.name}).arm(); "
-            "main()"
-        )
+    def environment(self) -> dict[str, str]:
+        """What a process that runs `ARMED` is told by."""
+        words = (self.place, self.moment, str(self.nth), self.sent.name, self.first)
+        return {CRASH_AT: " ".join(words)}
+
+    @classmethod
+    def of(cls, text: str) -> "Crash":
+        """What `environment` said."""
+        place, moment, nth, sent, first = text.split(" ")
+        assert moment in ("before", "after"), text
+        when: Literal["before", "after"] = "before" if moment == "before" else "after"
+        return cls(place, when, int(nth), signal.Signals[sent], first)
 
     def arm(self) -> None:
         """Put it in its place, in this process."""
-        module, _, path = self.place.partition(":")
-        owner: Any = importlib.import_module(module)
+        where, _, path = self.place.partition(":")
+        module: Any = importlib.import_module(where)
         *parents, name = path.split(".")
-        for parent in parents:
-            owner = getattr(owner, parent)
-        setattr(owner, name, self._around(getattr(owner, name)))
+        owner = functools.reduce(getattr, parents, module)
+        armed = self._around(getattr(owner, name))
+        try:
+            setattr(owner, name, armed)
+        except TypeError:  # a class of an extension: one below it takes its place
+            (kind,) = parents
+            setattr(module, kind, type(kind, (owner,), {name: armed}))
 
     def _around(self, function: Callable[..., Any]) -> Callable[..., Any]:
         calls = itertools.count(1)
@@ -46,10 +72,38 @@ class Crash:
         def wrapped(*args: Any, **named: Any) -> Any:
             is_now = next(calls) == self.nth
             if is_now and self.moment == "before":
-                os.kill(os.getpid(), self.sent)
+                self._end(args)
             result = function(*args, **named)
             if is_now and self.moment == "after":
-                os.kill(os.getpid(), self.sent)
+                self._end(args)
             return result
 
         return wrapped
+
+    def _end(self, args: tuple[Any, ...]) -> None:
+        if self.first:
+            getattr(args[0], self.first)()
+        os.kill(os.getpid(), self.sent)
+
+
+def shift_clock(seconds: float) -> None:
+    """Let the product's clock be wrong by so much, in this process."""
+    right = SystemClock.now
+
+    def now(clock: SystemClock) -> datetime:
+        return right(clock) + timedelta(seconds=seconds)
+
+    setattr(SystemClock, "now", now)  # noqa: B010 - mypy would refuse the plain form
+
+
+def main() -> None:
+    """The command line, with what the environment says of a crash and of the clock."""
+    crash = os.environ.pop(CRASH_AT, "")
+    shift = os.environ.pop(CLOCK_SHIFT_S, "")
+    if crash:
+        Crash.of(crash).arm()
+    if shift:
+        shift_clock(float(shift))
+    from worker.cli import main as product  # noqa: PLC0415 - when everything is in its place
+
+    product()

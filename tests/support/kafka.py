@@ -1,4 +1,4 @@
-"""Apache Kafka without Docker: jars by Maven into a cache, one KRaft node on loopback."""
+"""Apache Kafka without Docker: jars by Maven into a cache, KRaft nodes on loopback."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import fcntl
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -112,23 +113,50 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A node's place in a cluster: its number, the cluster's id, and where all controllers are.
+
+    `link` is a second way to the node, which clients may be sent: the port that it advertises
+    there, for a proxy before it.
+    """
+
+    node_id: int
+    cluster_id: str
+    controllers: tuple[int, ...]
+    link: int
+
+    @property
+    def voters(self) -> str:
+        """The quorum, as Kafka's properties name it."""
+        return ",".join(f"{i}@127.0.0.1:{port}" for i, port in enumerate(self.controllers, 1))
+
+
+def new_cluster_id() -> str:
+    """What a cluster's storage is formatted with."""
+    return base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
+
+
 class KafkaNode:
     """One node, broker and controller, with its data under `folder`.
 
     Ports and data stay the same from `start` to `start`: `kill` and `start` again is a crash.
     With a `password` it has a second listener, where the user `worker` signs in (SASL PLAIN) and
-    may do what no ACL denies.
+    may do what no ACL denies. With a `seat` it is one of a cluster (`tests.support.cluster`).
     """
 
     name = "kafka"
 
-    def __init__(self, folder: Path, *, heap: str = "512m", password: str = "") -> None:
+    def __init__(
+        self, folder: Path, *, heap: str = "512m", password: str = "", seat: Seat | None = None
+    ) -> None:
         self.folder = folder
         self.log_path = folder / "kafka.log"
+        self.seat = seat
         self._heap = heap
         self._password = password
         self._port = 0
-        self._guarded_port = 0
+        self._second_port = 0
         self._child: Child | None = None
         self._java = find_java().binary
         self._jars = ensure_jars()
@@ -142,7 +170,13 @@ class KafkaNode:
     def guarded_address(self) -> str:
         """host:port of the listener where `worker` signs in."""
         assert self._password, "the node has no such listener"
-        return f"127.0.0.1:{self._guarded_port}"
+        return f"127.0.0.1:{self._second_port}"
+
+    @property
+    def link_port(self) -> int:
+        """Where the node listens for what comes by the link of its seat."""
+        assert self.seat is not None, "the node has no such listener"
+        return self._second_port
 
     @property
     def pid(self) -> int:
@@ -158,17 +192,27 @@ class KafkaNode:
         """Start and return when it answers; raises with the log's end when it does not."""
         if self.is_running:
             return self
-        deadline = time.monotonic() + START_TIMEOUT_S
         is_new = not self._port
         for _ in range(_PORTS_TRIED if is_new else 1):
             if is_new:  # somebody may take a port between choice and start
-                self._format()
-            self._child = Child(self._command("kafka.Kafka", self._properties()), self.log_path)
-            while self.is_running and time.monotonic() < deadline:
-                if answers(self.address, timeout_s=2.0):
-                    return self
+                self.format()
+            self.launch()
+            if self.has_started():
+                return self
             self.kill()
         raise AssertionError(f"Kafka did not start; {self.log_path} ends:\n{self._log_end()}")
+
+    def launch(self) -> None:
+        """Start the process of a formatted node and do not wait."""
+        self._child = Child(self._command("kafka.Kafka", self._properties()), self.log_path)
+
+    def has_started(self) -> bool:
+        """Wait until it answers; False when it ended, or does not answer in time."""
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while self.is_running and time.monotonic() < deadline:
+            if answers(self.address, timeout_s=2.0):
+                return True
+        return False
 
     def stop(self) -> None:
         """End it in order."""
@@ -182,23 +226,23 @@ class KafkaNode:
             self._child.kill()
             self._child = None
 
-    def _properties(self) -> Path:
-        return self.folder / "server.properties"
+    def freeze(self) -> None:
+        """SIGSTOP: it holds its connections and answers nothing."""
+        if self._child:
+            self._child.send(signal.SIGSTOP)
 
-    def _format(self) -> None:
+    def wake(self) -> None:
+        """SIGCONT."""
+        if self._child:
+            self._child.send(signal.SIGCONT)
+
+    def format(self) -> None:
+        """New ports and an empty log."""
         shutil.rmtree(self.folder / "data", ignore_errors=True)
-        self._port, controller = free_port(), free_port()
         self.folder.mkdir(parents=True, exist_ok=True)
-        properties = _PROPERTIES.format(
-            port=self._port, controller=controller, data=self.folder / "data"
-        )
-        if self._password:
-            self._guarded_port = free_port()
-            properties = properties.replace(
-                ",CONTROLLER://", f",SASL_PLAINTEXT://127.0.0.1:{self._guarded_port},CONTROLLER://"
-            ) + _GUARDED.format(password=self._password)
-        self._properties().write_text(properties)
-        cluster_id = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
+        self._port, self._second_port = free_port(), free_port()
+        self._properties().write_text(self._said())
+        cluster_id = self.seat.cluster_id if self.seat else new_cluster_id()
         done = subprocess.run(
             self._command(
                 "kafka.tools.StorageTool",
@@ -213,6 +257,31 @@ class KafkaNode:
         )
         assert done.returncode == 0, f"Kafka's storage format failed:\n{done.stdout}{done.stderr}"
 
+    def _said(self) -> str:
+        """The node's properties."""
+        seat = self.seat or Seat(1, "", (free_port(),), 0)
+        said = _PROPERTIES.format(
+            node=seat.node_id,
+            voters=seat.voters,
+            port=self._port,
+            controller=seat.controllers[seat.node_id - 1],
+            data=self.folder / "data",
+            copies=len(seat.controllers),
+            least=(len(seat.controllers) + 1) // 2,
+        )
+        if self.seat:
+            said = _with_listener(said, "LINK", self._second_port) + _LINKED.format(
+                port=self._port, link=self.seat.link
+            )
+        if self._password:
+            said = _with_listener(said, "SASL_PLAINTEXT", self._second_port) + _GUARDED.format(
+                password=self._password
+            )
+        return said
+
+    def _properties(self) -> Path:
+        return self.folder / "server.properties"
+
     def _command(self, main: str, *args: object) -> list[str]:
         return [
             *(self._java, f"-Xmx{self._heap}", "-XX:+UseSerialGC", "-Xshare:auto"),
@@ -223,26 +292,40 @@ class KafkaNode:
         return last_lines(self.log_path, 30)
 
 
+def _with_listener(properties: str, name: str, port: int) -> str:
+    return properties.replace(",CONTROLLER://", f",{name}://127.0.0.1:{port},CONTROLLER://", 1)
+
+
 _PROPERTIES = """\
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
+node.id={node}
+controller.quorum.voters={voters}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,\\
+  SASL_PLAINTEXT:SASL_PLAINTEXT,LINK:PLAINTEXT
 log.dirs={data}
-offsets.topic.replication.factor=1
+default.replication.factor={copies}
+min.insync.replicas={least}
+offsets.topic.replication.factor={copies}
 offsets.topic.num.partitions=3
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
+transaction.state.log.replication.factor={copies}
+transaction.state.log.min.isr={least}
 transaction.state.log.num.partitions=3
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=300
+controller.quorum.election.timeout.ms=500
+controller.quorum.fetch.timeout.ms=1000
+replica.lag.time.max.ms=3000
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 auto.create.topics.enable=false
 log.cleaner.dedupe.buffer.size=16777216
+"""
+
+_LINKED = """\
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},LINK://127.0.0.1:{link}
 """
 
 _GUARDED = """\

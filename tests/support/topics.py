@@ -109,6 +109,29 @@ def read_topic(
     return sorted(received, key=lambda each: (each.partition, each.offset))
 
 
+def read_whole(broker: Broker, topic: str, deadline_s: float = 60.0) -> list[Received]:
+    """Every message of a topic up to the end of each partition, on brokers that tell it.
+
+    In order of partition and offset. Raises AssertionError when the ends are not reached in time.
+    """
+    consumer = _reader(broker, topic, **{"enable.partition.eof": True})
+    received: list[Received] = []
+    open_ends = {place.partition for place in consumer.assignment()}
+    end = time.monotonic() + deadline_s
+    try:
+        while open_ends:
+            assert time.monotonic() < end, f"the ends of {topic} {sorted(open_ends)} did not come"
+            for message in consumer.consume(500, 0.1):
+                error = message.error()
+                if error is not None and error.code() == KafkaError._PARTITION_EOF:
+                    open_ends.discard(int(message.partition() or 0))
+                elif error is None or not error.retriable():
+                    received.append(_received(message))
+    finally:
+        consumer.close()
+    return sorted(received, key=lambda each: (each.partition, each.offset))
+
+
 class Collector:
     """Reads a topic from its beginning and keeps what came; `look` adds what is new."""
 
@@ -126,7 +149,7 @@ class Collector:
         self._consumer.close()
 
 
-def _reader(broker: Broker, topic: str) -> Consumer:
+def _reader(broker: Broker, topic: str, **more: object) -> Consumer:
     consumer = Consumer(
         {
             "bootstrap.servers": broker.address,
@@ -134,6 +157,7 @@ def _reader(broker: Broker, topic: str) -> Consumer:
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
             "isolation.level": "read_committed",
+            **more,
         }
     )
     partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions

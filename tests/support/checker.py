@@ -1,0 +1,170 @@
+"""Holds what a run left behind against what was promised (DESIGN section 2).
+
+Shares no code with the worker or with `trigger-worker audit`, and looks at values alone: see
+`tests.support.evidence` for where they come from, `tests/unit/test_checker.py` for what it finds.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tests.support.evidence import FAILED, PASSED, Evidence, Outcome, Record
+from tests.support.load import Sent, Slot
+
+
+class Kind(StrEnum):
+    """A promise that was broken."""
+
+    LOST = "a trigger without a record"
+    TWICE = "two records of one trigger"
+    INVENTED = "a record of a trigger that nobody sent"
+    SILENT = "a record without its event"
+    STRAY = "an event without its record"
+    TWO_IDS = "events of one record with different ids"
+    WRONG_TOPIC = "an event on the topic of the other outcome"
+    DISORDER = "events out of the order of their triggers"
+    WRONG_VERDICT = "another verdict than the inventory says"
+    STALE = "a job's columns that are not those of its newest record"
+    EARLY = "an offset committed past a trigger without a record"
+    STUCK = "a run that did not recover in time"
+    ENDED = "a process that ended otherwise than asked"
+    UNOWNED = "a partition without an owner"
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One promise broken, and by what."""
+
+    kind: Kind
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.detail}"
+
+
+def violations(evidence: Evidence) -> list[Violation]:
+    """Everything that is wrong, each promise in turn."""
+    return [
+        *_records(evidence),
+        *_verdicts(evidence),
+        *_events(evidence),
+        *_order(evidence),
+        *_columns(evidence),
+        *early(evidence.committed, evidence),
+    ]
+
+
+def repeats(outcomes: Sequence[Outcome]) -> int:
+    """How many events came again."""
+    return len(outcomes) - len({each.execution_id for each in outcomes})
+
+
+def early(committed: Mapping[int, int], evidence: Evidence) -> list[Violation]:
+    """Acknowledged triggers below the group's offset of their partition that have no record.
+
+    The offsets have to be older than the records that they are held against.
+    """
+    recorded = {(record.job_id, record.scheduled_at) for record in evidence.records}
+    return [
+        Violation(Kind.EARLY, f"{sent} is below {committed[sent.partition]}")
+        for sent in evidence.sent
+        if sent.topic_generation == evidence.generation
+        and sent.offset < committed.get(sent.partition, 0)
+        and sent.slot not in recorded
+    ]
+
+
+def _records(evidence: Evidence) -> Iterable[Violation]:
+    count = Counter((record.job_id, record.scheduled_at) for record in evidence.records)
+    sent = {each.slot for each in evidence.sent}
+    for slot in sorted(sent - count.keys()):
+        yield Violation(Kind.LOST, f"job {slot[0]} at {slot[1]}")
+    for slot, times in count.items():
+        if times > 1:
+            yield Violation(Kind.TWICE, f"job {slot[0]} at {slot[1]}: {times}")
+        if slot not in sent and slot not in evidence.unknown:
+            yield Violation(Kind.INVENTED, f"job {slot[0]} at {slot[1]}")
+
+
+def _verdicts(evidence: Evidence) -> Iterable[Violation]:
+    for record in evidence.records:
+        expected = evidence.verdicts.get(record.job_id, "job_not_found")
+        status = PASSED if expected is None else FAILED
+        if (record.status, record.code) != (status, expected):
+            yield Violation(Kind.WRONG_VERDICT, f"{record}, expected {expected or 'a pass'}")
+
+
+def _events(evidence: Evidence) -> Iterable[Violation]:
+    by_execution = {record.execution_id: record for record in evidence.records}
+    ids: dict[str, set[str]] = defaultdict(set)
+    for outcome in evidence.outcomes:
+        ids[outcome.execution_id].add(outcome.event_id)
+        record = by_execution.get(outcome.execution_id)
+        if record is None:
+            yield Violation(Kind.STRAY, f"{outcome}")
+        elif record.status != outcome.status:
+            yield Violation(Kind.WRONG_TOPIC, f"{outcome} of {record}")
+    for execution_id, found in ids.items():
+        if len(found) > 1:
+            yield Violation(Kind.TWO_IDS, f"{execution_id}: {', '.join(sorted(found))}")
+    for execution_id in by_execution.keys() - ids.keys():
+        yield Violation(Kind.SILENT, f"{by_execution[execution_id]}")
+
+
+def _order(evidence: Evidence) -> Iterable[Violation]:
+    """By first appearance, within each partition of a topic and each partition of triggers.
+
+    A producer that keys by job sends all of a job to one of each: their order is part of this. A
+    trigger sent to several partitions belongs to none: who was first is not for us to say.
+    """
+    slots = {r.execution_id: (r.job_id, r.scheduled_at) for r in evidence.records}
+    places = _places(evidence.sent, evidence.unknown)
+    seen: set[str] = set()
+    last: dict[tuple[str, int, int], Sent] = {}
+    for outcome in evidence.outcomes:
+        if outcome.execution_id in seen or outcome.execution_id not in slots:
+            continue
+        seen.add(outcome.execution_id)
+        sent = places.get(slots[outcome.execution_id])
+        if sent is None:
+            continue
+        key = (outcome.topic, outcome.partition, sent.partition)
+        before = last.get(key)
+        if before is not None and _at(before) > _at(sent):
+            yield Violation(Kind.DISORDER, f"{outcome} of {sent} came after that of {before}")
+        else:
+            last[key] = sent
+
+
+def _places(sent: Iterable[Sent], unknown: Iterable[Slot]) -> dict[Slot, Sent]:
+    """Where each trigger first stood, of those of which that is known."""
+    all_places: dict[Slot, list[Sent]] = defaultdict(list)
+    for each in sent:
+        all_places[each.slot].append(each)
+    for slot in unknown:
+        all_places.pop(slot, None)
+    return {
+        slot: min(places, key=_at)
+        for slot, places in all_places.items()
+        if len({(each.topic_generation, each.partition) for each in places}) == 1
+    }
+
+
+def _at(sent: Sent) -> tuple[int, int]:
+    return sent.topic_generation, sent.offset
+
+
+def _columns(evidence: Evidence) -> Iterable[Violation]:
+    newest: dict[int, Record] = {}
+    for record in evidence.records:
+        known = newest.get(record.job_id)
+        if known is None or (known.scheduled_at, known.id) < (record.scheduled_at, record.id):
+            newest[record.job_id] = record
+    for job in evidence.jobs:
+        found = newest.get(job.id)
+        wanted = (found.status, found.id) if found else (None, None)
+        if (job.status, job.last_record_id) != wanted:
+            yield Violation(Kind.STALE, f"{job}, its newest record is {found}")

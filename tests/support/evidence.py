@@ -1,0 +1,120 @@
+"""What a run left behind, gathered by statements and by a reading of topics of our own.
+
+Shares no code with the worker or with `trigger-worker audit`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from tests.support import sql
+from tests.support.load import Sent
+from tests.support.topics import Received
+from worker.domain.topics import Topics
+
+PASSED, FAILED = 1, 2
+
+_RECORDS = """
+    select id, job_id, scheduled_at, cast(execution_id as text), trigger_status, trigger_code
+    from awp_job_execution where idempotency_key is not null
+"""
+_JOBS = """
+    select id, trigger_status, last_execution_id from awp_automcation_job
+"""
+Verdict = str | None
+"""The code of the failure that a job's triggers come to; None for one that passes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A row of `awp_job_execution`. `scheduled_at` as the list of triggers writes it."""
+
+    id: int
+    job_id: int
+    scheduled_at: str
+    execution_id: str
+    status: int
+    code: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A dispatch (`PASSED`) or a failure (`FAILED`) as it stands on an outgoing topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    status: int
+    execution_id: str
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the job list says of a job (R3)."""
+
+    id: int
+    status: int | None
+    last_record_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything that a run is judged by.
+
+    `sent` are the triggers that the broker has acknowledged; `unknown` the slots of those of which
+    no acknowledgement came, and which may be there or not. `verdicts` say of each job what its
+    triggers come to. `committed` are the group's offsets by partition, of the topic as it is now
+    (`generation`).
+    """
+
+    sent: Sequence[Sent]
+    unknown: frozenset[tuple[int, str]]
+    verdicts: Mapping[int, Verdict]
+    records: Sequence[Record]
+    outcomes: Sequence[Outcome]
+    jobs: Sequence[Job]
+    committed: Mapping[int, int] = field(default_factory=dict)
+    generation: int = 0
+
+
+def records(database: str) -> list[Record]:
+    """Every record of a trigger."""
+    return [
+        Record(
+            id=row_id,
+            job_id=job_id,
+            scheduled_at=_written(at),
+            execution_id=execution_id,
+            status=status,
+            code=code or None,
+        )
+        for row_id, job_id, at, execution_id, status, code in sql.rows(database, _RECORDS)
+    ]
+
+
+def jobs(database: str) -> list[Job]:
+    """Every job's columns of R3."""
+    return [Job(*row) for row in sql.rows(database, _JOBS)]
+
+
+def outcomes(topics: Topics, read: Callable[[str], Sequence[Received]]) -> list[Outcome]:
+    """Every event on the outgoing topics, in the order of each partition, as `read` reads one."""
+    found = []
+    for topic, status in (
+        (topics.dispatch_action, PASSED),
+        (topics.dispatch_orch, PASSED),
+        (topics.failures, FAILED),
+    ):
+        for each in read(topic):
+            body = json.loads(each.value or b"")
+            ids = body["execution_id"], body["event_id"]
+            found.append(Outcome(topic, each.partition, each.offset, status, *ids))
+    return found
+
+
+def _written(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds")

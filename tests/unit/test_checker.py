@@ -1,0 +1,118 @@
+"""The checker finds each way in which a promise can be broken, and nothing where none is."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.support.checker import Kind, repeats, violations
+from tests.support.evidence import FAILED, PASSED, Evidence, Job, Outcome, Record
+from tests.support.load import Sent
+
+T1, T2, T3 = (f"2026-01-01T00:00:0{second}.000000+00:00" for second in (1, 2, 3))
+OFF = "server_powered_off"
+
+SENT = [
+    Sent(1, T1, partition=0, offset=0, topic_generation=0),
+    Sent(1, T2, partition=0, offset=1, topic_generation=0),
+    Sent(2, T3, partition=0, offset=2, topic_generation=0),
+]
+RECORDS = [
+    Record(11, 1, T1, "e1", PASSED, None),
+    Record(12, 1, T2, "e2", PASSED, None),
+    Record(13, 2, T3, "e3", FAILED, OFF),
+]
+OUTCOMES = [
+    Outcome("dispatch", 0, 0, PASSED, "e1", "i1"),
+    Outcome("dispatch", 0, 1, PASSED, "e2", "i2"),
+    Outcome("failures", 0, 0, FAILED, "e3", "i3"),
+]
+GOOD = Evidence(
+    sent=SENT,
+    unknown=frozenset(),
+    verdicts={1: None, 2: OFF},
+    records=RECORDS,
+    outcomes=OUTCOMES,
+    jobs=[Job(1, PASSED, 12), Job(2, FAILED, 13), Job(3, None, None)],
+    committed={0: 3},
+)
+
+
+def _kinds(**changes: object) -> list[Kind]:
+    return [each.kind for each in violations(replace(GOOD, **changes))]  # type: ignore[arg-type]
+
+
+def test_what_keeps_every_promise_has_no_violation() -> None:
+    assert violations(GOOD) == []
+    assert repeats(GOOD.outcomes) == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "kinds"),
+    [
+        (
+            {"records": RECORDS[1:], "outcomes": OUTCOMES[1:]},
+            [Kind.LOST, Kind.EARLY],
+        ),
+        ({"records": RECORDS[1:]}, [Kind.LOST, Kind.STRAY, Kind.EARLY]),
+        ({"outcomes": OUTCOMES[:2]}, [Kind.SILENT]),
+        ({"sent": SENT[1:]}, [Kind.INVENTED]),
+        ({"outcomes": [*OUTCOMES, replace(OUTCOMES[0], event_id="i9")]}, [Kind.TWO_IDS]),
+        ({"outcomes": [*OUTCOMES, replace(OUTCOMES[0], execution_id="e9")]}, [Kind.STRAY]),
+        (
+            {"outcomes": [*OUTCOMES[:2], replace(OUTCOMES[2], status=PASSED)]},
+            [Kind.WRONG_TOPIC],
+        ),
+        ({"outcomes": [OUTCOMES[1], OUTCOMES[0], OUTCOMES[2]]}, [Kind.DISORDER]),
+        ({"verdicts": {1: None, 2: None}}, [Kind.WRONG_VERDICT]),
+        ({"verdicts": {1: OFF, 2: OFF}}, [Kind.WRONG_VERDICT] * 2),
+        ({"verdicts": {1: None, 2: "job_disabled"}}, [Kind.WRONG_VERDICT]),
+        ({"jobs": [Job(1, PASSED, 11), *GOOD.jobs[1:]]}, [Kind.STALE]),
+        ({"jobs": [*GOOD.jobs[:1], Job(2, PASSED, 13)]}, [Kind.STALE]),
+        ({"jobs": [*GOOD.jobs[:2], Job(3, FAILED, 9)]}, [Kind.STALE]),
+    ],
+)
+def test_each_broken_promise_is_found(changes: dict[str, object], kinds: list[Kind]) -> None:
+    assert _kinds(**changes) == kinds
+
+
+def test_two_records_of_one_trigger_are_found() -> None:
+    again = Record(14, 1, T2, "e4", PASSED, None)
+    event = Outcome("dispatch", 0, 2, PASSED, "e4", "i4")
+    jobs = [Job(1, PASSED, 14), *GOOD.jobs[1:]]
+    assert _kinds(records=[*RECORDS, again], outcomes=[*OUTCOMES, event], jobs=jobs) == [Kind.TWICE]
+
+
+def test_a_repeat_under_the_same_id_is_counted_and_is_no_violation() -> None:
+    outcomes = [*OUTCOMES, OUTCOMES[0]]
+    assert _kinds(outcomes=outcomes) == []
+    assert repeats(outcomes) == 1
+
+
+def test_a_repeat_does_not_count_for_the_order() -> None:
+    assert _kinds(outcomes=[OUTCOMES[0], OUTCOMES[1], OUTCOMES[0], OUTCOMES[2]]) == []
+
+
+def test_the_order_is_that_of_the_topic_as_it_was_first() -> None:
+    anew = replace(SENT[1], offset=0, topic_generation=1)
+    sent = [SENT[0], anew, SENT[2]]
+    assert _kinds(sent=sent, committed={}) == []
+    assert _kinds(sent=sent, committed={}, outcomes=[OUTCOMES[1], OUTCOMES[0], OUTCOMES[2]]) == [
+        Kind.DISORDER
+    ]
+
+
+def test_a_trigger_that_was_sent_to_two_partitions_has_no_place_in_the_order() -> None:
+    elsewhere = replace(SENT[0], partition=1, offset=7)
+    swapped = [OUTCOMES[1], OUTCOMES[0], OUTCOMES[2]]
+    assert _kinds(sent=[*SENT, elsewhere], outcomes=swapped) == []
+
+
+def test_a_trigger_without_an_answer_may_be_there_or_not() -> None:
+    assert _kinds(sent=SENT[1:], unknown=frozenset({(1, T1)})) == []
+    assert _kinds(unknown=frozenset({(1, "2026-01-01T00:00:09.000000+00:00")})) == []
+
+
+def test_an_offset_of_another_topic_says_nothing() -> None:
+    without = {"records": RECORDS[1:], "outcomes": OUTCOMES[1:]}
+    assert _kinds(**without, generation=1) == [Kind.LOST]
+    assert _kinds(**without, committed={0: 0}) == [Kind.LOST]
