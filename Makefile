@@ -4,7 +4,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test bench bench-console bench-live screenshots lint format lock clean
+.PHONY: help run test faults bench bench-console bench-live screenshots lint format lock clean
 
 help:  ## What there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -14,6 +14,9 @@ run: $(VENV)/.run  ## Everything embedded, with live demo data (ARGS="--triggers
 
 test: $(VENV)/.dev  ## The whole suite, as CI runs it
 	@$(BIN)/python -m tests.suite $(ARGS)
+
+faults: $(VENV)/.dev  ## Everything that may break, under load (ARGS="--seed N", --only WORDS, --json, --soak MINUTES)
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 bench: $(VENV)/.dev  ## Throughput and latency (ARGS=--json)
 	@$(BIN)/python -m tests.benchmarks $(ARGS)

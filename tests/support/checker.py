@@ -32,6 +32,8 @@ class Kind(StrEnum):
     STUCK = "a run that did not recover in time"
     ENDED = "a process that ended otherwise than asked"
     UNOWNED = "a partition without an owner"
+    UNPLAYED = "a scenario that could not be played"
+    SLOWED = "a throughput that fell by more than it may"
 
 
 @dataclass(frozen=True, slots=True)

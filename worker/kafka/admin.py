@@ -115,7 +115,7 @@ class TopicAdmin:
             )
             is_new = {each["name"]: _is_created(each) for each in answer["topics"]}
             self._wait_for_leaders(topics.all())
-        states = self.describe(topics.all())
+        states = self._described(topics.all())
         return [
             CreatedTopic(name=name, is_new=is_new[name], partitions=states[name].partitions)
             for name in topics.all()
@@ -179,6 +179,18 @@ class TopicAdmin:
         while any(_exists(each) for each in self._client.describe_topics(list(names))):
             if time.monotonic() > deadline:
                 raise KafkaTimeoutError(f"topics are not deleted: {', '.join(names)}")
+            time.sleep(_POLL_S)
+
+    def _described(self, names: tuple[str, ...]) -> dict[str, TopicState]:
+        """The state of topics that exist; the broker asked may be the last to hear of them."""
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            states = self.describe(names)
+            if len(states) == len(names):
+                return states
+            if time.monotonic() > deadline:
+                missing = ", ".join(name for name in names if name not in states)
+                raise Transient(f"{self._brokers} do not know {missing} yet, which was created.")
             time.sleep(_POLL_S)
 
     def _wait_for_leaders(self, names: tuple[str, ...]) -> None:

@@ -1,0 +1,406 @@
+"""One run of a scenario: a platform, topics, traffic and workers, and the judgement at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from threading import Event, Thread
+from typing import Any
+
+import psycopg2
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from pydantic import SecretStr
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+
+from tests.faults.ground import Ground
+from tests.faults.traffic import Traffic
+from tests.support import checker, evidence, sql
+from tests.support.checker import Kind, Violation
+from tests.support.crashing import ARMED, CLOCK_SHIFT_S, Crash
+from tests.support.evidence import Evidence, Verdict
+from tests.support.platform import Platform, servers
+from tests.support.proxy import Proxy
+from tests.support.topics import read_whole
+from tests.support.waiting import wait_until
+from tests.support.worker import WorkerProcess
+from worker.config import Settings
+from worker.domain.topics import Topics
+from worker.kafka.admin import TopicAdmin
+from worker.kafka.settings import KafkaSettings
+
+PARTITIONS = 6
+RECOVERY_S = 60.0
+_LOOK_S = 0.1
+_SAMPLE_S = 0.7
+_DAY_S = 86_400
+
+_UP_TO = "select count(*) from awp_job_execution where scheduled_at <= '{at}'"
+_RECORDED = "select count(*) from awp_job_execution"
+_RECORD_INDEXES = "select indexname from pg_indexes where tablename = 'awp_job_execution'"
+_PENDING = "select count(*) from awp_trigger_outbox"
+_OWNERS = """
+    select "partition", owner from awp_trigger_ledger l where topic = '{topic}'
+        and not exists (
+            select from awp_trigger_ledger newer
+            where newer.topic = l.topic and newer."partition" = l."partition" and newer.id > l.id)
+"""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run counted while it went on."""
+
+    faults: int = 0
+    recover_s: float = 0.0
+    violations: list[Violation] = field(default_factory=list)
+
+
+class Arena:
+    """Where a scenario plays: `start` workers, do harm, call `fault` for each, and `recovered`.
+
+    Workers reach their database through `proxy`, and the brokers through the cluster's links where
+    `is_linked`. Traffic flows from `begin` on.
+    """
+
+    def __init__(
+        self, ground: Ground, name: str, rng: Random, folder: Path, *, is_linked: bool = False
+    ) -> None:
+        self.ground = ground
+        self.cluster = ground.cluster
+        self.rng = rng
+        self.folder = folder
+        self.name = name
+        self.topics = Topics.under(name)
+        self.verdicts: dict[int, Verdict] = {}
+        self.workers: list[WorkerProcess] = []
+        self.tally = Tally()
+        self.changes: dict[str, Any] = {}
+        self._is_linked = is_linked
+        self._started = 0
+        self._is_over = Event()
+        self._sampler = Thread(target=self._sample, name="sampler", daemon=True)
+        ground.create(name)
+        self.proxy = Proxy(self.database)
+        self.proxy.listen()
+        self.traffic = self._prepared()
+
+    @property
+    def database(self) -> str:
+        """The address of the run's database, past the proxy."""
+        return self.ground.url(self.name)
+
+    @property
+    def group(self) -> str:
+        """The workers' consumer group."""
+        return f"{self.name}-worker"
+
+    def settings(self, **changes: Any) -> Settings:
+        """What a worker is started with: short timeouts, and what the scenario changed."""
+        brokers = self.cluster.linked_address if self._is_linked else self.cluster.address
+        plain: dict[str, Any] = {
+            "database_url": SecretStr(self.proxy.url),
+            "kafka_brokers": brokers,
+            "topic_prefix": self.name,
+            "group": self.group,
+            "max_poll_interval_ms": 6000,
+            "session_timeout_ms": 3000,
+            "metadata_interval_ms": 1000,
+            "default_max_lateness_s": _DAY_S,
+            "listen": "127.0.0.1:0",
+        }
+        return Settings(**plain | self.changes | changes)
+
+    def begin(self, workers: int) -> None:
+        """Let traffic flow into so many workers, and return when they have begun to work."""
+        self.traffic.start()
+        self.start(workers)
+        self._sampler.start()
+        self.recovered()
+        self.tally.recover_s = 0.0  # this was the start
+
+    def start(self, count: int = 1, **more: Any) -> list[WorkerProcess]:
+        """Start workers, side by side, and return when they are ready.
+
+        `more` as for `launch`.
+        """
+        started = [self.launch(**more) for _ in range(count)]
+        for worker in started:
+            wait_until(worker.is_ready, RECOVERY_S, f"a ready worker; its log is {worker.log}")
+        return started
+
+    def launch(
+        self, *, crash: Crash | None = None, clock_shift_s: float = 0.0, **changes: Any
+    ) -> WorkerProcess:
+        """Start a worker and do not wait; one that may die of `crash`, or whose clock is wrong."""
+        self._started += 1
+        armed = crash.environment() if crash else {}
+        if clock_shift_s:
+            armed |= {CLOCK_SHIFT_S: str(clock_shift_s)}
+        worker = WorkerProcess(
+            self.settings(**changes),
+            self.folder / f"worker-{self._started}.log",
+            **({"program": ARMED} if armed else {}),  # type: ignore[arg-type]
+            env=armed,
+            wait=False,
+        )
+        self.workers.append(worker)
+        return worker
+
+    def kill(self, worker: WorkerProcess) -> None:
+        """SIGKILL, a fault."""
+        self.fault()
+        self.workers.remove(worker)
+        worker.kill()
+
+    def stop(self, worker: WorkerProcess) -> None:
+        """SIGTERM, and a violation unless it ends with 0 in time."""
+        self.workers.remove(worker)
+        status = worker.stop()
+        if status:
+            self.broken(Kind.ENDED, f"a worker asked to stop ended with {status}: {worker.log}")
+
+    def died(self, worker: WorkerProcess) -> None:
+        """Wait until a worker has died of its crash, a fault."""
+        status = wait_until(worker.child.exit_status, RECOVERY_S, f"a crash, see {worker.log}")
+        self.workers.remove(worker)
+        assert status < 0, f"it ended with {status} before its crash: {worker.log}"
+        self.fault()
+
+    def fault(self) -> None:
+        """Count a harm that is being done."""
+        self.tally.faults += 1
+
+    def broken(self, kind: Kind, detail: str) -> None:
+        """Note a violation that the scenario itself has seen."""
+        self.tally.violations.append(Violation(kind, detail))
+
+    def rest(self, least_s: float, most_s: float) -> None:
+        """Let some time pass, drawn between the two."""
+        time.sleep(self.rng.uniform(least_s, most_s))
+
+    def recovered(self, deadline_s: float = RECOVERY_S) -> None:
+        """Wait until everything acknowledged by now is recorded; the longest such wait counts."""
+        began = time.monotonic()
+        slots = {each.slot for each in self.traffic.sent()}
+        if not slots:
+            wait_until(self.traffic.sent, deadline_s, "a first trigger taken by the brokers")
+            slots = {each.slot for each in self.traffic.sent()}
+        last = max(at for _, at in slots)
+        statement = _UP_TO.format(at=last)
+        self.look_until(statement, lambda found: found >= len(slots), deadline_s)
+        self.tally.recover_s = max(self.tally.recover_s, time.monotonic() - began)
+
+    def quiet(self, deadline_s: float = RECOVERY_S) -> None:
+        """Stop the traffic for now, and wait until all of it is recorded and published."""
+        self.traffic.pause()
+        self.recovered(deadline_s)
+        self.look_until(_PENDING, lambda pending: pending == 0, deadline_s)
+
+    def look_until(
+        self, statement: str, is_wanted: Callable[[int], bool], deadline_s: float = RECOVERY_S
+    ) -> None:
+        """Ask the database itself until its one number is as wanted; it may be away meanwhile.
+
+        Raises AssertionError with the last answer when that does not come in time.
+        """
+        end = time.monotonic() + deadline_s
+        found: int | str = "none"
+        while time.monotonic() < end:
+            with contextlib.suppress(psycopg2.OperationalError), sql.session(self.database) as held:
+                while time.monotonic() < end:
+                    with held, held.cursor() as cursor:
+                        cursor.execute(statement)
+                        ((found,),) = cursor.fetchall()
+                    if is_wanted(int(found)):
+                        return
+                    time.sleep(_LOOK_S)
+            time.sleep(_LOOK_S)
+        raise AssertionError(f"not within {deadline_s:.0f} s (last answer: {found}): {statement}")
+
+    def end(self) -> Evidence:
+        """Let everything come to rest, end the workers in order, and gather what is left."""
+        self.proxy.heal()
+        self.quiet()
+        if self.workers:
+            self._wait_for_owners()
+        self._is_over.set()
+        self._sampler.join(30)
+        for worker in list(self.workers):
+            self.stop(worker)
+        return self._evidence(self._committed())
+
+    def close(self) -> None:
+        """End whatever still runs."""
+        self._is_over.set()
+        with contextlib.suppress(AssertionError):
+            self.traffic.stop()
+        for worker in self.workers:
+            worker.kill()
+        self.proxy.refuse()
+        with contextlib.suppress(psycopg2.Error), TopicAdmin(self._kafka()) as admin:
+            admin.delete(self.topics.all())
+        self.ground.drop(self.name)
+
+    def drain(self, backlog: int) -> float:
+        """How many triggers a second one worker gets through, with so many waiting for it.
+
+        From a tenth of them on, so that its start does not count. No worker may run before, and
+        none runs afterwards.
+        """
+        self.traffic.pause()
+        before = int(sql.value(self.database, _RECORDED))
+        self.traffic.burst(backlog)
+        total = self.traffic.slots()
+        (worker,) = [self.launch()]
+        first = total - backlog * 9 // 10
+        self.look_until(_RECORDED, lambda found: found >= max(first, before + 1))
+        began, reached = time.monotonic(), int(sql.value(self.database, _RECORDED))
+        self.look_until(_RECORDED, lambda found: found >= total)
+        took_s = time.monotonic() - began
+        self.stop(worker)
+        self.traffic.resume()
+        return (total - reached) / took_s
+
+    def add_job(self, verdict: Verdict, **parameter: Any) -> None:
+        """One more job, whose parameter holds more than its targets; traffic fires it, too."""
+        engine = create_engine(self.database, poolclass=NullPool)
+        with engine.begin() as connection:
+            platform = Platform(connection)
+            target = platform.target()
+            job_id = platform.action_job(parameter={"servers": servers([target]), **parameter})
+        self.verdicts[job_id] = verdict
+        self.traffic.also(job_id)
+
+    def make_tablespace(self, name: str, place: Path) -> None:
+        """A place for tables; dropped by `drop_tablespace` when nothing stands there any more."""
+        self._as_admin(f"create tablespace \"{name}\" location '{place}'")
+
+    def drop_tablespace(self, name: str) -> None:
+        """See `make_tablespace`."""
+        self._as_admin(f'drop tablespace "{name}"')
+
+    def move_records(self, tablespace: str) -> None:
+        """Let the records and their indexes stand in a tablespace."""
+        indexes = sql.rows(self.database, _RECORD_INDEXES)
+        moves = [f'alter index "{name}" set tablespace "{tablespace}"' for (name,) in indexes]
+        moves.append(f'alter table awp_job_execution set tablespace "{tablespace}"')
+        sql.execute(self.database, ";".join(moves))
+
+    def _as_admin(self, statement: str) -> None:
+        with sql.session(self.database) as opened, opened.cursor() as cursor:
+            opened.autocommit = True
+            cursor.execute(statement)
+
+    def partitions(self) -> int:
+        """How many the topic of triggers has."""
+        with self.admin() as admin:
+            return admin.describe((self.topics.triggers,))[self.topics.triggers].partitions
+
+    def admin(self) -> TopicAdmin:
+        """For topics; to be closed."""
+        return TopicAdmin(self._kafka())
+
+    def _prepared(self) -> Traffic:
+        with self.admin() as admin:
+            admin.create(self.topics, partitions=PARTITIONS)
+        engine = create_engine(self.database, poolclass=NullPool)
+        with engine.begin() as connection:
+            self.verdicts = _jobs(Platform(connection))
+        return Traffic(
+            self.cluster.address,
+            self.topics.triggers,
+            list(self.verdicts),
+            Random(self.rng.random()),  # noqa: S311 - no secret
+        )
+
+    def _kafka(self) -> KafkaSettings:
+        return KafkaSettings.of(
+            Settings(kafka_brokers=self.cluster.address, topic_prefix=self.name)
+        )
+
+    def _owners(self) -> Mapping[int, str]:
+        found = sql.rows(self.database, _OWNERS.format(topic=self.topics.triggers))
+        return {partition: owner for partition, owner in found if owner is not None}
+
+    def _wait_for_owners(self) -> None:
+        everything = set(range(self.partitions()))
+        try:
+            wait_until(
+                lambda: everything <= self._owners().keys(),
+                RECOVERY_S,
+                "an owner of each partition",
+            )
+        except AssertionError:
+            self.broken(Kind.UNOWNED, f"only {sorted(self._owners())} have one")
+
+    def _committed(self) -> dict[int, int]:
+        """The group's offsets, by partition, asked of the brokers directly."""
+        consumer = Consumer({"bootstrap.servers": self.cluster.address, "group.id": self.group})
+        try:
+            seen = {each.partition for each in self.traffic.sent()}
+            places = [TopicPartition(self.topics.triggers, each) for each in sorted(seen)]
+            found = consumer.committed(places, timeout=5)
+            return {place.partition: place.offset for place in found if place.offset >= 0}
+        finally:
+            consumer.close()
+
+    def _evidence(self, committed: Mapping[int, int], *, with_events: bool = True) -> Evidence:
+        return Evidence(
+            sent=self.traffic.sent(),
+            unknown=self.traffic.unknown(),
+            verdicts=self.verdicts,
+            records=evidence.records(self.database),
+            outcomes=evidence.outcomes(self.topics, self._read) if with_events else (),
+            jobs=evidence.jobs(self.database),
+            committed=committed,
+            generation=self.traffic.generation,
+        )
+
+    def _read(self, topic: str) -> Any:
+        return read_whole(self.ground.broker, topic)
+
+    def _sample(self) -> None:
+        """While the run goes on: is an offset ahead of the records?"""
+        while not self._is_over.wait(_SAMPLE_S):
+            generation = self.traffic.generation
+            with contextlib.suppress(KafkaException, psycopg2.OperationalError):
+                committed = self._committed()
+                found = self._evidence(committed, with_events=False)
+                if generation == self.traffic.generation == found.generation:
+                    self.tally.violations += checker.early(committed, found)
+
+
+def _jobs(platform: Platform) -> dict[int, Verdict]:
+    """Twenty-four jobs, and what the triggers of each come to."""
+    off = platform.account(platform.server("db-08", "10.0.0.8", state="off"))
+    gone = (999_999, "deploy")
+    stranger = platform.user("li.na")
+    verdicts: dict[int, Verdict] = {}
+    for _ in range(4):
+        verdicts[platform.action_job()] = None
+        verdicts[platform.action_job([off])] = "server_powered_off"
+        verdicts[platform.workflow_job()] = None
+        verdicts[platform.action_job()] = None
+        verdicts[platform.action_job(enabled=False)] = "job_disabled"
+        target = platform.action(f"Of others {len(verdicts)}")
+        denied = platform.action_job(target_id=target, owner_id=stranger)
+        verdicts[denied] = "permission_denied"
+        verdicts[platform.action_job([gone])] = "server_not_found"
+    return verdicts
+
+
+@contextlib.contextmanager
+def arena(
+    ground: Ground, name: str, rng: Random, folder: Path, *, is_linked: bool = False
+) -> Iterator[Arena]:
+    """An arena for as long as the block lasts."""
+    made = Arena(ground, name, rng, folder, is_linked=is_linked)
+    try:
+        yield made
+    finally:
+        made.close()

@@ -1,0 +1,58 @@
+"""What runs stand on: a Kafka cluster of three, and a PostgreSQL that may be killed."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.support.cluster import KafkaCluster
+from tests.support.postgres import PostgresServer, folder
+from tests.support.services import Address
+from worker.embedded.postgres import EmbeddedPostgres
+from worker.storage import schema
+
+
+class Ground:
+    """One PostgreSQL of its own, with a migrated template, beside a cluster."""
+
+    def __init__(self, cluster: KafkaCluster, postgres: EmbeddedPostgres, place: Path) -> None:
+        self.cluster = cluster
+        self.postgres = postgres
+        self.place = place
+        self._template = f"awp_template_{secrets.token_hex(4)}"
+        server = self._server()
+        server.create(self._template, template="template0")
+        schema.upgrade(server.url(self._template))
+
+    @property
+    def broker(self) -> Address:
+        """The cluster, past all links."""
+        return Address("kafka", self.cluster.address)
+
+    def url(self, database: str) -> str:
+        """The address of a database, as the server stands now."""
+        return self._server().url(database)
+
+    def create(self, database: str) -> None:
+        """Make a fresh, migrated database."""
+        self._server().create(database)
+
+    def drop(self, database: str) -> None:
+        """Drop a database, whoever is connected to it."""
+        self._server().drop(database)
+
+    def _server(self) -> PostgresServer:
+        return PostgresServer(self.postgres.url, self._template)
+
+
+@contextlib.contextmanager
+def ground(cluster: KafkaCluster) -> Iterator[Ground]:
+    """A ground for as long as the block lasts."""
+    with folder() as place:
+        postgres = EmbeddedPostgres(place, fsync=False)
+        try:
+            yield Ground(cluster, postgres.start(), place)
+        finally:
+            postgres.stop()

@@ -1,0 +1,21 @@
+"""What is done to the workers and to all that they stand on; one module a kind of harm.
+
+A scenario gets an `Arena` in which traffic flows into its workers. It does harm, counts each with
+`Arena.fault`, mends it, and waits with `Arena.recovered`. It judges nothing: when it ends, the
+arena comes to rest and the checker looks at everything.
+"""
+
+from tests.faults.scenarios import clock, kafka, network, postgres, steps, worker
+from tests.faults.scenarios.scenario import Lane, Scenario
+
+SCENARIOS: tuple[Scenario, ...] = (
+    *worker.SCENARIOS,
+    *steps.SCENARIOS,
+    *postgres.SCENARIOS,
+    *kafka.SCENARIOS,
+    *network.SCENARIOS,
+    *clock.SCENARIOS,
+)
+"""In the order of the table."""
+
+__all__ = ["SCENARIOS", "Lane", "Scenario"]

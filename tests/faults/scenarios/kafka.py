@@ -1,0 +1,175 @@
+"""Brokers die, topics change, producers abort."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from datetime import UTC, datetime, timedelta
+
+from confluent_kafka import Producer
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+)
+
+from tests.faults.arena import PARTITIONS, Arena
+from tests.faults.scenarios.scenario import Lane, Scenario
+from tests.support.checker import Kind
+
+_ANSWER_S = 15.0
+_AWAY_S = 60.0
+_TOO_FEW_S = 8.0
+_ADDED = 3
+_ABORTED = 200
+_SMALL_BYTES = 40_000
+_LARGE_BYTES = 60_000
+
+
+def kill_the_leader(arena: Arena) -> None:
+    """kill -9 of the broker that leads a partition of triggers."""
+    arena.rest(0.2, 1.0)
+    partition = arena.rng.randrange(PARTITIONS)
+    arena.cluster.leader(arena.topics.triggers, partition).kill()
+    arena.fault()
+    arena.recovered()
+    arena.cluster.restore()
+    arena.recovered()
+
+
+def kill_the_coordinator(arena: Arena) -> None:
+    """kill -9 of the broker that coordinates the workers' group."""
+    arena.rest(0.2, 1.0)
+    arena.cluster.coordinator(arena.group).kill()
+    arena.fault()
+    arena.recovered()
+    arena.cluster.restore()
+    arena.recovered()
+
+
+def all_away(arena: Arena) -> None:
+    """No broker for a minute; then the whole backlog leaves without a restart of anything."""
+    arena.cluster.kill()
+    arena.fault()
+    time.sleep(_AWAY_S)
+    arena.cluster.restore()
+    arena.recovered()
+    for worker in arena.workers:
+        if worker.child.exit_status() is not None:
+            arena.broken(Kind.ENDED, f"a worker did not outlive the brokers: {worker.log}")
+
+
+def too_few_in_sync(arena: Arena) -> None:
+    """What goes out needs three copies in sync, and one broker is dead."""
+    outgoing = (arena.topics.dispatch_action, arena.topics.dispatch_orch, arena.topics.failures)
+    for topic in outgoing:
+        _set(arena, topic, "min.insync.replicas", "3")
+    arena.rng.choice(list(arena.cluster.nodes.values())).kill()
+    arena.fault()
+    time.sleep(_TOO_FEW_S)
+    arena.cluster.restore()
+    for topic in outgoing:
+        _set(arena, topic, "min.insync.replicas", "2")
+    arena.recovered()
+
+
+def add_partitions(arena: Arena) -> None:
+    """The topic of triggers gets more partitions while everything runs."""
+    arena.rest(0.2, 1.0)
+    admin = AdminClient({"bootstrap.servers": arena.cluster.address})
+    more = NewPartitions(arena.topics.triggers, arena.partitions() + _ADDED)
+    (done,) = admin.create_partitions([more]).values()
+    done.result(_ANSWER_S)
+    arena.fault()
+    time.sleep(3)  # until producers and workers have seen them
+    arena.recovered()
+
+
+def recreate_under_a_running_worker(arena: Arena) -> None:
+    """The topic is deleted and made again under it: another topic, other offsets."""
+    for _ in range(2):
+        arena.quiet()
+        _recreate(arena)
+        arena.rest(0.5, 2.0)
+        arena.recovered()
+
+
+def recreate_under_a_stopped_worker(arena: Arena) -> None:
+    """The same while none runs."""
+    arena.quiet()
+    for worker in list(arena.workers):
+        arena.stop(worker)
+    _recreate(arena)
+    arena.rest(0.5, 2.0)
+    arena.start()
+    arena.recovered()
+
+
+def abort_a_transaction(arena: Arena) -> None:
+    """A producer takes back what it sent: nothing of it counts."""
+    producer = Producer(
+        {
+            "bootstrap.servers": arena.cluster.address,
+            "transactional.id": f"{arena.name}-aborting",
+            "partitioner": "murmur2_random",
+        }
+    )
+    producer.init_transactions(_ANSWER_S)
+    at = datetime.now(UTC) - timedelta(hours=1)
+    jobs = list(arena.verdicts)
+    for _ in range(3):
+        producer.begin_transaction()
+        for number in range(_ABORTED):
+            at += timedelta(milliseconds=1)
+            job_id = jobs[number % len(jobs)]
+            body = json.dumps({"job_id": job_id, "scheduled_at": at.isoformat()})
+            producer.produce(arena.topics.triggers, body, str(job_id))
+        producer.flush(_ANSWER_S)
+        arena.rest(0.2, 1.0)
+        producer.abort_transaction(_ANSWER_S)
+        arena.fault()
+        arena.recovered()
+
+
+def refuse_large_messages(arena: Arena) -> None:
+    """The brokers take smaller dispatches than the worker makes: they become failures by rule."""
+    _set(arena, arena.topics.dispatch_action, "max.message.bytes", str(_SMALL_BYTES))
+    arena.recovered()
+    for _ in range(2):
+        arena.add_job("parameter_invalid", script=secrets.token_hex(_LARGE_BYTES // 2))
+        arena.fault()
+    time.sleep(3)
+    arena.recovered()
+
+
+def _recreate(arena: Arena) -> None:
+    with arena.admin() as admin:
+        admin.delete((arena.topics.triggers,))
+        admin.create(arena.topics, partitions=PARTITIONS)
+    arena.fault()
+    arena.traffic.recreated()
+    arena.traffic.resume()
+
+
+def _set(arena: Arena, topic: str, name: str, value: str) -> None:
+    admin = AdminClient({"bootstrap.servers": arena.cluster.address})
+    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
+    (done,) = admin.incremental_alter_configs([resource]).values()
+    done.result(_ANSWER_S)
+
+
+SCENARIOS = (
+    Scenario("leading broker killed", kill_the_leader, 2, Lane.ROUGH, is_short=True),
+    Scenario("coordinator killed", kill_the_coordinator, 2, Lane.ROUGH, is_short=True),
+    Scenario("all brokers away 60 s", all_away, 2, Lane.ROUGH),
+    Scenario("too few in sync", too_few_in_sync, 1, Lane.ROUGH, mixes=False),
+    Scenario("partitions added", add_partitions, 2, mixes=False),
+    Scenario("topic made anew, worker runs", recreate_under_a_running_worker, is_short=True),
+    Scenario("topic made anew, worker stopped", recreate_under_a_stopped_worker, mixes=False),
+    Scenario("transaction aborted", abort_a_transaction),
+    Scenario("dispatch too large", refuse_large_messages, mixes=False, is_short=True),
+)

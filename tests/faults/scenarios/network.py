@@ -1,0 +1,105 @@
+"""The way between a worker and its database, or the brokers, is bad."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from tests.faults.arena import Arena
+from tests.faults.scenarios.scenario import Lane, Scenario
+from tests.support.link import Link
+
+_DELAY_EACH_WAY_S = 0.25
+_DELAYED_S = 8.0
+_SILENT_S = 8.0
+_DRIPPING_S = 5.0
+_PATIENT = {"max_poll_interval_ms": 30_000, "session_timeout_ms": 6_000}
+
+Ways = Callable[[Arena], Sequence[Link]]
+
+
+def cut(arena: Arena, *, ways: Ways) -> None:
+    """Connections break, at once and without a word, five times."""
+    for _ in range(5):
+        arena.rest(0.1, 0.8)
+        arena.fault()
+        for way in ways(arena):
+            way.cut()
+    arena.recovered()
+
+
+def delay(arena: Arena, *, ways: Ways) -> None:
+    """Half a second from question to answer."""
+    arena.changes = _PATIENT
+    (hurried,) = arena.workers
+    arena.stop(hurried)
+    arena.start()
+    arena.fault()
+    for way in ways(arena):
+        way.delay_s = _DELAY_EACH_WAY_S
+    time.sleep(_DELAYED_S)
+    _heal(arena, ways)
+
+
+def fall_silent(arena: Arena, *, ways: Ways) -> None:
+    """Half-open: nothing is closed, and nothing arrives."""
+    arena.fault()
+    for way in ways(arena):
+        way.is_silent = True
+    time.sleep(_SILENT_S)
+    _heal(arena, ways)
+
+
+def drip(arena: Arena, *, ways: Ways) -> None:
+    """Byte by byte."""
+    arena.fault()
+    for way in ways(arena):
+        way.is_dripping = True
+    time.sleep(_DRIPPING_S)
+    _heal(arena, ways)
+
+
+def _heal(arena: Arena, ways: Ways) -> None:
+    for way in ways(arena):
+        way.heal()
+    arena.recovered()
+
+
+def _to_database(arena: Arena) -> Sequence[Link]:
+    return [arena.proxy]
+
+
+def _to_brokers(arena: Arena) -> Sequence[Link]:
+    return list(arena.cluster.links.values())
+
+
+_HARMS = {
+    "cut": (cut, True),
+    "delayed 500 ms": (delay, False),
+    "half-open": (fall_silent, True),
+    "byte by byte": (drip, True),
+}
+
+SCENARIOS = (
+    *(
+        Scenario(
+            f"database {how}",
+            partial(harm, ways=_to_database),
+            is_short=how == "half-open",
+            mixes=mixes,
+        )
+        for how, (harm, mixes) in _HARMS.items()
+    ),
+    *(
+        Scenario(
+            f"brokers {how}",
+            partial(harm, ways=_to_brokers),
+            lane=Lane.ROUGH,
+            is_linked=True,
+            is_short=how == "half-open",
+            mixes=mixes,
+        )
+        for how, (harm, mixes) in _HARMS.items()
+    ),
+)

@@ -1,0 +1,244 @@
+"""The database is killed, away, locked, read-only or full."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import statistics
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg2
+import psycopg2.errors
+
+from tests.faults.arena import RECOVERY_S, Arena
+from tests.faults.scenarios.scenario import Lane, Scenario
+from tests.support import sql
+from tests.support.checker import Kind
+from tests.support.waiting import wait_until
+from worker.embedded import account
+
+_REFUSED_S = 30.0
+_LOCKED_S = 6.0
+_DEADLOCKS_S = 8.0
+_UNSERIALIZABLE_S = 5.0
+_READ_ONLY_S = 10.0
+_FULL_S = 6.0
+_DISK_BYTES = 48 * 1024**2
+
+_BLOCKED = """
+    select coalesce(max(pid), 0) from pg_stat_activity
+    where datname = current_database() and application_name = 'trigger-worker'
+        and wait_event_type = 'Lock'
+"""
+_DEADLOCKS = "select deadlocks from pg_stat_database where datname = current_database()"
+_LOCK_JOBS = "select from awp_automcation_job order by id for update"
+_LOCK_LEDGER = "select from awp_trigger_ledger order by id for update"
+_UNSERIALIZABLE = """
+    create sequence faults_seen;
+    create function faults_unserializable() returns trigger language plpgsql as $$
+        begin
+            if nextval('faults_seen') % 5 = 0 then
+                raise exception 'could not serialize access' using errcode = '40001';
+            end if;
+            return null;
+        end $$;
+    create trigger faults_unserializable before insert on awp_job_execution
+        for each statement execute function faults_unserializable();
+"""
+_SERIALIZABLE = "drop trigger faults_unserializable on awp_job_execution"
+
+
+def kill_a_backend(arena: Arena) -> None:
+    """kill -9 of a session's process in the middle of a transaction: the server restarts itself."""
+    for _ in range(2):
+        arena.rest(0.2, 0.8)
+        with sql.session(arena.database) as foreign, foreign.cursor() as cursor:
+            cursor.execute(_LOCK_JOBS)
+            with sql.session(arena.database) as seeing, seeing.cursor() as looking:
+                seeing.autocommit = True
+
+                def blocked(looking: psycopg2.extensions.cursor = looking) -> int:
+                    looking.execute(_BLOCKED)
+                    ((pid,),) = looking.fetchall()
+                    return int(pid)
+
+                backend = wait_until(blocked, RECOVERY_S, "a transaction in its middle")
+            os.kill(backend, signal.SIGKILL)
+            arena.fault()
+        arena.recovered()
+
+
+def restart_at_once(arena: Arena) -> None:
+    """Immediate shutdown, recovery from its log, and a start."""
+    arena.rest(0.2, 1.0)
+    postgres = arena.ground.postgres
+    assert postgres.pid is not None, "the server does not run"
+    os.kill(postgres.pid, signal.SIGQUIT)
+    arena.fault()
+    wait_until(lambda: not postgres.is_running, RECOVERY_S, "the server's end")
+    postgres.stop()
+    postgres.start()
+    arena.proxy.lead_to(arena.database)
+    arena.recovered()
+
+
+def refuse_connections(arena: Arena) -> None:
+    """Nobody listens for 30 s."""
+    arena.fault()
+    arena.proxy.refuse()
+    time.sleep(_REFUSED_S)
+    arena.proxy.listen()
+    arena.recovered()
+
+
+def lock_for_long(arena: Arena) -> None:
+    """Another session holds locks for longer than the worker waits for one."""
+    with sql.session(arena.database) as foreign, foreign.cursor() as cursor:
+        cursor.execute(_LOCK_JOBS)
+        arena.fault()
+        time.sleep(_LOCKED_S)
+    arena.recovered()
+
+
+def deadlock(arena: Arena) -> None:
+    """Another session takes locks the other way round."""
+    sql.execute(arena.database, f"alter database \"{arena.name}\" set deadlock_timeout = '50ms'")
+    arena.proxy.cut()  # sessions that know of it
+    arena.recovered()
+    end = time.monotonic() + _DEADLOCKS_S
+    with sql.session(arena.database) as foreign, foreign.cursor() as cursor:
+        cursor.execute("set deadlock_timeout = '5s'")
+        foreign.commit()
+        while time.monotonic() < end:
+            with contextlib.suppress(psycopg2.errors.DeadlockDetected):
+                cursor.execute(_LOCK_LEDGER)
+                time.sleep(0.1)
+                cursor.execute(_LOCK_JOBS)
+            foreign.rollback()
+            arena.rest(0.05, 0.2)
+    seen = wait_until(
+        lambda: sql.value(arena.database, _DEADLOCKS), RECOVERY_S, "a deadlock that was found"
+    )
+    arena.tally.faults += int(seen)
+    arena.recovered()
+
+
+def fail_to_serialize(arena: Arena) -> None:
+    """Every fifth batch meets a serialization failure."""
+    sql.execute(arena.database, _UNSERIALIZABLE)
+    time.sleep(_UNSERIALIZABLE_S)
+    arena.look_until("select last_value from faults_seen", lambda seen: seen >= 5)
+    sql.execute(arena.database, _SERIALIZABLE)
+    arena.tally.faults += int(sql.value(arena.database, "select last_value / 5 from faults_seen"))
+    arena.recovered()
+
+
+def read_only(arena: Arena) -> None:
+    """Every transaction is refused its writes for 10 s, as while a standby takes over."""
+    arena.fault()
+    _set_read_only(arena, is_on=True)
+    time.sleep(_READ_ONLY_S)
+    _set_read_only(arena, is_on=False)
+    arena.recovered()
+
+
+def _set_read_only(arena: Arena, *, is_on: bool) -> None:
+    with sql.session(arena.database) as admin, admin.cursor() as cursor:
+        admin.set_session(readonly=False, autocommit=True)
+        value = "on" if is_on else "off"
+        cursor.execute(f"alter system set default_transaction_read_only = {value}")
+        cursor.execute("select pg_reload_conf()")
+
+
+def fill_the_disk(arena: Arena) -> None:
+    """The records' disk is full, until somebody makes room."""
+    with _small_disk(arena) as disk:
+        arena.fault()
+        ballast = disk / "ballast"
+        _fill(ballast)
+        wait_until(
+            lambda: any("53100" in worker.words() for worker in arena.workers),
+            RECOVERY_S,
+            "a worker that was told of the full disk",
+        )
+        time.sleep(_FULL_S)
+        ballast.unlink()
+        arena.recovered()
+        for worker in list(arena.workers):
+            arena.stop(worker)
+        arena.move_records("pg_default")
+    arena.start()
+    arena.recovered()
+
+
+def _fill(ballast: Path) -> None:
+    """Take all that is left."""
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as opened:
+        while True:
+            opened.write(bytes(4096))
+
+
+@contextlib.contextmanager
+def _small_disk(arena: Arena) -> Iterator[Path]:
+    """A file system of its own in memory, on which the records stand meanwhile."""
+    disk = arena.ground.place / f"disk-{arena.name}"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_BYTES},mode=755", "tmpfs", str(disk)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, timeout=10, check=False)
+    assert mounted.returncode == 0, f"a small disk needs the right to mount: {mounted.stderr}"
+    try:
+        space = disk / "space"
+        space.mkdir()
+        account.hand_over(space)
+        arena.make_tablespace(arena.name, space)
+        arena.move_records(arena.name)
+        yield disk
+        arena.drop_tablespace(arena.name)
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], timeout=10, check=True)
+
+
+def hold_a_transaction_open(arena: Arena) -> None:
+    """A foreign transaction that sees the past costs at most a fifth of the throughput.
+
+    Backlogs are drained in turn, with and without it; the median of the ratios counts.
+    """
+    for worker in list(arena.workers):
+        arena.stop(worker)
+    ratios = []
+    for _ in range(3):
+        free = arena.drain(_BACKLOG)
+        with sql.session(arena.database) as foreign, foreign.cursor() as cursor:
+            cursor.execute("set transaction isolation level repeatable read")
+            cursor.execute("create temporary table held on commit drop as select 1")
+            arena.fault()
+            (worker,) = arena.start()
+            time.sleep(_AGEING_S)  # many small batches, whose dead rows stay
+            arena.stop(worker)
+            held = arena.drain(_BACKLOG)
+        ratios.append(held / free)
+    if statistics.median(ratios) < _LEAST_RATIO:
+        shown = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+        arena.broken(Kind.SLOWED, f"throughput beside a foreign transaction: {shown}")
+    arena.start()
+
+
+_BACKLOG = 15_000
+_AGEING_S = 5.0
+_LEAST_RATIO = 0.8
+
+SCENARIOS = (
+    Scenario("backend killed in a transaction", kill_a_backend, is_short=True),
+    Scenario("immediate restart", restart_at_once, is_short=True),
+    Scenario("connections refused 30 s", refuse_connections),
+    Scenario("lock timeout", lock_for_long),
+    Scenario("deadlock", deadlock, is_short=True, mixes=False),
+    Scenario("serialization failure", fail_to_serialize, is_short=True, mixes=False),
+    Scenario("read-only 10 s", read_only),
+    Scenario("disk full", fill_the_disk, mixes=False),
+    Scenario("foreign transaction open", hold_a_transaction_open, lane=Lane.ALONE, mixes=False),
+)
