@@ -25,7 +25,7 @@ from tests.support.crashing import ARMED, CLOCK_SHIFT_S, Crash
 from tests.support.evidence import Evidence, Verdict
 from tests.support.platform import Platform, servers
 from tests.support.proxy import Proxy
-from tests.support.topics import read_whole
+from tests.support.topics import quiet_client, read_whole
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess
 from worker.config import Settings
@@ -82,6 +82,7 @@ class Arena:
         self.changes: dict[str, Any] = {}
         self._is_linked = is_linked
         self._started = 0
+        self._apart: set[int] = set()
         self._is_over = Event()
         self._sampler = Thread(target=self._sample, name="sampler", daemon=True)
         ground.create(name)
@@ -266,14 +267,19 @@ class Arena:
         self.traffic.resume()
         return (total - reached) / took_s
 
-    def add_job(self, verdict: Verdict, **parameter: Any) -> None:
-        """One more job, whose parameter holds more than its targets; traffic fires it, too."""
+    def add_job(self, verdict: Verdict, *, is_refused: bool = False, **parameter: Any) -> None:
+        """One more job, whose parameter holds more than its targets; traffic fires it, too.
+
+        `is_refused` when the brokers will not take its dispatches.
+        """
         engine = create_engine(self.database, poolclass=NullPool)
         with engine.begin() as connection:
             platform = Platform(connection)
             target = platform.target()
             job_id = platform.action_job(parameter={"servers": servers([target]), **parameter})
         self.verdicts[job_id] = verdict
+        if is_refused:
+            self._apart.add(job_id)
         self.traffic.also(job_id)
 
     def make_tablespace(self, name: str, place: Path) -> None:
@@ -340,7 +346,7 @@ class Arena:
 
     def _committed(self) -> dict[int, int]:
         """The group's offsets, by partition, asked of the brokers directly."""
-        consumer = Consumer({"bootstrap.servers": self.cluster.address, "group.id": self.group})
+        consumer = Consumer({**quiet_client(self.cluster.address), "group.id": self.group})
         try:
             seen = {each.partition for each in self.traffic.sent()}
             places = [TopicPartition(self.topics.triggers, each) for each in sorted(seen)]
@@ -357,6 +363,7 @@ class Arena:
             records=evidence.records(self.database),
             outcomes=evidence.outcomes(self.topics, self._read) if with_events else (),
             jobs=evidence.jobs(self.database),
+            apart=frozenset(self._apart),
             committed=committed,
             generation=self.traffic.generation,
         )

@@ -6,12 +6,16 @@ import contextlib
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
 
 from tests.support.cluster import KafkaCluster
 from tests.support.postgres import PostgresServer, folder
 from tests.support.services import Address
 from worker.embedded.postgres import EmbeddedPostgres
 from worker.storage import schema
+
+_ONE_AT_A_TIME = Lock()
+"""Alembic keeps what it works on in its module."""
 
 
 class Ground:
@@ -24,7 +28,8 @@ class Ground:
         self._template = f"awp_template_{secrets.token_hex(4)}"
         server = self._server()
         server.create(self._template, template="template0")
-        schema.upgrade(server.url(self._template))
+        with _ONE_AT_A_TIME:
+            schema.upgrade(server.url(self._template))
 
     @property
     def broker(self) -> Address:
@@ -51,7 +56,7 @@ class Ground:
 def ground(cluster: KafkaCluster) -> Iterator[Ground]:
     """A ground for as long as the block lasts."""
     with folder() as place:
-        postgres = EmbeddedPostgres(place, fsync=False)
+        postgres = EmbeddedPostgres(place)  # one that forgets what it committed is none
         try:
             yield Ground(cluster, postgres.start(), place)
         finally:

@@ -12,6 +12,7 @@ from threading import Event, Lock, Thread
 from confluent_kafka import KafkaError, Message, Producer
 
 from tests.support.load import Sent, Slot
+from tests.support.topics import quiet_client
 
 _TICK_S = 0.02
 _REPEATED = 0.02
@@ -106,14 +107,12 @@ class Traffic:
     def _connected(self) -> Producer:
         return Producer(
             {
-                "bootstrap.servers": self._brokers,
+                **quiet_client(self._brokers),
                 "partitioner": "murmur2_random",
                 "enable.idempotence": True,
                 "message.timeout.ms": _PATIENCE_MS,
                 "linger.ms": 2,
                 "topic.metadata.refresh.interval.ms": 1000,
-                "error_cb": lambda _: None,  # brokers die here, and that is no news
-                "log_level": 0,
             }
         )
 

@@ -125,7 +125,7 @@ def _order(evidence: Evidence) -> Iterable[Violation]:
     slots = {r.execution_id: (r.job_id, r.scheduled_at) for r in evidence.records}
     places = _places(evidence.sent, evidence.unknown)
     seen: set[str] = set()
-    last: dict[tuple[str, int, int], Sent] = {}
+    last: dict[tuple[str, int, int, int | None], Sent] = {}
     for outcome in evidence.outcomes:
         if outcome.execution_id in seen or outcome.execution_id not in slots:
             continue
@@ -133,7 +133,8 @@ def _order(evidence: Evidence) -> Iterable[Violation]:
         sent = places.get(slots[outcome.execution_id])
         if sent is None:
             continue
-        key = (outcome.topic, outcome.partition, sent.partition)
+        job = sent.job_id if sent.job_id in evidence.apart else None
+        key = (outcome.topic, outcome.partition, sent.partition, job)
         before = last.get(key)
         if before is not None and _at(before) > _at(sent):
             yield Violation(Kind.DISORDER, f"{outcome} of {sent} came after that of {before}")

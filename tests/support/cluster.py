@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 
 from tests.support.kafka import KafkaNode, Seat, new_cluster_id
 from tests.support.link import Link
+from tests.support.topics import quiet_client
 from tests.support.waiting import wait_until
 from worker.embedded.child import free_port
 
@@ -75,7 +76,7 @@ class KafkaCluster:
 
     def wait_until_whole(self) -> None:
         """Wait until every broker is there and every copy of every partition is in sync."""
-        admin = AdminClient({"bootstrap.servers": self.address})
+        admin = AdminClient(quiet_client(self.address))
 
         def is_whole() -> bool:
             found = admin.list_topics(timeout=_ANSWER_S)
@@ -88,7 +89,7 @@ class KafkaCluster:
 
     def leader(self, topic: str, partition: int) -> KafkaNode:
         """The node that leads a partition now."""
-        admin = AdminClient({"bootstrap.servers": self.address})
+        admin = AdminClient(quiet_client(self.address))
 
         def leads() -> int:
             return int(
@@ -100,7 +101,7 @@ class KafkaCluster:
 
     def coordinator(self, group: str) -> KafkaNode:
         """The node that coordinates a consumer group now."""
-        admin = AdminClient({"bootstrap.servers": self.address})
+        admin = AdminClient(quiet_client(self.address))
         found = admin.describe_consumer_groups([group])[group].result(_ANSWER_S)
         return self.nodes[int(found.coordinator.id)]
 

@@ -67,8 +67,9 @@ class Evidence:
 
     `sent` are the triggers that the broker has acknowledged; `unknown` the slots of those of which
     no acknowledgement came, and which may be there or not. `verdicts` say of each job what its
-    triggers come to. `committed` are the group's offsets by partition, of the topic as it is now
-    (`generation`).
+    triggers come to. `apart` are jobs whose events the brokers refuse and get again, shortened,
+    behind the rest of their batch: they keep the order of the job alone. `committed` are the
+    group's offsets by partition, of the topic as it is now (`generation`).
     """
 
     sent: Sequence[Sent]
@@ -77,6 +78,7 @@ class Evidence:
     records: Sequence[Record]
     outcomes: Sequence[Outcome]
     jobs: Sequence[Job]
+    apart: frozenset[int] = frozenset()
     committed: Mapping[int, int] = field(default_factory=dict)
     generation: int = 0
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -41,6 +41,11 @@ class Received:
     def header(self, name: str) -> bytes | None:
         """The first header of that name, or None."""
         return next((value for key, value in self.headers if key == name), None)
+
+
+def quiet_client(address: str) -> dict[str, Any]:
+    """Settings of a client whose brokers may die, which is no news to a test."""
+    return {"bootstrap.servers": address, "log_level": 0, "error_cb": lambda _: None}
 
 
 def produce_raw(
@@ -152,7 +157,7 @@ class Collector:
 def _reader(broker: Broker, topic: str, **more: object) -> Consumer:
     consumer = Consumer(
         {
-            "bootstrap.servers": broker.address,
+            **quiet_client(broker.address),
             "group.id": "reader-of-a-test",
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",

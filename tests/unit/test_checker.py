@@ -107,6 +107,17 @@ def test_a_trigger_that_was_sent_to_two_partitions_has_no_place_in_the_order() -
     assert _kinds(sent=[*SENT, elsewhere], outcomes=swapped) == []
 
 
+def test_what_brokers_refuse_keeps_the_order_of_its_job() -> None:
+    sent = [*SENT, Sent(2, "2026-01-01T00:00:04.000000+00:00", 0, 3, 0)]
+    records = [*RECORDS, Record(14, 2, sent[3].scheduled_at, "e4", FAILED, OFF)]
+    events = [*OUTCOMES, Outcome("failures", 0, 1, FAILED, "e4", "i4")]
+    jobs = [GOOD.jobs[0], Job(2, FAILED, 14)]
+    whole = {"sent": sent, "records": records, "jobs": jobs, "apart": frozenset({2})}
+    late = [replace(each, topic="dispatch") for each in events]
+    assert _kinds(**whole, outcomes=[late[2], late[0], late[1], late[3]]) == []
+    assert _kinds(**whole, outcomes=[late[3], late[2], *late[:2]]) == [Kind.DISORDER]
+
+
 def test_a_trigger_without_an_answer_may_be_there_or_not() -> None:
     assert _kinds(sent=SENT[1:], unknown=frozenset({(1, T1)})) == []
     assert _kinds(unknown=frozenset({(1, "2026-01-01T00:00:09.000000+00:00")})) == []

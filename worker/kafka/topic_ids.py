@@ -26,14 +26,18 @@ class TopicDescription:
 
 
 class TopicIds:
-    """Asks the brokers for topic ids; an answer takes `deadline_s` at most."""
+    """Asks the brokers for topic ids; an answer takes `deadline_s` at most.
+
+    librdkafka asks the broker that it once heard to be the controller, and goes on asking it when
+    it is dead: after a question without an answer the next one is another client's.
+    """
 
     def __init__(self, kafka: KafkaSettings, deadline_s: float = 5.0) -> None:
         self._deadline_s = deadline_s
         self._brokers = kafka.brokers
         self._complaint: KafkaError | None = None
-        config = {**kafka.confluent(), "log_level": 2, "error_cb": self._note}
-        self._admin = AdminClient(config, logger=log)
+        self._config = {**kafka.confluent(), "log_level": 2, "error_cb": self._note}
+        self._admin = self._connected()
 
     def describe(self, topic: str) -> TopicDescription | None:
         """The topic of that name, None where there is none.
@@ -46,6 +50,7 @@ class TopicIds:
         try:
             found = asked[topic].result(timeout=self._deadline_s + 1)
         except Late:  # a process that was frozen meanwhile
+            self._admin = self._connected()
             raise Transient(f"The brokers did not describe {topic} in time.") from None
         except KafkaException as error:
             cause = error_of(error)
@@ -53,6 +58,7 @@ class TopicIds:
                 return None
             self._admin.poll(0)  # runs `_note`
             reason = self._complaint or cause
+            self._admin = self._connected()
             if {cause.code(), reason.code()} & REFUSALS:
                 raise Stop(
                     f"The brokers at {self._brokers} refuse the worker: {words(reason)}.",
@@ -63,6 +69,9 @@ class TopicIds:
             ) from error
         self._complaint = None
         return TopicDescription(topic, str(found.topic_id), len(found.partitions))
+
+    def _connected(self) -> AdminClient:
+        return AdminClient(self._config, logger=log)
 
     def _note(self, error: KafkaError) -> None:
         self._complaint = error

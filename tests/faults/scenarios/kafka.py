@@ -19,6 +19,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 from tests.faults.arena import PARTITIONS, Arena
 from tests.faults.scenarios.scenario import Lane, Scenario
 from tests.support.checker import Kind
+from tests.support.topics import quiet_client
 
 _ANSWER_S = 15.0
 _AWAY_S = 60.0
@@ -50,6 +51,21 @@ def kill_the_coordinator(arena: Arena) -> None:
     arena.recovered()
 
 
+def kill_each_in_turn(arena: Arena) -> None:
+    """One broker after the other is killed, and partitions change hands while it is dead.
+
+    So whichever broker a client holds to be the controller is dead once.
+    """
+    for node in arena.cluster.nodes.values():
+        node.kill()
+        arena.fault()
+        (joined,) = arena.start()
+        arena.recovered()
+        arena.stop(joined)
+        arena.recovered()
+        arena.cluster.restore()
+
+
 def all_away(arena: Arena) -> None:
     """No broker for a minute; then the whole backlog leaves without a restart of anything."""
     arena.cluster.kill()
@@ -79,7 +95,7 @@ def too_few_in_sync(arena: Arena) -> None:
 def add_partitions(arena: Arena) -> None:
     """The topic of triggers gets more partitions while everything runs."""
     arena.rest(0.2, 1.0)
-    admin = AdminClient({"bootstrap.servers": arena.cluster.address})
+    admin = AdminClient(quiet_client(arena.cluster.address))
     more = NewPartitions(arena.topics.triggers, arena.partitions() + _ADDED)
     (done,) = admin.create_partitions([more]).values()
     done.result(_ANSWER_S)
@@ -112,7 +128,7 @@ def abort_a_transaction(arena: Arena) -> None:
     """A producer takes back what it sent: nothing of it counts."""
     producer = Producer(
         {
-            "bootstrap.servers": arena.cluster.address,
+            **quiet_client(arena.cluster.address),
             "transactional.id": f"{arena.name}-aborting",
             "partitioner": "murmur2_random",
         }
@@ -139,7 +155,9 @@ def refuse_large_messages(arena: Arena) -> None:
     _set(arena, arena.topics.dispatch_action, "max.message.bytes", str(_SMALL_BYTES))
     arena.recovered()
     for _ in range(2):
-        arena.add_job("parameter_invalid", script=secrets.token_hex(_LARGE_BYTES // 2))
+        arena.add_job(
+            "parameter_invalid", is_refused=True, script=secrets.token_hex(_LARGE_BYTES // 2)
+        )
         arena.fault()
     time.sleep(3)
     arena.recovered()
@@ -155,7 +173,7 @@ def _recreate(arena: Arena) -> None:
 
 
 def _set(arena: Arena, topic: str, name: str, value: str) -> None:
-    admin = AdminClient({"bootstrap.servers": arena.cluster.address})
+    admin = AdminClient(quiet_client(arena.cluster.address))
     entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
     (done,) = admin.incremental_alter_configs([resource]).values()
@@ -165,6 +183,7 @@ def _set(arena: Arena, topic: str, name: str, value: str) -> None:
 SCENARIOS = (
     Scenario("leading broker killed", kill_the_leader, 2, Lane.ROUGH, is_short=True),
     Scenario("coordinator killed", kill_the_coordinator, 2, Lane.ROUGH, is_short=True),
+    Scenario("each broker killed in turn", kill_each_in_turn, 1, Lane.ROUGH),
     Scenario("all brokers away 60 s", all_away, 2, Lane.ROUGH),
     Scenario("too few in sync", too_few_in_sync, 1, Lane.ROUGH, mixes=False),
     Scenario("partitions added", add_partitions, 2, mixes=False),

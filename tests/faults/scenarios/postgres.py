@@ -106,7 +106,8 @@ def lock_for_long(arena: Arena) -> None:
 
 def deadlock(arena: Arena) -> None:
     """Another session takes locks the other way round."""
-    sql.execute(arena.database, f"alter database \"{arena.name}\" set deadlock_timeout = '50ms'")
+    # Later than the other one asks for its second lock, earlier than the worker's lock_timeout.
+    sql.execute(arena.database, f"alter database \"{arena.name}\" set deadlock_timeout = '400ms'")
     arena.proxy.cut()  # sessions that know of it
     arena.recovered()
     end = time.monotonic() + _DEADLOCKS_S
