@@ -4,7 +4,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test faults bench bench-console bench-live screenshots lint format lock clean
+.PHONY: help run test faults fuzz bench bench-console bench-live screenshots lint format lock clean
 
 help:  ## What there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -17,6 +17,9 @@ test: $(VENV)/.dev  ## The whole suite, as CI runs it
 
 faults: $(VENV)/.dev  ## Everything that may break, under load (ARGS="--seed N", --only WORDS, --json, --soak MINUTES)
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+fuzz: $(VENV)/.fuzz  ## The decoder, guided by coverage (ARGS="--seconds 600")
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 bench: $(VENV)/.dev  ## Throughput and latency (ARGS=--json)
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
@@ -39,6 +42,7 @@ format: $(VENV)/.dev  ## Put the code in form
 lock:  ## Resolve the dependencies again (needs uv)
 	uv pip compile -q pyproject.toml --extra embedded --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o locks/run.txt
 	uv pip compile -q pyproject.toml --extra embedded --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -c locks/run.txt -o locks/dev.txt
+	uv pip compile -q --group pyproject.toml:fuzz --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -c locks/dev.txt -o locks/fuzz.txt
 
 clean:  ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -57,4 +61,9 @@ $(VENV)/.run: locks/run.txt pyproject.toml | $(VENV)/bin/python
 $(VENV)/.dev: locks/dev.txt $(VENV)/.run
 	@echo "installing what tests need (about 15 s, once)" >&2
 	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r locks/dev.txt
+	@touch $@
+
+$(VENV)/.fuzz: locks/fuzz.txt $(VENV)/.dev
+	@echo "installing the fuzzer (35 MB, once)" >&2
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r locks/fuzz.txt
 	@touch $@
