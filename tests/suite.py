@@ -18,6 +18,7 @@ from tests.support import services
 
 ROOT = Path(__file__).resolve().parent.parent
 STAGE_TIMEOUT_S = 300.0
+FAULTS_TIMEOUT_S = 900.0
 TESTS_TIMEOUT_S = 1800.0
 _IN_PARALLEL = ("-n", "2", "--dist", "loadfile")
 """Tests wait more than they work; those of one file share a worker, and so its servers."""
@@ -44,6 +45,9 @@ STATIC = (
     Stage("schemas compatible", ("python", "-m", "schemas.compatibility", *_LENIENT)),
 )
 
+FAULTS = Stage("faults", ("python", "-m", "tests.faults", "--short", "--runs", "1"))
+"""A selection of what `make faults` plays, after everything else: it wants the machine."""
+
 
 def main(arguments: Sequence[str]) -> int:
     """Run everything, or the static checks alone; the exit status."""
@@ -54,6 +58,9 @@ def main(arguments: Sequence[str]) -> int:
             _say(line)
         if not _tests_pass(arguments):
             failed.append("pytest")
+        is_whole = not arguments and services.node_choice().is_available
+        if is_whole and not _passes(FAULTS, FAULTS_TIMEOUT_S):
+            failed.append(FAULTS.name)
         failed += _tell_what_did_not_run()
         not_all = bool(services.missing())
     if failed:
@@ -65,7 +72,7 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if failed else 0
 
 
-def _passes(stage: Stage) -> bool:
+def _passes(stage: Stage, timeout_s: float = STAGE_TIMEOUT_S) -> bool:
     began = time.monotonic()
     try:
         done = subprocess.run(
@@ -74,12 +81,12 @@ def _passes(stage: Stage) -> bool:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=STAGE_TIMEOUT_S,
+            timeout=timeout_s,
             check=False,
         )
     except subprocess.TimeoutExpired:
         _report(stage.name, began, is_good=False)
-        _say(f"no end within {STAGE_TIMEOUT_S:.0f} s")
+        _say(f"no end within {timeout_s:.0f} s")
         return False
     _report(stage.name, began, is_good=done.returncode == 0)
     if done.returncode:
