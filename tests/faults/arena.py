@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from threading import Event, Thread
@@ -233,7 +233,8 @@ class Arena:
         self._sampler.join(30)
         for worker in list(self.workers):
             self.stop(worker)
-        return self._evidence(self._committed())
+        count = evidence.count(self.database, self.topics.triggers)
+        return replace(self._evidence(self._committed()), count=count)
 
     def close(self) -> None:
         """End whatever still runs."""

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     DISORDER = "events out of the order of their triggers"
     WRONG_VERDICT = "another verdict than the inventory says"
     STALE = "a job's columns that are not those of its newest record"
+    MISCOUNTED = "a count that does not close"
     EARLY = "an offset committed past a trigger without a record"
     STUCK = "a run that did not recover in time"
     ENDED = "a process that ended otherwise than asked"
@@ -55,6 +56,7 @@ def violations(evidence: Evidence) -> list[Violation]:
         *_events(evidence),
         *_order(evidence),
         *_columns(evidence),
+        *_count(evidence),
         *early(evidence.committed, evidence),
     ]
 
@@ -171,3 +173,22 @@ def _columns(evidence: Evidence) -> Iterable[Violation]:
         wanted = (found.status, found.id) if found else (None, None)
         if (job.status, job.last_record_id) != wanted:
             yield Violation(Kind.STALE, f"{job}, its newest record is {found}")
+
+
+def _count(evidence: Evidence) -> Iterable[Violation]:
+    """Each delivery in one bin, an event a record, all of them published; every repeat counted."""
+    count = evidence.count
+    if count is None:
+        return
+    bins = count.records + count.duplicates + count.redeliveries + count.dead_letters
+    if count.deliveries != bins:
+        yield Violation(Kind.MISCOUNTED, f"{count.deliveries} deliveries, {bins} in bins")
+    if not len(evidence.records) == count.records == count.events == count.published:
+        yield Violation(Kind.MISCOUNTED, f"{count}, and {len(evidence.records)} records")
+    if count.waiting:
+        yield Violation(Kind.MISCOUNTED, f"{count.waiting} rows wait in the outbox")
+    if count.duplicates != count.on_records:
+        yield Violation(Kind.MISCOUNTED, f"{count}: repeats in the ledger and on the records")
+    sent_again = len(evidence.sent) - len({each.slot for each in evidence.sent})
+    if not evidence.unknown and count.duplicates != sent_again:
+        yield Violation(Kind.MISCOUNTED, f"{count}, and {sent_again} triggers were sent again")

@@ -24,6 +24,14 @@ _RECORDS = """
 _JOBS = """
     select id, trigger_status, last_execution_id from awp_automcation_job
 """
+_COUNT = """
+    select coalesce(sum(deliveries), 0), coalesce(sum(records), 0), coalesce(sum(duplicates), 0),
+        coalesce(sum(redeliveries), 0), coalesce(sum(dead_letters), 0), coalesce(sum(events), 0),
+        coalesce(sum(published), 0), (select count(*) from awp_trigger_outbox),
+        (select coalesce(sum(duplicate_count), 0) from awp_job_execution)
+    from awp_trigger_ledger where topic = '{topic}'
+"""
+
 Verdict = str | None
 """The code of the failure that a job's triggers come to; None for one that passes."""
 
@@ -62,14 +70,30 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """What the ledger counted in all, what the outbox holds, and the repeats that records count."""
+
+    deliveries: int
+    records: int
+    duplicates: int
+    redeliveries: int
+    dead_letters: int
+    events: int
+    published: int
+    waiting: int
+    on_records: int
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Everything that a run is judged by.
 
     `sent` are the triggers that the broker has acknowledged; `unknown` the slots of those of which
     no acknowledgement came, and which may be there or not. `verdicts` say of each job what its
-    triggers come to. `apart` are jobs whose events the brokers refuse and get again, shortened,
-    behind the rest of their batch: they keep the order of the job alone. `committed` are the
-    group's offsets by partition, of the topic as it is now (`generation`).
+    triggers come to. `count` is taken when everything has come to rest. `apart` are jobs whose
+    events the brokers refuse and get again, shortened, behind the rest of their batch: they keep
+    the order of the job alone. `committed` are the group's offsets by partition, of the topic as it
+    is now (`generation`).
     """
 
     sent: Sequence[Sent]
@@ -78,6 +102,7 @@ class Evidence:
     records: Sequence[Record]
     outcomes: Sequence[Outcome]
     jobs: Sequence[Job]
+    count: Count | None = None
     apart: frozenset[int] = frozenset()
     committed: Mapping[int, int] = field(default_factory=dict)
     generation: int = 0
@@ -101,6 +126,12 @@ def records(database: str) -> list[Record]:
 def jobs(database: str) -> list[Job]:
     """Every job's columns of R3."""
     return [Job(*row) for row in sql.rows(database, _JOBS)]
+
+
+def count(database: str, topic: str) -> Count:
+    """The count of a topic of triggers, in all of its lives."""
+    (row,) = sql.rows(database, _COUNT.format(topic=topic))
+    return Count(*map(int, row))
 
 
 def outcomes(topics: Topics, read: Callable[[str], Sequence[Received]]) -> list[Outcome]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.checker import Kind, repeats, violations
-from tests.support.evidence import FAILED, PASSED, Evidence, Job, Outcome, Record
+from tests.support.evidence import FAILED, PASSED, Count, Evidence, Job, Outcome, Record
 from tests.support.load import Sent
 
 T1, T2, T3 = (f"2026-01-01T00:00:0{second}.000000+00:00" for second in (1, 2, 3))
@@ -127,3 +127,38 @@ def test_an_offset_of_another_topic_says_nothing() -> None:
     without = {"records": RECORDS[1:], "outcomes": OUTCOMES[1:]}
     assert _kinds(**without, generation=1) == [Kind.LOST]
     assert _kinds(**without, committed={0: 0}) == [Kind.LOST]
+
+
+COUNT = Count(
+    deliveries=4,
+    records=3,
+    duplicates=0,
+    redeliveries=1,
+    dead_letters=0,
+    events=3,
+    published=3,
+    waiting=0,
+    on_records=0,
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "violations"),
+    [
+        ({}, 0),
+        ({"deliveries": 5}, 1),
+        ({"published": 2, "waiting": 1}, 2),
+        ({"deliveries": 3, "records": 2}, 1),
+        ({"deliveries": 5, "duplicates": 1}, 2),
+        ({"deliveries": 5, "duplicates": 1, "on_records": 1}, 1),
+    ],
+)
+def test_a_count_that_does_not_close_is_found(changes: dict[str, int], violations: int) -> None:
+    assert _kinds(count=replace(COUNT, **changes)) == [Kind.MISCOUNTED] * violations
+
+
+def test_a_trigger_sent_again_is_a_repeat_in_the_ledger_and_on_its_record() -> None:
+    again = replace(SENT[2], offset=3)
+    counted = replace(COUNT, deliveries=5, duplicates=1, on_records=1)
+    assert _kinds(sent=[*SENT, again], count=counted) == []
+    assert _kinds(sent=[*SENT, again], count=COUNT) == [Kind.MISCOUNTED]

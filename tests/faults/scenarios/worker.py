@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import resource
+import signal
 import time
+
+import psutil
 
 from tests.faults.arena import RECOVERY_S, Arena
 from tests.faults.scenarios.scenario import Scenario
+from tests.support.crashing import Crash
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess
 
 _OF_RECORDS = b"schedule"
 """A kind of trigger: part of each call that inserts records, and of nothing else."""
 
+_BEFORE_WRITE = Crash("worker.intake:Intake.write", "before", nth=5, sent=signal.SIGSTOP)
 _FROZEN_S = 5.0
 _STARVED_S = 5.0
 _SLOW_S = 8.0
@@ -39,6 +44,25 @@ def freeze_past_the_session(arena: Arena) -> None:
     time.sleep(max(_FROZEN_S - (time.monotonic() - began), 0))
     zombie.wake()
     arena.recovered()
+    wait_until(
+        lambda: min(_owned(arena, each) for each in arena.workers) > 0,
+        RECOVERY_S,
+        "a share for the one that woke up",
+    )
+    arena.recovered()
+
+
+def freeze_before_a_transaction(arena: Arena) -> None:
+    """SIGSTOP with a batch decided and not written: it wakes when others have recorded it."""
+    (healthy,) = arena.workers
+    arena.stop(healthy)
+    zombie = arena.launch(crash=_BEFORE_WRITE)
+    process = psutil.Process(zombie.child.pid)
+    wait_until(lambda: process.status() == psutil.STATUS_STOPPED, RECOVERY_S, "a worker that froze")
+    arena.fault()
+    arena.start()
+    arena.recovered()
+    zombie.wake()
     wait_until(
         lambda: min(_owned(arena, each) for each in arena.workers) > 0,
         RECOVERY_S,
@@ -133,6 +157,7 @@ def _owned(arena: Arena, worker: WorkerProcess) -> int:
 SCENARIOS = (
     Scenario("worker killed at random", kill_at_random, workers=2, is_short=True),
     Scenario("worker frozen, a zombie", freeze_past_the_session, workers=2, is_short=True),
+    Scenario("frozen with a batch decided", freeze_before_a_transaction, mixes=False),
     Scenario("answer to a commit lost", lose_the_answer_to_a_commit, is_short=True),
     Scenario("SIGTERM under load", terminate_under_load, workers=2),
     Scenario("rolling restart of three", roll_three, workers=3, is_short=True),
