@@ -197,7 +197,7 @@ class KafkaNode:
             properties = properties.replace(
                 ",CONTROLLER://", f",SASL_PLAINTEXT://127.0.0.1:{self._guarded_port},CONTROLLER://"
             ) + _GUARDED.format(password=self._password)
-        self._properties().write_text(properties)
+        self._properties().write_text(self._configured(properties))
         cluster_id = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
         done = subprocess.run(
             self._command(
@@ -212,6 +212,10 @@ class KafkaNode:
             check=False,
         )
         assert done.returncode == 0, f"Kafka's storage format failed:\n{done.stdout}{done.stderr}"
+
+    def _configured(self, properties: str) -> str:
+        """What a node of another kind makes of its server.properties."""
+        return properties
 
     def _command(self, main: str, *args: object) -> list[str]:
         return [
