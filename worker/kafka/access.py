@@ -15,10 +15,10 @@ import time
 from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
 
-from worker import tls
 from worker.errors import Stop
+from worker.kafka import tls
 from worker.kafka.settings import KafkaSettings
-from worker.tls import Fault, Side
+from worker.kafka.tls import Fault, Side
 
 log = logging.getLogger(__name__)
 

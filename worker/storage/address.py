@@ -1,0 +1,17 @@
+"""The database's address as drivers take it."""
+
+from __future__ import annotations
+
+from sqlalchemy import URL, make_url
+
+_ANY = "-"
+"""Tried on a client key that has one and was given none: a driver that has nothing to try would ask
+the terminal, and wait for it."""
+
+
+def parsed(url: str) -> URL:
+    """An address, with what its author left out. Raises ArgumentError for one that is none."""
+    address = make_url(url)
+    if "sslpassword" in address.query:
+        return address
+    return address.update_query_dict({"sslpassword": _ANY})
