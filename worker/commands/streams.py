@@ -34,6 +34,7 @@ def command(listen: str | None, topic_prefix: str | None) -> None:
         signal.signal(number, remember)
     # Faust takes its time to import: other commands never pay for it.
     from worker.kafka import access  # noqa: PLC0415
+    from worker.streams import rights  # noqa: PLC0415
     from worker.streams.app import StreamsConfig  # noqa: PLC0415
     from worker.streams.changelog import Changelog  # noqa: PLC0415
     from worker.streams.service import StreamsProcess  # noqa: PLC0415
@@ -55,7 +56,14 @@ def command(listen: str | None, topic_prefix: str | None) -> None:
         Changelog(kafka.confluent(), config.changelog),
         settings.streams_listen,
         SystemClock(),
-        partial(access.check, kafka),
+        check_access=partial(access.check, kafka),
+        check_rights=partial(
+            rights.check,
+            kafka.confluent(),
+            source=config.topic,
+            changelog=config.changelog,
+            group=config.group,
+        ),
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: process.stop())

@@ -55,7 +55,7 @@ class TopicIds:
             reason = self._complaint or cause
             if {cause.code(), reason.code()} & REFUSALS:
                 raise Stop(
-                    f"The brokers at {self._brokers} refuse the worker: {words(reason)}.",
+                    f"The brokers at {self._brokers} do not let us see {topic}: {words(reason)}.",
                     remedy=REMEDY,
                 ) from error
             raise Transient(

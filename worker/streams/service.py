@@ -35,11 +35,18 @@ class StreamsProcess:
         changelog: Changelog,
         listen: str,
         clock: Clock,
+        *,
         check_access: Callable[[float], None],
+        check_rights: Callable[[], None],
     ) -> None:
-        """`check_access` takes so many seconds; raises `Stop` when brokers do not let us in."""
+        """Two questions that raise `Stop`, one before the topics are looked at and one after.
+
+        `check_access`, within so many seconds: do brokers let us in? `check_rights`: may we do what
+        we have to?
+        """
         self._config = config
         self._check_access = check_access
+        self._check_rights = check_rights
         self._changelog = changelog
         self._listen = listen
         self._clock = clock
@@ -94,6 +101,7 @@ class StreamsProcess:
                 remedy="Make the topics with `trigger-worker topics create`.",
             )
         await self._patiently(lambda: self._changelog.ensure(partitions))
+        await self._patiently(self._check_rights)
         return not self._is_stopping
 
     def _partitions(self) -> int | None:
