@@ -102,6 +102,9 @@ def test_no_error_shows_one(env: dict[str, str], arguments: tuple[str, ...]) -> 
         ("audit", "DATABASE_URL", f"no address at all, {DATABASE}"),
         ("audit", "DATABASE_URL", f"nonsense://li:{DATABASE}@db/awp"),
         ("audit", "DATABASE_URL", f"postgresql+psycopg2://li:{DATABASE}@db:port/awp"),
+        ("audit", "DATABASE_URL", f"postgresql+psycopg2://li:not@escaped:{DATABASE}@db/awp"),
+        ("migrate", "DATABASE_URL", f"postgresql+psycopg2://li:not@escaped:{DATABASE}@db/awp"),
+        ("console", "DATABASE_URL", f"postgresql+psycopg2://li:not@escaped:{DATABASE}@db/awp"),
         ("audit", "DATABASE_URL", f"postgresql+psycopg2://li:{DATABASE}@db/awp?sslmode=none"),
         ("topics check", "KAFKA_SASL_MECHANISM", "ROT13"),
         ("topics check", "KAFKA_USERNAME", ""),
@@ -161,6 +164,7 @@ def _listening(process: WorkerProcess) -> str:
 
 def _page(url: str) -> str:
     try:
-        return httpx.get(url, timeout=10).text
+        answer = httpx.get(url, timeout=10)
     except httpx.TransportError:
         return ""
+    return f"{answer.status_code} {answer.text}"
