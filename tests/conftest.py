@@ -152,6 +152,10 @@ def _needs_browser(item: pytest.Item) -> bool:
     return "chromium" in getattr(item, "fixturenames", ())
 
 
+def _needs_secured_postgres(item: pytest.Item) -> bool:
+    return "secured_postgres" in getattr(item, "fixturenames", ())
+
+
 def _broker_of(item: pytest.Item) -> str | None:
     callspec = getattr(item, "callspec", None)
     return callspec.params.get("broker") or callspec.params.get("rig") if callspec else None
@@ -167,12 +171,13 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.hookimpl(trylast=True)  # after -k and -m: what nobody asked for is not missing
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect what needs real Kafka, or a browser, where there is none."""
+    """Deselect what needs real Kafka, TLS of PostgreSQL or a browser, where there is none."""
     out = [
         item
         for item in items
         if (_needs_kafka(item) and not services.kafka_choice().is_available)
         or (_needs_node(item) and not services.node_choice().is_available)
+        or (_needs_secured_postgres(item) and not services.secured_postgres_choice().is_available)
         or (_needs_browser(item) and not services.browser_choice().is_available)
     ]
     if out:

@@ -21,6 +21,7 @@ from worker.config import Settings
 from worker.errors import Stop, Transient
 from worker.health import HealthServer
 from worker.intake import Intake
+from worker.kafka import access
 from worker.kafka.consumer import TopicConsumer, call_deadline_s
 from worker.kafka.loop import Handler, Loop
 from worker.kafka.producer import EventProducer
@@ -39,6 +40,9 @@ log = logging.getLogger(__name__)
 _GC_THRESHOLDS = (200_000, 20, 100)
 """A batch makes some ten thousand objects that no cycle holds; looking for cycles among them every
 700 costs a tenth of its time."""
+
+_ACCESS_S = 3.0
+"""How long brokers may take to say whether they let us in; we ask again after each wait."""
 
 _SWITCH_S = 0.0005
 """A loop that has its answer from the database should not wait 5 ms for the thread that decides."""
@@ -165,7 +169,11 @@ class Worker:
         )
 
     def _wait_for_topics(self) -> None:
-        """Wait until the brokers answer; raises `Stop` for a topic that is not there then."""
+        """Wait until the brokers answer.
+
+        Raises `Stop` when they do not let us in, and for a topic that is not there then.
+        """
+        access.check(self._kafka, _ACCESS_S)
         topic_ids = TopicIds(self._kafka)
         for topic in self._kafka.topics.all():
             while not self._stopping.is_set():
@@ -174,6 +182,7 @@ class Worker:
                 except Transient as problem:
                     log.warning("action=wait_for_brokers reason=%s", problem)
                     self._stopping.wait(1.0)
+                    access.check(self._kafka, _ACCESS_S)
                     continue
                 if found is None:
                     raise Stop(

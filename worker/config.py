@@ -88,7 +88,12 @@ class Settings(BaseSettings):
     )
     kafka_ca_file: Path | None = Field(None, description="CA certificates (PEM) to trust")
     kafka_cert_file: Path | None = Field(None, description="Client certificate (PEM)")
-    kafka_key_file: Path | None = Field(None, description="Client key (PEM)")
+    kafka_key_file: Path | None = Field(
+        None, description="Its key (PEM); not needed where the certificate's file holds it"
+    )
+    kafka_key_password: SecretStr | None = Field(
+        None, description="Passphrase of that key, where it has one"
+    )
     topic_prefix: str = Field(
         "awp", pattern=r"^[a-zA-Z0-9._-]{1,100}$", description="First part of every topic's name"
     )

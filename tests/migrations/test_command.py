@@ -128,7 +128,7 @@ def test_a_wrong_password_is_one_sentence_without_the_password(database: str) ->
     url = make_url(database).set(password="open-sesame")  # noqa: S106 - a wrong one
     done = migrate(url.render_as_string(hide_password=False), "current")
     assert done.returncode == 1
-    assert done.stderr.startswith("trigger-worker: The database cannot be reached:")
+    assert done.stderr.startswith("trigger-worker: The database refuses the connection:")
     assert "password authentication failed" in done.stderr
     assert done.stderr.count("\n") == 1
     assert "open-sesame" not in done.stderr + done.stdout

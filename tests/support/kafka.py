@@ -241,7 +241,7 @@ class KafkaNode:
         shutil.rmtree(self.folder / "data", ignore_errors=True)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._port, self._second_port = free_port(), free_port()
-        self._properties().write_text(self._said())
+        self._properties().write_text(self._configured(self._said()))
         cluster_id = self.seat.cluster_id if self.seat else new_cluster_id()
         done = subprocess.run(
             self._command(
@@ -281,6 +281,10 @@ class KafkaNode:
 
     def _properties(self) -> Path:
         return self.folder / "server.properties"
+
+    def _configured(self, properties: str) -> str:
+        """What a node of another kind makes of its server.properties."""
+        return properties
 
     def _command(self, main: str, *args: object) -> list[str]:
         return [

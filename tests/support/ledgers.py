@@ -44,8 +44,9 @@ class Judge:
 
     def is_quiet(self, records: int) -> bool:
         """That many records stand, and every event has left."""
-        pending = sql.value(self.database, "select count(*) from awp_trigger_outbox")
-        return self.records() >= records and not pending
+        if self.records() < records:
+            return False
+        return not sql.value(self.database, "select count(*) from awp_trigger_outbox")
 
     def settled(self, sent: Sequence[Sent], deadline_s: float = 30.0) -> Outcome:
         """Wait until a load is settled and published, then hold it against the promises.

@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -101,6 +101,25 @@ def choose_browser(environment: Mapping[str, str], installed: str | None) -> Cho
     return Choice(Source.NONE, "There is no chromium on PATH.")
 
 
+def choose_secured_postgres(environment: Mapping[str, str], installed: Sequence[Path]) -> Choice:
+    """TEST_POSTGRES_PROGRAMS, a folder with initdb, else the newest of those installed."""
+    if folder := environment.get("TEST_POSTGRES_PROGRAMS"):
+        return Choice(Source.GIVEN, folder)
+    if installed:
+        newest = max(installed, key=lambda each: float(each.parent.name))
+        return Choice(Source.INSTALLED, str(newest))
+    return Choice(Source.NONE, "There is no PostgreSQL in /usr/lib/postgresql.")
+
+
+@cache
+def secured_postgres_choice() -> Choice:
+    """Decided once in a run: a PostgreSQL of our own that talks TLS; the embedded one cannot."""
+    if not shutil.which("openssl"):
+        return Choice(Source.NONE, "There is no openssl on PATH, for its certificates.")
+    found = [each.parent for each in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+    return choose_secured_postgres(os.environ, found)
+
+
 @cache
 def browser_choice() -> Choice:
     """Decided once in a run."""
@@ -154,6 +173,7 @@ def said() -> list[str]:
     """What this run uses, a line a service, without a password."""
     return [
         _say("PostgreSQL", postgres_choice()),
+        _say("PostgreSQL with TLS", secured_postgres_choice()),
         _say("Kafka", kafka_choice()),
         _browser_said(),
     ]
@@ -172,6 +192,11 @@ def missing() -> list[str]:
             f"Tests that kill and restart Kafka did NOT run: {node_choice().detail}",
             f"{_INSTALL}: these tests start a Kafka of their own.",
         ]
+    if not secured_postgres_choice().is_available:
+        sentences += [
+            f"Tests on PostgreSQL with TLS did NOT run: {secured_postgres_choice().detail}",
+            f"{_INSTALL_POSTGRES}, or set TEST_POSTGRES_PROGRAMS to the folder of its programs.",
+        ]
     if not browser_choice().is_available:
         sentences += [
             f"Tests in a real browser did NOT run: {browser_choice().detail}",
@@ -181,6 +206,7 @@ def missing() -> list[str]:
 
 
 _INSTALL = "Install Java 17 or newer and Maven (apt-get install default-jre-headless maven)"
+_INSTALL_POSTGRES = "Install PostgreSQL and openssl (apt-get install postgresql openssl)"
 _INSTALL_BROWSER = "Install Chromium (apt-get install chromium fonts-noto-cjk)"
 
 

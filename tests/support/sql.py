@@ -47,6 +47,14 @@ def execute(url: str, statements: str, *, role: str | None = None) -> int:
         return cursor.rowcount
 
 
+def alone(url: str, statement: str) -> None:
+    """Run a statement that no transaction may hold, such as `create database`."""
+    with session(url) as opened:
+        opened.autocommit = True
+        with opened.cursor() as cursor:
+            cursor.execute(statement)
+
+
 def rows(url: str, query: str, *, role: str | None = None) -> list[tuple[Any, ...]]:
     """All rows of a query."""
     with session(url) as opened, opened, opened.cursor() as cursor:

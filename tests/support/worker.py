@@ -58,13 +58,16 @@ class WorkerProcess:
         except OSError:
             return 0
 
+    def page(self, path: str) -> str:
+        """A page of its listener."""
+        address = re.findall(r"action=listening address=(\S+)", self.words())[-1]
+        with urllib.request.urlopen(f"http://{address}{path}", timeout=5) as answer:
+            return str(answer.read().decode())
+
     def partitions(self, topic: str) -> int:
         """How many partitions of a topic it says that it owns."""
-        found = re.findall(r"action=listening address=(\S+)", self.words())
-        with urllib.request.urlopen(f"http://{found[-1]}/metrics", timeout=5) as answer:
-            page = answer.read().decode()
         line = rf'^trigger_worker_partitions{{topic="{topic}"}} (\S+)$'
-        owned = re.search(line, page, re.MULTILINE)
+        owned = re.search(line, self.page("/metrics"), re.MULTILINE)
         return int(float(owned[1])) if owned else 0
 
     def words(self) -> str:

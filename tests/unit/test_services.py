@@ -1,11 +1,14 @@
 """Where tests take their services from."""
 
+from pathlib import Path
+
 from tests.support.services import (
     Choice,
     Source,
     choose_browser,
     choose_kafka,
     choose_postgres,
+    choose_secured_postgres,
 )
 
 OWN = Choice(Source.MAVEN, "Apache Kafka 4.3.0 from Maven, Java 17")
@@ -33,3 +36,11 @@ def test_a_browser_is_given_or_installed_and_never_downloaded() -> None:
     assert given == Choice(Source.GIVEN, "/opt/chromium")
     assert choose_browser({}, "/usr/bin/chromium").detail == "/usr/bin/chromium"
     assert not choose_browser({}, None).is_available
+
+
+def test_a_postgresql_with_tls_is_given_or_the_newest_installed() -> None:
+    installed = [Path(f"/usr/lib/postgresql/{version}/bin") for version in ("9.6", "17", "15")]
+    given = choose_secured_postgres({"TEST_POSTGRES_PROGRAMS": "/opt/pg/bin"}, installed)
+    assert given == Choice(Source.GIVEN, "/opt/pg/bin")
+    assert choose_secured_postgres({}, installed).detail == "/usr/lib/postgresql/17/bin"
+    assert not choose_secured_postgres({}, []).is_available

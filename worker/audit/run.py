@@ -9,6 +9,7 @@ from worker.audit.deep import Deep, DeepAudit, Progress
 from worker.audit.equations import Line, equations
 from worker.audit.findings import Names, deep_lines
 from worker.config import Settings
+from worker.kafka import access
 from worker.kafka.settings import KafkaSettings
 from worker.storage import audit, errors, evidence
 from worker.storage.audit import LedgerRow, LostRange
@@ -40,6 +41,8 @@ def run(settings: Settings, *, is_deep: bool, does_acknowledge: bool, progress: 
     engine = make_engine(settings)
     acknowledged: list[LostRange] = []
     deep: Deep | None = None
+    if is_deep:
+        access.check(kafka)
     if does_acknowledge:
         with errors.writing(), engine.begin() as connection:
             acknowledged = audit.acknowledge_lost(connection)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from functools import partial
 
 import click
 
@@ -32,6 +33,8 @@ def command(listen: str | None, topic_prefix: str | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, remember)
     # Faust takes its time to import: other commands never pay for it.
+    from worker.kafka import access  # noqa: PLC0415
+    from worker.streams import rights  # noqa: PLC0415
     from worker.streams.app import StreamsConfig  # noqa: PLC0415
     from worker.streams.changelog import Changelog  # noqa: PLC0415
     from worker.streams.service import StreamsProcess  # noqa: PLC0415
@@ -53,6 +56,14 @@ def command(listen: str | None, topic_prefix: str | None) -> None:
         Changelog(kafka.confluent(), config.changelog),
         settings.streams_listen,
         SystemClock(),
+        check_access=partial(access.check, kafka),
+        check_rights=partial(
+            rights.check,
+            kafka.confluent(),
+            source=config.topic,
+            changelog=config.changelog,
+            group=config.group,
+        ),
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: process.stop())

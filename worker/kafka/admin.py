@@ -24,6 +24,7 @@ from kafka.errors import (
 
 from worker.domain.topics import Topics
 from worker.errors import Stop, Transient
+from worker.kafka import access
 from worker.kafka.settings import KafkaSettings
 
 DEFAULT_PARTITIONS = 6
@@ -66,13 +67,15 @@ class TopicAdmin:
     """A connection for administration; a context manager.
 
     Every call ends within about `timeout_s`. Raises `Transient` when no broker answers, `Stop`
-    when it answers with a refusal (rights, an impossible replication factor).
+    when it answers with a refusal (a certificate, a password, rights, an impossible replication
+    factor).
     """
 
     def __init__(self, settings: KafkaSettings, *, timeout_s: float = 15.0) -> None:
         self._brokers = settings.brokers
         self._timeout_s = timeout_s
         timeout_ms = int(timeout_s * 1000)
+        access.check(settings, timeout_s)
         with self._errors_of_ours():
             self._client = KafkaAdminClient(
                 **settings.kafka_python(),

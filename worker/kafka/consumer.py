@@ -55,6 +55,7 @@ class TopicConsumer:
         self._on_lost = on_lost
         self._failure: KafkaError | None = None
         self._complaints = Complaints(log, f"consumer of {topic}")
+        self._group = settings.group
         self._call_s = call_deadline_s(settings)
         self._consumer = Consumer(
             {
@@ -214,7 +215,7 @@ class TopicConsumer:
         except KafkaException as failure:
             error = error_of(failure)
             if is_fatal(error) or error.code() in REFUSALS:
-                raise refused(error) from failure
+                raise self._refusal(error) from failure
             raise Transient(f"{self.topic} cannot be read: {words(error)}.") from failure
         deliveries = []
         for message in messages:
@@ -224,7 +225,7 @@ class TopicConsumer:
             else:
                 self._note_message_error(message.partition(), fault)
         if self._failure is not None:
-            raise refused(self._failure)
+            raise self._refusal(self._failure)
         return deliveries
 
     def _note_message_error(self, partition: int | None, error: KafkaError) -> None:
@@ -245,6 +246,16 @@ class TopicConsumer:
         return Transient(
             f"The group does not let us have partition {partition} of {self.topic}: {words(error)}."
         )
+
+    def _refusal(self, error: KafkaError) -> Stop:
+        if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+            return Stop(
+                f"The worker may not join the group {self._group}: {words(error)}.",
+                remedy="Grant its principal READ on the consumer group.",
+            )
+        if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            return self._no_right(error)
+        return refused(error)
 
     def _no_right(self, error: KafkaError) -> Stop:
         return Stop(

@@ -17,7 +17,7 @@ REFUSALS = frozenset(
 )
 """A wrong password, or a right that is not granted."""
 
-REMEDY = "Correct the TRIGGER_WORKER_KAFKA_… settings, or grant the right."
+REMEDY = "Correct the TRIGGER_WORKER_KAFKA_… settings, or grant the right (deploy/acls.md)."
 
 
 FAILURES = (KafkaException, SystemError)

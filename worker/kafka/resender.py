@@ -86,8 +86,13 @@ class Resender:
         outcomes = [Resent("not acknowledged in time")] * len(messages)
         for place, message in enumerate(messages):
 
-            def answered(error: KafkaError | None, _: object, place: int = place) -> None:
-                outcomes[place] = Resent(None) if error is None else _failed(error)
+            def answered(
+                error: KafkaError | None,
+                _: object,
+                place: int = place,
+                to: str = message.topic,
+            ) -> None:
+                outcomes[place] = Resent(None) if error is None else _failed(error, to)
 
             try:
                 self._producer.produce(
@@ -98,14 +103,20 @@ class Resender:
                     on_delivery=answered,
                 )
             except KafkaException as failure:
-                outcomes[place] = _failed(error_of(failure))
+                outcomes[place] = _failed(error_of(failure), message.topic)
         try:
             self._producer.flush(self._timeout_s + _GRACE_S)
         except FAILURES as failure:
-            why = _failed(error_of(failure))
-            return [why if each.error else each for each in outcomes]
+            error = error_of(failure)
+            return [
+                _failed(error, message.topic) if each.error else each
+                for message, each in zip(messages, outcomes, strict=True)
+            ]
         return list(outcomes)
 
 
-def _failed(error: KafkaError) -> Resent:
-    return Resent(words(error), is_refused=error.code() in _REFUSALS)
+def _failed(error: KafkaError, topic: str) -> Resent:
+    why = words(error)
+    if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+        why = f"{topic}: {why}"
+    return Resent(why, is_refused=error.code() in _REFUSALS)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
 from worker.config import Settings
 from worker.domain.topics import Topics
 from worker.errors import Misused
@@ -14,7 +16,7 @@ from worker.errors import Misused
 
 @dataclass(frozen=True, slots=True)
 class KafkaSettings:
-    """Brokers, TLS and SASL. `password` is kept out of the representation."""
+    """Brokers, TLS and SASL. Secrets are kept out of the representation."""
 
     brokers: str
     security_protocol: str
@@ -24,21 +26,22 @@ class KafkaSettings:
     ca_file: Path | None
     cert_file: Path | None
     key_file: Path | None
+    key_password: _Hidden | None
     topics: Topics
 
     @classmethod
     def of(cls, settings: Settings) -> KafkaSettings:
         """The Kafka part of the process's settings."""
-        password = settings.kafka_password
         return cls(
             brokers=settings.kafka_brokers,
             security_protocol=settings.kafka_security_protocol,
             sasl_mechanism=settings.kafka_sasl_mechanism,
             username=settings.kafka_username,
-            password=_Hidden(password.get_secret_value()) if password else None,
+            password=_hidden(settings.kafka_password),
             ca_file=settings.kafka_ca_file,
             cert_file=settings.kafka_cert_file,
             key_file=settings.kafka_key_file,
+            key_password=_hidden(settings.kafka_key_password),
             topics=Topics.under(settings.topic_prefix),
         )
 
@@ -73,9 +76,11 @@ class KafkaSettings:
             files = {
                 "ssl.ca.location": self.ca_file,
                 "ssl.certificate.location": self.cert_file,
-                "ssl.key.location": self.key_file,
+                "ssl.key.location": self.key_file or self.cert_file,
             }
             config |= {name: str(path) for name, path in files.items() if path}
+            if self.key_password:
+                config["ssl.key.password"] = self.key_password.value
         return config
 
     def kafka_python(self) -> dict[str, Any]:
@@ -125,9 +130,14 @@ class KafkaSettings:
             if self.key_file:
                 named = "TRIGGER_WORKER_KAFKA_KEY_FILE", self.key_file
                 self.key_file.open("rb").close()
+                if not self.cert_file:
+                    raise Misused(
+                        "TRIGGER_WORKER_KAFKA_KEY_FILE is set and no certificate goes with it.",
+                        remedy="Set TRIGGER_WORKER_KAFKA_CERT_FILE, too.",
+                    )
             if self.cert_file:
                 named = "TRIGGER_WORKER_KAFKA_CERT_FILE", self.cert_file
-                context.load_cert_chain(self.cert_file, self.key_file)
+                context.load_cert_chain(self.cert_file, self.key_file, self._passphrase)
         except OSError as error:  # an SSLError is one
             why = error.strerror or error
             raise Misused(
@@ -136,8 +146,21 @@ class KafkaSettings:
             ) from error
         return context
 
+    def _passphrase(self) -> str:
+        """Asked for only by a key that has one; without an answer OpenSSL would ask a terminal."""
+        if self.key_password is None:
+            raise Misused(
+                f"The key {self.key_file or self.cert_file} has a passphrase.",
+                remedy="Set TRIGGER_WORKER_KAFKA_KEY_PASSWORD, or use a key without one.",
+            )
+        return self.key_password.value
+
     def _secret(self) -> str:
         return self.password.value if self.password else ""
+
+
+def _hidden(secret: SecretStr | None) -> _Hidden | None:
+    return _Hidden(secret.get_secret_value()) if secret else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ class TopicIds:
             self._admin = self._connected()
             if {cause.code(), reason.code()} & REFUSALS:
                 raise Stop(
-                    f"The brokers at {self._brokers} refuse the worker: {words(reason)}.",
+                    f"The brokers at {self._brokers} do not let us see {topic}: {words(reason)}.",
                     remedy=REMEDY,
                 ) from error
             raise Transient(

@@ -86,8 +86,8 @@ class Window:
 class WindowReader:
     """Reads windows of topics; a context manager.
 
-    `group` is only a name that brokers may ask rights for: it is never joined. Raises `Transient`
-    when the brokers do not answer.
+    `group` is only a name that the client must have: it is never joined, and needs no right.
+    Raises `Transient` when the brokers do not answer.
     """
 
     def __init__(self, kafka: KafkaSettings, group: str) -> None:
@@ -226,6 +226,8 @@ class WindowReader:
             self._consumer.incremental_assign(
                 [TopicPartition(topic, window.partition, window.position)]
             )
+        elif code == KafkaError.GROUP_AUTHORIZATION_FAILED:
+            return  # of a group that is never joined: reading goes on without it
         else:
             raise Transient(
                 f"{topic} cannot be read: {words(error)}.",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine, create_engine, make_url
+from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError
 from sqlalchemy.pool import NullPool
 
 from worker.config import Settings
 from worker.errors import ConnectionLost, Misused
-from worker.storage import errors
+from worker.storage import address, errors
 
 _LONGEST_STATEMENT_MS = 60_000
 
@@ -32,7 +32,7 @@ def make_engine(settings: Settings) -> Engine:
         "plan_cache_mode": "force_generic_plan",
     }
     try:
-        url = make_url(settings.database_url.get_secret_value())
+        url = address.parsed(settings.database_url.get_secret_value())
         engine = create_engine(
             url,
             poolclass=NullPool,

@@ -24,15 +24,39 @@ _SESSION_ENDS = {
     "26000",  # it lacks what was prepared in it: somebody cleared it, or it is another one
 }
 _STALE_PLAN = "cached plan must not change result type"  # a view was redefined: plan it anew
-_HOPELESS_CONNECTS = (
-    "password authentication failed",
-    "no password supplied",
-    "does not exist",
-    "no pg_hba.conf entry",
-    "certificate verify failed",
-    "is not permitted to log in",
-    "permission denied for database",
+_ADDRESS = "Correct TRIGGER_WORKER_DATABASE_URL."
+_SERVERS = (
+    "Its certificate has expired, or no authority in sslrootcert has signed it: have it renewed, "
+    "or correct sslrootcert in TRIGGER_WORKER_DATABASE_URL."
 )
+_OURS = (
+    "Name a client certificate that is valid there, and its key, as sslcert and sslkey in "
+    "TRIGGER_WORKER_DATABASE_URL."
+)
+_HOPELESS_CONNECTS = {
+    "password authentication failed": _ADDRESS,
+    "no password supplied": _ADDRESS,
+    "root certificate file": "Correct sslrootcert in TRIGGER_WORKER_DATABASE_URL.",
+    "does not exist": _ADDRESS,
+    "no pg_hba.conf entry": _ADDRESS,
+    "certificate verify failed": _SERVERS,
+    "does not match host name": "Name the host as its certificate does, in "
+    "TRIGGER_WORKER_DATABASE_URL.",
+    "server does not support SSL": "Have it talk TLS, or correct sslmode in "
+    "TRIGGER_WORKER_DATABASE_URL.",
+    "requires a valid client certificate": _OURS,
+    "certificate authentication failed": _OURS,
+    "alert unknown ca": _OURS,
+    "alert certificate": _OURS,
+    "alert bad certificate": _OURS,
+    "could not read certificate file": _OURS,
+    "private key file": "Correct sslkey in TRIGGER_WORKER_DATABASE_URL, or its sslpassword.",
+    "invalid dsn": _ADDRESS,
+    "invalid sslmode value": _ADDRESS,
+    "is not permitted to log in": _ADDRESS,
+    "permission denied for database": _ADDRESS,
+}
+"""What no waiting mends, in the words of libpq and the server, and what does."""
 
 
 @contextmanager
@@ -83,14 +107,26 @@ def classify(error: DBAPIError, *, is_write: bool) -> TriggerWorkerError:
 
 
 def _without_state(error: DBAPIError, words: str) -> TriggerWorkerError:
+    refusal = hopeless(error)
+    if refusal is not None:
+        return refusal
     if isinstance(error, OperationalError | InterfaceError):
-        if any(hopeless in words for hopeless in _HOPELESS_CONNECTS):
-            return Stop(
-                f"The database refuses the connection: {words}.",
-                remedy="Correct TRIGGER_WORKER_DATABASE_URL.",
-            )
         return ConnectionLost(f"The database is away: {words}.")
     return ConnectionLost(f"The database session broke: {words}.")
+
+
+def hopeless(error: DBAPIError) -> Stop | None:
+    """What to raise for a connection that waiting will not bring about, None for any other error.
+
+    A host has several addresses, and a database several hosts: each has a line of its own, and one
+    that was refused tells more than one where nobody listens.
+    """
+    for line in str(error.orig).splitlines():
+        said = line.strip().rstrip(".")
+        for words, remedy in _HOPELESS_CONNECTS.items():
+            if words in said:
+                return Stop(f"The database refuses the connection: {said}.", remedy=remedy)
+    return None
 
 
 def _words(error: DBAPIError) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, create_engine, make_url
+from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import ArgumentError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as NoneFree
 
 from worker.config import Settings
 from worker.errors import Misused, Transient
-from worker.storage import errors
+from worker.storage import address, errors
 
 _STATEMENT_MS = 5_000
 _LOCK_MS = 2_000
@@ -29,7 +29,7 @@ class Pool:
     def __init__(self, settings: Settings) -> None:
         try:
             self._engine = create_engine(
-                make_url(settings.database_url.get_secret_value()),
+                address.parsed(settings.database_url.get_secret_value()),
                 pool_size=_CONNECTIONS,
                 max_overflow=0,
                 pool_timeout=_WAIT_S,

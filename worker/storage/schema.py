@@ -19,7 +19,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, create_engine, make_url, text
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError
 from sqlalchemy.pool import NullPool
 
@@ -27,6 +27,7 @@ import migrations
 from migrations.online import VERSION_TABLE, Patience
 from migrations.views import VIEWS
 from worker.errors import Misused, Stop
+from worker.storage import address, errors
 
 _TURN = 7_263_014_899_117_604
 """Key of the advisory lock that a migration holds."""
@@ -222,7 +223,7 @@ def _turn(url: str) -> Iterator[Connection]:
 def _connected(url: str) -> Iterator[Connection]:
     try:
         engine = create_engine(
-            make_url(url),
+            address.parsed(url),
             poolclass=NullPool,
             connect_args={
                 "connect_timeout": _CONNECT_TIMEOUT_S,
@@ -250,7 +251,7 @@ def _named_errors() -> Iterator[None]:
         words = getattr(diagnosis, "message_primary", None) or str(error.orig)
         hint = getattr(diagnosis, "message_hint", None) or ""
         if getattr(error.orig, "pgcode", None) is None:
-            raise Stop(
+            raise errors.hopeless(error) or Stop(
                 f"The database cannot be reached: {words.strip().splitlines()[0]}.",
                 remedy="Start the database or correct TRIGGER_WORKER_DATABASE_URL, and run the "
                 "command again.",

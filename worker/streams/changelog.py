@@ -51,7 +51,7 @@ class Changelog:
         except KafkaException as error:
             if _code(error) == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 return None
-            raise self._refused(error) from error
+            raise self._refused(error, topic) from error
         except TimeoutError:
             raise Transient(f"The brokers do not describe {topic} in time.") from None
 
@@ -93,11 +93,11 @@ class Changelog:
             made.result(timeout=2 * _MAKE_S)
         except KafkaException as error:
             if _code(error) != harmless:  # another process made it at the same time
-                raise self._refused(error) from error
+                raise self._refused(error, self._name) from error
         except TimeoutError:
             raise Transient(f"The brokers do not make {self._name} in time.") from None
 
-    def _refused(self, error: KafkaException) -> Transient | Stop:
+    def _refused(self, error: KafkaException, topic: str) -> Transient | Stop:
         self._heard = None
         self._admin.poll(0)  # has `_hear` called
         if self._heard is not None and self._heard.code() == KafkaError._AUTHENTICATION:  # noqa: SLF001
@@ -108,6 +108,12 @@ class Changelog:
         words = (self._heard or error.args[0]).str()
         if error.args[0].retriable() or _code(error) in _AWAY:
             return Transient(f"The brokers do not answer: {words}.")
+        words = words.rstrip(".")
+        if topic != self._name:
+            return Stop(
+                f"The streams may not read {topic}: {words}.",
+                remedy="Grant their principal READ on the topic (deploy/acls.md).",
+            )
         return Stop(
             f"The brokers refused the changelog {self._name}: {words}.",
             remedy="Allow this user to create and describe it, or make it with the failure topic's "

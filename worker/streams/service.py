@@ -23,15 +23,30 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _RETRY_S = 1.0
+_ACCESS_S = 3.0
 
 
 class StreamsProcess:
     """Serves until `stop`. `stop` may be called from a signal handler, also before `run`."""
 
     def __init__(
-        self, config: StreamsConfig, changelog: Changelog, listen: str, clock: Clock
+        self,
+        config: StreamsConfig,
+        changelog: Changelog,
+        listen: str,
+        clock: Clock,
+        *,
+        check_access: Callable[[float], None],
+        check_rights: Callable[[], None],
     ) -> None:
+        """Two questions that raise `Stop`, one before the topics are looked at and one after.
+
+        `check_access`, within so many seconds: do brokers let us in? `check_rights`: may we do what
+        we have to?
+        """
         self._config = config
+        self._check_access = check_access
+        self._check_rights = check_rights
         self._changelog = changelog
         self._listen = listen
         self._clock = clock
@@ -77,7 +92,7 @@ class StreamsProcess:
 
     async def _prepare(self) -> bool:
         """Wait for the brokers and make the changelog; False when told to stop meanwhile."""
-        partitions = await self._patiently(lambda: self._changelog.partitions(self._config.topic))
+        partitions = await self._patiently(self._partitions)
         if self._is_stopping:
             return False
         if not partitions:
@@ -86,7 +101,12 @@ class StreamsProcess:
                 remedy="Make the topics with `trigger-worker topics create`.",
             )
         await self._patiently(lambda: self._changelog.ensure(partitions))
+        await self._patiently(self._check_rights)
         return not self._is_stopping
+
+    def _partitions(self) -> int | None:
+        self._check_access(_ACCESS_S)
+        return self._changelog.partitions(self._config.topic)
 
     async def _patiently(self, ask: Callable[[], T]) -> T | None:
         while not self._is_stopping:

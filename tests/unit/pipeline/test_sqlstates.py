@@ -58,3 +58,19 @@ def test_a_wrong_password_stops_and_a_server_that_is_away_is_waited_for() -> Non
 
     assert type(classify(OperationalError("", {}, wrong), is_write=True)) is Stop
     assert type(classify(OperationalError("", {}, away), is_write=True)) is ConnectionLost
+
+
+def test_a_refusal_counts_more_than_an_address_where_nobody_listens() -> None:
+    both = _Fault(
+        None,
+        'connection to server at "localhost" (::1), port 5432 failed: Connection refused\n'
+        "\tIs the server running on that host and accepting TCP/IP connections?\n"
+        'connection to server at "localhost" (127.0.0.1), port 5432 failed: SSL error: '
+        "certificate verify failed\n",
+    )
+    found = classify(OperationalError("", {}, both), is_write=False)
+    assert type(found) is Stop
+    assert found.message == (
+        'The database refuses the connection: connection to server at "localhost" (127.0.0.1), '
+        "port 5432 failed: SSL error: certificate verify failed."
+    )
