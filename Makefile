@@ -3,8 +3,9 @@ PYTHON ?= python3
 ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-peers
 
-.PHONY: help run test bench bench-console bench-live screenshots lint format lock clean
+.PHONY: help run test bench bench-console bench-live scale screenshots lint format lock clean
 
 help:  ## What there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -15,7 +16,7 @@ run: $(VENV)/.run  ## Everything embedded, with live demo data (ARGS="--triggers
 test: $(VENV)/.dev  ## The whole suite, as CI runs it
 	@$(BIN)/python -m tests.suite $(ARGS)
 
-bench: $(VENV)/.dev  ## Throughput and latency (ARGS=--json)
+bench: $(VENV)/.dev $(PEERS)/.installed  ## Throughput beside others, latency, growth, memory (ARGS=--json)
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 bench-live: $(VENV)/.dev  ## What viewers of the live page cost the worker (ARGS=--json)
@@ -23,6 +24,9 @@ bench-live: $(VENV)/.dev  ## What viewers of the live page cost the worker (ARGS
 
 bench-console: $(VENV)/.dev  ## The console's reads on 1,000,000 jobs and 10,000,000 records (ARGS=--json)
 	@$(BIN)/python -m tests.benchmarks.console $(ARGS)
+
+scale: $(VENV)/.dev  ## What 10,000 to 1,000,000 triggers a second need (ARGS=--write: into docs/scale.md)
+	@$(BIN)/python -m tests.benchmarks.scale $(ARGS)
 
 screenshots: $(VENV)/.dev  ## The pictures of the README, anew (needs Chromium)
 	@$(BIN)/python -m tests.browser.screenshots
@@ -36,9 +40,10 @@ format: $(VENV)/.dev  ## Put the code in form
 lock:  ## Resolve the dependencies again (needs uv)
 	uv pip compile -q pyproject.toml --extra embedded --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o locks/run.txt
 	uv pip compile -q pyproject.toml --extra embedded --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -c locks/run.txt -o locks/dev.txt
+	uv pip compile -q --group peers --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o locks/peers.txt
 
 clean:  ## Remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is %d.%d (set PYTHON=...)" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
@@ -54,4 +59,10 @@ $(VENV)/.run: locks/run.txt pyproject.toml | $(VENV)/bin/python
 $(VENV)/.dev: locks/dev.txt $(VENV)/.run
 	@echo "installing what tests need (about 15 s, once)" >&2
 	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r locks/dev.txt
+	@touch $@
+
+$(PEERS)/.installed: locks/peers.txt | $(VENV)/bin/python
+	@echo "installing what make bench compares with, into $(PEERS) (about 40 s, once)" >&2
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/pip install -q --disable-pip-version-check --no-deps --require-hashes -r locks/peers.txt
 	@touch $@
