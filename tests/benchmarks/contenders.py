@@ -10,78 +10,78 @@ from tests.benchmarks.draining import PRODUCT, ROOT
 PEERS = ROOT / ".venv-peers" / "bin" / "python"
 INSTALL = "make .venv-peers/.installed"
 
+_WITH_PARTITION = "published when the partition is taken again"
+_WITH_TRIGGER = "published with the partition's next trigger"
+_BEHIND = "stopped once it is behind"
+_STOPS = "the process stops, again and again"
+
 
 @dataclass(frozen=True, slots=True)
 class Contender:
     """A program; `share` of the backlog is what it drains, because some are slow.
 
-    `crash` is what a crash between commit and acknowledgement leaves, `owners` what a second owner
-    of a partition can do.
+    What it promises: `crash` is what becomes of events that were committed and not sent, `owners`
+    of a second owner of a partition, `poison` of a trigger that cannot be read or stored.
     """
 
     name: str
-    program: str
     what: str
     crash: str
     owners: str
+    poison: str
+    program: str
     python: str = sys.executable
     share: float = 1.0
 
-    @property
-    def is_peer(self) -> bool:
-        """Whether it needs packages that only the peers' environment has."""
-        return self.python != sys.executable
 
-
-def _own(name: str, program: str, what: str, crash: str, owners: str) -> Contender:
-    return Contender(name, program, what, crash, owners)
-
-
-def _peer(name: str, module: str, what: str, share: float = 1.0) -> Contender:
-    return Contender(
-        name,
-        f"from tests.benchmarks.peers.{module} import main; main()",
-        what,
-        "its events are published again when the partition is taken next",
-        "its commit fails, where the other one is ahead",
-        str(PEERS),
-        share,
-    )
+def _peer(
+    name: str, what: str, module: str, *, poison: str = _STOPS, share: float = 1.0
+) -> Contender:
+    program = f"from tests.benchmarks.peers.{module} import main; main()"
+    return Contender(name, what, _WITH_TRIGGER, _BEHIND, poison, program, str(PEERS), share)
 
 
 OURS = (
-    _own(
+    Contender(
         "product",
-        PRODUCT,
         "`trigger-worker worker`, as production runs it",
-        "its events are published again, under the same ids",
-        "it is fenced: nothing of it is written",
+        "published when the partition is taken again",
+        "fenced: writes nothing",
+        "isolated and kept as a dead letter",
+        PRODUCT,
     ),
-    _own(
+    Contender(
         "plain",
-        "from tests.benchmarks.plain import main; main()",
         "a bare loop on librdkafka, ordinary SQL",
-        "its events are published again when the partition is taken next",
-        "its commit fails, where the other one is ahead",
+        _WITH_PARTITION,
+        _BEHIND,
+        _STOPS,
+        "from tests.benchmarks.plain import main; main()",
     ),
-    _own(
+    Contender(
         "limit",
-        "from tests.benchmarks.limit import main; main()",
         "the product's statements and payloads, nothing decided",
-        "none",
-        "none",
+        "nothing",
+        "nothing",
+        "not looked at",
+        "from tests.benchmarks.limit import main; main()",
     ),
 )
 OTHERS = (
-    _peer("faststream", "faststream_batch", "FastStream's batch subscriber on librdkafka"),
-    _peer("faust", "faust_take", "a Faust agent with `take`"),
-    _peer("quix", "quix_sink", "Quix Streams with a sink"),
-    _peer("arroyo", "arroyo_batch", "arroyo's batching strategy"),
+    _peer("faststream", "FastStream's batch subscriber on librdkafka", "faststream_batch"),
+    _peer(
+        "faust",
+        "a Faust agent with `take`, on aiokafka",
+        "faust_take",
+        poison="its batch is acknowledged without a record",
+    ),
+    _peer("quix", "Quix Streams with a sink, on librdkafka", "quix_sink"),
+    _peer("arroyo", "arroyo's batching strategy, on librdkafka", "arroyo_batch"),
     _peer(
         "kafka-python",
+        "a SQLAlchemy session, a transaction and an awaited send a message",
         "kafka_python_session",
-        "kafka-python, a SQLAlchemy session and an awaited send a message",
-        0.02,
+        share=0.02,
     ),
 )
 

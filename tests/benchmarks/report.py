@@ -35,7 +35,10 @@ class Goal(NamedTuple):
 
 @dataclass(slots=True)
 class Report:
-    """Filled as the measurements come; what was not asked for or cannot run stays empty."""
+    """Filled as the measurements come; what was not asked for or cannot run stays empty.
+
+    `not_run` says what cannot be run here, `failed` what was tried and could not be measured.
+    """
 
     machine: Mapping[str, object]
     fsync_ms: float
@@ -47,6 +50,7 @@ class Report:
     scaling: dict[int, Scaled] = field(default_factory=dict)
     crash: CatchUp | None = None
     not_run: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, object]:
         """One object, rounded to what the figures are worth."""
@@ -75,7 +79,7 @@ class Report:
             "machine": dict(self.machine),
             "fsync_ms": round(self.fsync_ms, 2),
             "reached": {goal.name: goal.is_reached for goal in self.goals()},
-            "not_run": list(self.not_run),
+            "not_run": [*self.not_run, *self.failed],
         }
 
     def picture(self) -> str:

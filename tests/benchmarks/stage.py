@@ -71,13 +71,19 @@ def _delete(kafka: KafkaSettings) -> None:
 
 
 @contextmanager
-def built() -> Iterator[Stage]:
-    """A stage in a folder on the disk (not in memory), removed at the end."""
+def built(*, shared_buffers: str = "") -> Iterator[Stage]:
+    """A stage in a folder on the disk (not in memory), removed at the end.
+
+    PostgreSQL has its default settings, but for `shared_buffers` where given.
+    """
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="awp-bench-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         postgres = EmbeddedPostgres(folder / "postgres", fsync=True)
         stack.callback(postgres.stop)
+        if shared_buffers:
+            _alter(postgres.start().url, f"shared_buffers = '{shared_buffers}'")
+            postgres.stop()
         server = PostgresServer(postgres.start().url, "bench_template")
         url = server.create(server.template, template="template0")
         schema.upgrade(url)
@@ -86,6 +92,12 @@ def built() -> Iterator[Stage]:
             opened.autocommit = True
             opened.cursor().execute("vacuum analyze")
         yield Stage(server, folder, postgres)
+
+
+def _alter(url: str, setting: str) -> None:
+    with session(url) as opened:
+        opened.autocommit = True
+        opened.cursor().execute(f"alter system set {setting}")
 
 
 @contextmanager

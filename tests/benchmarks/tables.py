@@ -22,6 +22,8 @@ def show(report: Report, console: Console) -> None:
 def _parts(report: Report) -> Iterator[RenderableType]:
     for contest in report.contests.values():
         yield _speed_table(contest, report.triggers)
+    if kafka := report.contests.get("kafka"):
+        yield _promises_table(kafka)
     if report.latency:
         yield _latency_table(report.latency)
     if report.growth:
@@ -37,7 +39,7 @@ def _parts(report: Report) -> Iterator[RenderableType]:
         yield _goals_table(goals)
     yield f"The database's disk keeps 8 KiB in {report.fsync_ms:.2f} ms (write + fsync)."
     yield ", ".join(f"{name} {value}" for name, value in report.machine.items())
-    for sentence in report.not_run:
+    for sentence in (*report.not_run, *report.failed):
         yield f"[bold red]NOT RUN: {sentence}[/bold red]"
 
 
@@ -88,6 +90,17 @@ def _speed_table(contest: Contest, triggers: int) -> Table:
         ("", "triggers/s", "least - most", "CPU µs/trigger", "product is", "least - most"),
         rows,
     )
+
+
+def _promises_table(contest: Contest) -> Table:
+    rows = [(each.name, each.crash, each.owners, each.poison) for each in contest.contenders]
+    names = ("", "committed, not sent, then a crash", "a second owner", "a bad trigger")
+    table = Table(title="What each promises", title_justify="left")
+    for name in names:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def _latency_table(latency: Mapping[int, Latency]) -> Table:

@@ -6,6 +6,7 @@ Tuned: raw bytes, a checkpoint (and so a batch) every 1,000 messages, no changel
 
 import os
 import signal
+import tempfile
 from typing import Any
 
 from quixstreams import Application
@@ -43,7 +44,7 @@ class WorkSink(BaseSink):
             self._work.handle(batch)
 
 
-def application(settings: Settings, work: Work) -> Application:
+def application(settings: Settings, work: Work, folder: str) -> Application:
     """The application with its one stream."""
     app = Application(
         broker_address=settings.kafka_brokers,
@@ -54,6 +55,7 @@ def application(settings: Settings, work: Work) -> Application:
         consumer_poll_timeout=0.2,
         auto_create_topics=False,
         use_changelog_topics=False,
+        state_dir=folder,
         loglevel="WARNING",
         consumer_extra_config={"max.poll.interval.ms": settings.max_poll_interval_ms},
     )
@@ -67,7 +69,8 @@ def main() -> None:
     settings = load()
     work = Work(settings)
     work.rest_beside()
-    app = application(settings, work)
-    signal.signal(signal.SIGTERM, lambda *_: app.stop())
-    app.run()
+    with tempfile.TemporaryDirectory(prefix="quix-") as folder:
+        app = application(settings, work, folder)
+        signal.signal(signal.SIGTERM, lambda *_: app.stop())
+        app.run()
     os._exit(0)
