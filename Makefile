@@ -16,7 +16,8 @@ run: $(VENV)/.run  ## Everything embedded, with live demo data (ARGS="--triggers
 test: $(VENV)/.dev  ## The whole suite, as CI runs it
 	@$(BIN)/python -m tests.suite $(ARGS)
 
-bench: $(VENV)/.dev $(PEERS)/.installed  ## Throughput beside others, latency, growth, memory (ARGS=--json)
+bench: $(VENV)/.dev  ## Throughput beside others, latency, growth, memory (ARGS=--json)
+	@$(MAKE) -s $(PEERS)/.installed || echo "going on without other frameworks" >&2
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 bench-live: $(VENV)/.dev  ## What viewers of the live page cost the worker (ARGS=--json)

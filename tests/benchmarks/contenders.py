@@ -68,7 +68,12 @@ OURS = (
     ),
 )
 OTHERS = (
-    _peer("faststream", "FastStream's batch subscriber on librdkafka", "faststream_batch"),
+    _peer(
+        "faststream",
+        "FastStream's batch subscriber on librdkafka",
+        "faststream_batch",
+        poison="its batch is delivered again, without an end",
+    ),
     _peer(
         "faust",
         "a Faust agent with `take`, on aiokafka",

@@ -83,7 +83,7 @@ class Report:
         }
 
     def picture(self) -> str:
-        """The throughput on real Kafka, without the session a message, which no bar could show."""
+        """The throughput on real Kafka as a picture (SVG)."""
         contest = self.contests["kafka"]
         shown = {each.name: contest.per_s(each.name) for each in contest.contenders}
         where = f"{self.machine['cores']} cores of {self.machine['cpu']}, all on one machine"

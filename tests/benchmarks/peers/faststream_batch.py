@@ -20,10 +20,10 @@ class RawBatch:
     """Messages as librdkafka gave them."""
 
     async def parse(self, messages: Any, original: Any) -> KafkaMessage:
-        """What FastStream needs to acknowledge the batch."""
-        empty = await original(messages[-1:])
-        empty.body = messages
-        return empty
+        """The whole batch, so that FastStream can acknowledge it or seek back to its beginning."""
+        parsed = await original(messages[-1:])
+        parsed.raw_message = parsed.body = messages
+        return parsed
 
     async def decode(self, message: KafkaMessage) -> Any:
         """The batch, in the form that the work takes."""
