@@ -65,8 +65,12 @@ class Assumed:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a rate needs, in numbers of things, MB a second, and GB."""
+    """What a rate needs, in numbers of things, MB a second, and GB.
 
+    `worker_load` is `workers` before it is rounded up.
+    """
+
+    worker_load: float
     workers: int
     partitions: int
     worker_cores: float
@@ -89,10 +93,12 @@ def load(path: Path = FIGURES) -> tuple[Trigger, Assumed]:
 
 def needs(per_s: int, trigger: Trigger, assumed: Assumed) -> Needs:
     """What so many triggers a second need at the peak, and leave behind on a day."""
-    workers = math.ceil(per_s / (trigger.per_s * assumed.used_share))
+    worker_load = per_s / (trigger.per_s * assumed.used_share)
+    workers = math.ceil(worker_load)
     a_day = per_s * assumed.average_share * DAY_S
     bytes_in = trigger.trigger_bytes + trigger.event_bytes
     return Needs(
+        worker_load=worker_load,
         workers=workers,
         partitions=max(FEWEST_PARTITIONS, 2 * workers),
         worker_cores=per_s * trigger.client_us / 1e6,
@@ -113,7 +119,7 @@ def loads(need: Needs, assumed: Assumed) -> dict[str, float]:
     share = assumed.used_share
     memory_gb = assumed.database_memory_gb * share
     return {
-        "one worker": float(need.workers),
+        "one worker": need.worker_load,
         "one primary: memory for the keys of all records": need.key_gb_kept / memory_gb,
         "one primary: disk": need.kept_tb / (assumed.database_disk_tb * share),
         "one primary: CPU": need.database_cores / (assumed.database_cores * share),
