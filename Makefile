@@ -3,8 +3,9 @@ PYTHON ?= python3
 ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-peers
 
-.PHONY: help run test faults fuzz bench bench-console bench-live screenshots lint format lock clean
+.PHONY: help run test faults fuzz bench bench-console bench-live scale screenshots lint format lock clean
 
 help:  ## What there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -21,7 +22,8 @@ faults: $(VENV)/.dev  ## Everything that may break, under load (ARGS="--seed N",
 fuzz: $(VENV)/.fuzz  ## The decoder, guided by coverage (ARGS="--seconds 600")
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
-bench: $(VENV)/.dev  ## Throughput and latency (ARGS=--json)
+bench: $(VENV)/.dev  ## Throughput beside others, latency, growth, memory (ARGS=--json)
+	@$(MAKE) -s $(PEERS)/.installed || echo "going on without other frameworks" >&2
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 bench-live: $(VENV)/.dev  ## What viewers of the live page cost the worker (ARGS=--json)
@@ -29,6 +31,9 @@ bench-live: $(VENV)/.dev  ## What viewers of the live page cost the worker (ARGS
 
 bench-console: $(VENV)/.dev  ## The console's reads on 1,000,000 jobs and 10,000,000 records (ARGS=--json)
 	@$(BIN)/python -m tests.benchmarks.console $(ARGS)
+
+scale: $(VENV)/.dev  ## What 10,000 to 1,000,000 triggers a second need (ARGS=--write: into docs/scale.md)
+	@$(BIN)/python -m tests.benchmarks.scale $(ARGS)
 
 screenshots: $(VENV)/.dev  ## The pictures of the README, anew (needs Chromium)
 	@$(BIN)/python -m tests.browser.screenshots
@@ -43,9 +48,10 @@ lock:  ## Resolve the dependencies again (needs uv)
 	uv pip compile -q pyproject.toml --extra embedded --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o locks/run.txt
 	uv pip compile -q pyproject.toml --extra embedded --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -c locks/run.txt -o locks/dev.txt
 	uv pip compile -q --group pyproject.toml:fuzz --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -c locks/dev.txt -o locks/fuzz.txt
+	uv pip compile -q --group peers --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o locks/peers.txt
 
 clean:  ## Remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is %d.%d (set PYTHON=...)" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
@@ -66,4 +72,10 @@ $(VENV)/.dev: locks/dev.txt $(VENV)/.run
 $(VENV)/.fuzz: locks/fuzz.txt $(VENV)/.dev
 	@echo "installing the fuzzer (35 MB, once)" >&2
 	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r locks/fuzz.txt
+	@touch $@
+
+$(PEERS)/.installed: locks/peers.txt | $(VENV)/bin/python
+	@echo "installing what make bench compares with, into $(PEERS) (about 40 s, once)" >&2
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/pip install -q --disable-pip-version-check --no-deps --require-hashes -r locks/peers.txt
 	@touch $@

@@ -10,18 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.benchmarks import limit, templates
-from tests.benchmarks.draining import PRODUCT, Drain, drain
+from tests.benchmarks.contenders import OURS, Contender
+from tests.benchmarks.draining import Drain, drain
 from tests.benchmarks.stage import Stage
 from tests.benchmarks.triggers import Sent, send
 from tests.support.topics import Broker
 from worker.domain.topics import Topics
 
 PARTITIONS = 6
-PROGRAMS = {
-    "product": PRODUCT,
-    "plain": "from tests.benchmarks.plain import main; main()",
-    "limit": "from tests.benchmarks.limit import main; main()",
-}
 
 BrokerFor = Callable[[], AbstractContextManager[Broker]]
 Say = Callable[[str], None]
@@ -34,6 +30,7 @@ class Contest:
 
     broker: str
     rounds: list[Round]
+    contenders: tuple[Contender, ...]
 
     def per_s(self, name: str) -> float:
         """Median of triggers a second."""
@@ -64,37 +61,42 @@ def hold(
     *,
     rounds: int,
     say: Say,
+    contenders: tuple[Contender, ...] = OURS,
 ) -> Contest:
     """Rounds of every contender, each round in another order, on a broker that has warmed up."""
     path = stage.folder / "templates"
     templates.save(templates.write(stage.server, triggers, limit.BATCH), path)
-    names = list(PROGRAMS)
     held: list[Round] = []
     with broker_for() as broker:
         broker_name = broker.name
-        warm = _run(stage, broker, triggers[: len(triggers) // 4], "product", path)
+        warm = _run(stage, broker, triggers[: len(triggers) // 4], OURS[0], path)
     say(f"{broker_name} warms up at {warm.per_s:,.0f}/s, which does not count")
     for number in range(rounds):
         done: Round = {}
-        for name in names[number % len(names) :] + names[: number % len(names)]:
+        first = number % len(contenders)
+        for each in contenders[first:] + contenders[:first]:
+            part = triggers[: int(len(triggers) * each.share)]
             with broker_for() as broker:
-                done[name] = _run(stage, broker, triggers, name, path)
+                done[each.name] = _run(stage, broker, part, each, path)
             say(
-                f"{broker_name} {number + 1}/{rounds} {name:<8}"
-                f"{done[name].per_s:8,.0f}/s {done[name].cpu_us:6.1f} µs"
+                f"{broker_name} {number + 1}/{rounds} {each.name:<12}"
+                f"{done[each.name].per_s:8,.0f}/s {done[each.name].cpu_us:6.1f} µs"
             )
         held.append(done)
-    return Contest(broker_name, held)
+    return Contest(broker_name, held, contenders)
 
 
-def _run(stage: Stage, broker: Broker, triggers: Sequence[Sent], name: str, path: Path) -> Drain:
+def _run(
+    stage: Stage, broker: Broker, triggers: Sequence[Sent], each: Contender, path: Path
+) -> Drain:
     with stage.set(broker, partitions=PARTITIONS) as settings:
         topics = Topics.under(settings.topic_prefix)
         send(settings.kafka_brokers, topics.triggers, triggers)
         return drain(
             settings,
-            PROGRAMS[name],
-            stage.folder / f"{name}.log",
+            each.program,
+            stage.folder / f"{each.name}.log",
             total=len(triggers),
+            python=each.python,
             **{limit.TEMPLATES: str(path)},
         )

@@ -1,8 +1,10 @@
 """One contender drains a backlog; everything is measured from outside of its process."""
 
+import sys
 import time
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ STALL_S = 60.0
 QUIET_S = 20.0
 LISTED_S = 10.0
 
+RECORDS = "select count(*) from awp_job_execution"
 POSITION = (
     "select coalesce(sum(last_offset + 1), 0)::bigint from awp_trigger_ledger where topic = %s"
 )
@@ -32,40 +35,67 @@ POSITION = (
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """How fast it was, and what a trigger cost the contender's process in CPU time."""
+    """How fast it was, and what a trigger cost the contender's process in CPU time.
+
+    `spent` is what a meter counted a trigger.
+    """
 
     per_s: float
     cpu_us: float
+    spent: Mapping[str, float] = field(default_factory=dict)
 
 
-def drain(settings: Settings, program: str, log: Path, *, total: int, **env: str) -> Drain:
+Meter = Callable[[], Mapping[str, float]]
+"""Reads counters that only grow."""
+
+
+def drain(
+    settings: Settings,
+    program: str,
+    log: Path,
+    *,
+    total: int,
+    meter: Meter = dict,
+    python: str = sys.executable,
+    **env: str,
+) -> Drain:
     """Start a contender before a full topic and measure it from a tenth of the way to the end.
 
     So its start, its join and its first batches do not count. Checks afterwards that every trigger
     has its record and its event. Raises AssertionError with the log's end when it stops getting on.
     """
     database = settings.database_url.get_secret_value()
+    there = value(database, RECORDS)
     topics = Topics.under(settings.topic_prefix)
     with ExitStack() as stack:
         opened = stack.enter_context(session(database, application="bench"))
         opened.autocommit = True
         process = WorkerProcess(
-            settings, log, program=program, env={"PYTHONPATH": str(ROOT), **env}, wait=False
+            settings,
+            log,
+            program=program,
+            env={"PYTHONPATH": str(ROOT), **env},
+            wait=False,
+            python=python,
         )
         stack.callback(process.kill)
-        measured = _watch(opened, process, topics.triggers, total)
+        measured = _watch(opened, process, topics.triggers, total, meter)
         _settle(database, process)
         status = process.stop()
         assert status == 0, f"the contender ended with {status}:\n{last_lines(log)}"
-    _check(settings, topics, total)
+    _check(settings, topics, total, there)
     return measured
 
 
 def _watch(
-    opened: psycopg2.extensions.connection, process: WorkerProcess, topic: str, total: int
+    opened: psycopg2.extensions.connection,
+    process: WorkerProcess,
+    topic: str,
+    total: int,
+    meter: Meter,
 ) -> Drain:
     usage = psutil.Process(process.child.pid)
-    began: tuple[float, int, float] | None = None
+    began: tuple[float, int, float, Mapping[str, float]] | None = None
     reached, moved_at = 0, time.monotonic()
     while True:
         status = process.child.exit_status()
@@ -79,12 +109,13 @@ def _watch(
             f"the contender stands at {reached} of {total}:\n{last_lines(process.log)}"
         )
         if began is None and position >= total * BEGIN_SHARE:
-            began = now, position, _cpu_s(usage)
+            began = now, position, cpu_s(usage), meter()
         if began is not None and position >= total:
             share = total - began[1]
             assert share > total / 2, f"too fast to be measured: {total} triggers are too few"
-            cost_s = _cpu_s(usage) - began[2]
-            return Drain(share / (now - began[0]), cost_s * 1e6 / share)
+            cost_s = cpu_s(usage) - began[2]
+            spent = {name: (most - began[3][name]) / share for name, most in meter().items()}
+            return Drain(share / (now - began[0]), cost_s * 1e6 / share, spent)
         time.sleep(POLL_S)
 
 
@@ -96,9 +127,9 @@ def _settle(database: str, process: WorkerProcess) -> None:
         time.sleep(POLL_S)
 
 
-def _check(settings: Settings, topics: Topics, total: int) -> None:
+def _check(settings: Settings, topics: Topics, total: int, there: int) -> None:
     database = settings.database_url.get_secret_value()
-    records = value(database, "select count(*) from awp_job_execution")
+    records = value(database, RECORDS) - there
     shown = value(database, "select count(*) from awp_automcation_job where trigger_status > 0")
     assert records == total, f"{total} triggers became {records} records"
     assert shown > 0, "no job shows its newest record"
@@ -106,9 +137,10 @@ def _check(settings: Settings, topics: Topics, total: int) -> None:
     assert events == total, f"{total} triggers became {events} events"
 
 
-def count_events(brokers: str, topics: Topics, wanted: int) -> int:
+def count_events(brokers: str, topics: Topics, wanted: int, *, quiet_s: float = QUIET_S) -> int:
     """How many events the outgoing topics hold, counted by reading them.
 
+    Reads on until it has seen as many as are wanted and nothing more comes, or none for `quiet_s`.
     End offsets will not do: the embedded broker reports the first offset of the last batch.
     """
     reader = Consumer({"bootstrap.servers": brokers, "group.id": "bench", "log_level": 3})
@@ -122,9 +154,11 @@ def count_events(brokers: str, topics: Topics, wanted: int) -> int:
             ]
         )
         count = 0
-        deadline = time.monotonic() + QUIET_S
+        deadline = time.monotonic() + quiet_s
         while count < wanted and time.monotonic() < deadline:
-            count += _good(reader.consume(10_000, 0.5))
+            if came := _good(reader.consume(10_000, 0.5)):
+                count += came
+                deadline = time.monotonic() + quiet_s
         return count + _good(reader.consume(10_000, 0.5))
     finally:
         reader.close()
@@ -134,7 +168,8 @@ def _good(messages: list[Message]) -> int:
     return sum(message.error() is None for message in messages)
 
 
-def _cpu_s(process: psutil.Process) -> float:
+def cpu_s(process: psutil.Process) -> float:
+    """What all of its threads have used, user and system."""
     times = process.cpu_times()
     return float(times.user + times.system)
 

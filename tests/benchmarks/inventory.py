@@ -24,8 +24,8 @@ insert into awp_automcation_job (name, job_type, target_id, owner_id, paramter)
 select 'nightly-backup-' || i, 'action', i % 80 + 1, i % 100 + 1,
     jsonb_build_object('script', 'backup.sh', 'arguments', '--full --keep 7', 'servers',
         (select jsonb_agg({PARAMETER}) from awp_server s
-         where s.id = i % 1000 + 1 or i % 2 = 1 and s.id = (i * 7 + 500) % 1000 + 1))
-from generate_series(1, {JOBS}) i;
+         where s.id in (i % 1000 + 1, case when i % 2 = 1 then (i * 7 + 500) % 1000 + 1 end)))
+from generate_series(1, {{jobs}}) i;
 update awp_automcation_job j set job_type = 'workflow', target_id = j.id % 40 + 1,
     paramter = jsonb_build_object('nodes', jsonb_build_array(jsonb_build_object(
         'node_id', 'n1', 'action_id', '1', 'servers', j.paramter -> 'servers')))
@@ -41,6 +41,6 @@ on conflict do nothing;
 """
 
 
-def fill(url: str) -> None:
-    """Fill a migrated database: 5,000 jobs, a quarter of them workflows, of one or two targets."""
-    execute(url, FILL)
+def fill(url: str, jobs: int = JOBS) -> None:
+    """Fill a migrated database with jobs, a quarter of them workflows, of one or two targets."""
+    execute(url, FILL.format(jobs=jobs))

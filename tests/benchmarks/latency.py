@@ -1,20 +1,22 @@
 """How long a trigger takes at a steady rate, in a worker that is warm.
 
-Measured twice: by the worker's own histogram (from the broker's timestamp of the trigger to the
-acknowledgement of its event) and from outside, by a consumer of the outgoing topics on the same
-clock (from the sender's `produce` to the moment that the event is in the consumer's hand).
+Measured three times: by the worker's own histogram (from the broker's timestamp of the trigger to
+the acknowledgement of its event), and from outside, on the sender's clock from `produce` on: until
+the event is in the hand of a consumer of the outgoing topics, and until another session of the
+database sees the record. The latter looks every 5 ms.
 """
 
 import re
-import statistics
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import orjson
+import psycopg2.extensions
 from confluent_kafka import OFFSET_END, Consumer, Producer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -22,9 +24,11 @@ from tests.benchmarks.draining import PRODUCT
 from tests.benchmarks.inventory import JOBS
 from tests.benchmarks.stage import Stage
 from tests.benchmarks.triggers import backlog, body, send
+from tests.support.sql import session
 from tests.support.topics import Broker
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess
+from worker.config import Settings
 from worker.domain.topics import Topics
 
 PARTITIONS = 6
@@ -32,58 +36,97 @@ WARM_UP = 30_000
 WARM_UP_S = 5.0
 LAST_S = 30.0
 CALL_S = 10.0
+LOOK_S = 0.005
+APART_S = 300
 HISTOGRAM = "trigger_worker_append_to_event_seconds"
 BATCHES = "trigger_worker_batch_size"
+NEW_RECORDS = """
+    select id, job_id, scheduled_at from awp_job_execution where id > %s order by id
+"""
 
 Buckets = dict[float, float]
+Moments = dict["Key", float]
+
+
+@dataclass(frozen=True, slots=True)
+class Quantiles:
+    """Milliseconds."""
+
+    p50: float
+    p99: float
+    p999: float
+
+    def as_json(self) -> dict[str, float]:
+        """Rounded to what the figures are worth."""
+        return {name: round(getattr(self, name), 1) for name in self.__slots__}
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Milliseconds, as the worker counts them and as seen by a consumer; and how many there were.
+    """Until the event is acknowledged, is seen by a consumer, and its record by another session.
 
-    `batch` is how many triggers the worker took at once, on average.
+    `count` is how many triggers there were, `batch` how many the worker took at once, on average.
     """
 
-    p50: float
-    p99: float
-    seen_p50: float
-    seen_p99: float
+    published: Quantiles
+    seen: Quantiles
+    record: Quantiles
     count: int
     batch: float
 
 
-def measure(stage: Stage, broker: Broker, *, per_s: int, seconds: float) -> Latency:
-    """A worker at `per_s` for so long, after a backlog and some seconds of the same."""
-    with stage.set(broker, partitions=PARTITIONS) as settings:
+def measure(
+    stage: Stage, broker: Broker, *, rates: Sequence[int], seconds: float
+) -> dict[int, Latency]:
+    """A worker at each of so many triggers a second for so long, after a backlog to warm up."""
+    with ExitStack() as stack:
+        settings = stack.enter_context(stage.set(broker, partitions=PARTITIONS))
         topics = Topics.under(settings.topic_prefix)
         send(broker.address, topics.triggers, backlog(WARM_UP))
         process = WorkerProcess(settings, stage.folder / "latency.log", program=PRODUCT)
-        try:
-            wait_until(lambda: _count(process) >= WARM_UP, LAST_S * 2, "the end of the warm-up")
-            watcher = _Watcher(broker.address, topics)
-            try:
-                sent = _send(broker.address, topics.triggers, per_s, WARM_UP_S, age_s=600)
-                watcher.wait_for(len(sent))
-                before = _figures(process)
-                sent = _send(broker.address, topics.triggers, per_s, seconds, age_s=300)
-                seen = watcher.wait_for(len(sent))
-                wait_until(lambda: _count(process) >= before[1] + len(sent), LAST_S, "the figures")
-                after = _figures(process)
-            finally:
-                watcher.close()
-        finally:
-            process.stop()
-    spent = sorted((seen[key] - sent_at) * 1000 for key, sent_at in sent.items())
+        stack.callback(process.stop)
+        wait_until(lambda: _count(process) >= WARM_UP, LAST_S * 2, "the end of the warm-up")
+        url = settings.database_url.get_secret_value()
+        opened = stack.enter_context(session(url, application="watcher"))
+        opened.autocommit = True
+        watched = _Watched(_Events(broker.address, topics), _Records(opened))
+        stack.callback(watched.close)
+        _steady(settings, process, watched, rates[0], WARM_UP_S, age_s=APART_S)
+        return {
+            rate: _steady(settings, process, watched, rate, seconds, age_s=APART_S * (place + 2))
+            for place, rate in enumerate(rates)
+        }
+
+
+def _steady(
+    settings: Settings,
+    process: WorkerProcess,
+    watched: "_Watched",
+    per_s: int,
+    seconds: float,
+    *,
+    age_s: int,
+) -> Latency:
+    """One rate. The slots of its triggers begin `age_s` ago, each rate's elsewhere."""
+    before = _figures(process)
+    topic = Topics.under(settings.topic_prefix).triggers
+    sent = _send(settings.kafka_brokers, topic, per_s, seconds, age_s=age_s)
+    events, records = watched.wait_for(len(sent))
+    wait_until(lambda: _count(process) >= before[1] + len(sent), LAST_S, "the figures")
+    after = _figures(process)
     buckets = {limit: after[0][limit] - before[0][limit] for limit in after[0]}
     return Latency(
-        p50=quantile(buckets, 0.50) * 1000,
-        p99=quantile(buckets, 0.99) * 1000,
-        seen_p50=statistics.median(spent),
-        seen_p99=spent[int(len(spent) * 0.99)],
-        count=len(spent),
+        published=Quantiles(*(quantile(buckets, share) * 1000 for share in (0.5, 0.99, 0.999))),
+        seen=_spent(sent, events),
+        record=_spent(sent, records),
+        count=len(sent),
         batch=len(sent) / (after[2] - before[2]),
     )
+
+
+def _spent(sent: Moments, came: Moments) -> Quantiles:
+    spent = sorted((came[key] - sent_at) * 1000 for key, sent_at in sent.items())
+    return Quantiles(*(spent[int(len(spent) * share)] for share in (0.5, 0.99, 0.999)))
 
 
 def quantile(buckets: Buckets, share: float) -> float:
@@ -123,12 +166,42 @@ def _send(brokers: str, topic: str, per_s: int, seconds: float, *, age_s: int) -
     return sent
 
 
-class _Watcher:
-    """A consumer of the outgoing topics in a thread of its own: when each event came."""
+class _Watched:
+    """Two threads that note when each event and each record came."""
+
+    def __init__(self, events: "_Events", records: "_Records") -> None:
+        self._parts = (events, records)
+        self._stopping = threading.Event()
+        self._threads = [threading.Thread(target=self._watch, args=(part,)) for part in self._parts]
+        for thread in self._threads:
+            thread.start()
+
+    def wait_for(self, count: int) -> tuple[Moments, Moments]:
+        """The events and the records since the last call, once there are `count` of each."""
+        events, records = self._parts
+        wait_until(lambda: len(events.came) >= count, LAST_S, f"{count} events")
+        wait_until(lambda: len(records.came) >= count, LAST_S, f"{count} records")
+        came = events.came, records.came
+        events.came, records.came = {}, {}
+        return came
+
+    def close(self) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+        for part in self._parts:
+            part.close()
+
+    def _watch(self, part: "_Events | _Records") -> None:
+        while not self._stopping.is_set():
+            part.look()
+
+
+class _Events:
+    """A consumer of the outgoing topics, from their ends on."""
 
     def __init__(self, brokers: str, topics: Topics) -> None:
-        self._seen: dict[Key, float] = {}
-        self._stopping = threading.Event()
+        self.came: Moments = {}
         self._consumer = Consumer(
             {"bootstrap.servers": brokers, "group.id": "bench", "fetch.wait.max.ms": 100}
         )
@@ -142,28 +215,41 @@ class _Watcher:
         for place in places:
             place.offset = self._consumer.get_watermark_offsets(place, timeout=CALL_S)[1]
         self._consumer.assign(places)
-        self._thread = threading.Thread(target=self._watch, name="watcher")
-        self._thread.start()
 
-    def wait_for(self, count: int) -> dict[Key, float]:
-        """Everything seen since the last call, once there are `count`."""
-        wait_until(lambda: len(self._seen) >= count, LAST_S, f"{count} events")
-        seen, self._seen = self._seen, {}
-        return seen
+    def look(self) -> None:
+        """Take one event, if there is one within 0.2 s."""
+        message = self._consumer.poll(0.2)
+        if message is None or message.error() is not None:
+            return
+        came_at = time.time()
+        event = orjson.loads(message.value() or b"{}")
+        self.came[event["job_id"], event["scheduled_at"]] = came_at
 
     def close(self) -> None:
-        self._stopping.set()
-        self._thread.join()
         self._consumer.close()
 
-    def _watch(self) -> None:
-        while not self._stopping.is_set():
-            message = self._consumer.poll(0.2)
-            if message is None or message.error() is not None:
-                continue
-            seen_at = time.time()
-            event = orjson.loads(message.value() or b"{}")
-            self._seen[event["job_id"], event["scheduled_at"]] = seen_at
+
+class _Records:
+    """A session that asks for newer records, from the newest on."""
+
+    def __init__(self, opened: psycopg2.extensions.connection) -> None:
+        self.came: Moments = {}
+        self._cursor = opened.cursor()
+        self._cursor.execute("select max(id) from awp_job_execution")
+        ((self._last,),) = self._cursor.fetchall()
+
+    def look(self) -> None:
+        """Ask once, and leave the database alone for a moment."""
+        self._cursor.execute(NEW_RECORDS, (self._last,))
+        found = self._cursor.fetchall()
+        came_at = time.time()
+        for self._last, job_id, slot in found:
+            moment = slot.astimezone(UTC).isoformat().replace("+00:00", "Z")
+            self.came[str(job_id), moment] = came_at
+        time.sleep(LOOK_S)
+
+    def close(self) -> None:
+        self._cursor.close()
 
 
 def _count(process: WorkerProcess) -> float:

@@ -22,7 +22,7 @@ import psutil
 
 import tests.support.first_imports  # noqa: F401
 from tests.benchmarks.contest import PARTITIONS
-from tests.benchmarks.draining import PRODUCT, drain
+from tests.benchmarks.draining import PRODUCT, cpu_s, drain
 from tests.benchmarks.stage import Stage, built
 from tests.benchmarks.triggers import Sent, backlog, send
 from tests.support import services
@@ -120,9 +120,9 @@ def measure(
         stack.callback(watchers.close)
         before_mb = console.memory_info().rss / 1e6
         most = stack.enter_context(_most(console))
-        began, used = time.monotonic(), _cpu_s(console)
+        began, used = time.monotonic(), cpu_s(console)
         found = drain(settings, PRODUCT, stage.folder / "live.log", total=len(triggers))
-        took_s, used = time.monotonic() - began, _cpu_s(console) - used
+        took_s, used = time.monotonic() - began, cpu_s(console) - used
         failures = value(
             database, "select count(*) from awp_job_execution where trigger_status = 2"
         )
@@ -188,11 +188,6 @@ def _most(process: psutil.Process) -> Iterator[list[int]]:
     finally:
         over.set()
         thread.join()
-
-
-def _cpu_s(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -10,11 +10,13 @@ and one bad row stops the batch.
 
 import os
 import signal
+import time
 import uuid
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from threading import Event
-from typing import Any
+from threading import Event, Lock, Thread
+from typing import Any, NamedTuple
 
 import orjson
 import psycopg2
@@ -67,8 +69,16 @@ TAKE = """
 """
 
 
-class Plain:
-    """One consumer, one connection, one producer."""
+class Delivered(NamedTuple):
+    """A trigger as the broker delivered it."""
+
+    partition: int
+    offset: int
+    value: bytes
+
+
+class Work:
+    """What is done with a batch, whoever brings the triggers: one connection, one producer."""
 
     def __init__(self, settings: Settings) -> None:
         self.topics = Topics.under(settings.topic_prefix)
@@ -77,8 +87,10 @@ class Plain:
         psycopg2.extras.register_uuid()  # type: ignore[no-untyped-call]
         psycopg2.extras.register_default_jsonb(self.database, loads=orjson.loads)
         self.ledger: dict[int, int] = {}
+        self.positions: dict[int, int] = {}
         self.published: list[int] = []
         self.refused: list[str] = []
+        self.lock = Lock()
         self.producer = Producer(
             {
                 "bootstrap.servers": settings.kafka_brokers,
@@ -88,27 +100,15 @@ class Plain:
                 "partitioner": "murmur2_random",
             }
         )
-        self.consumer = Consumer(
-            {
-                "bootstrap.servers": settings.kafka_brokers,
-                "group.id": settings.group,
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-                "max.poll.interval.ms": settings.max_poll_interval_ms,
-                "session.timeout.ms": min(45_000, settings.max_poll_interval_ms),
-            }
-        )
-        self.consumer.subscribe([self.topics.triggers], on_assign=self.assigned)
 
-    def assigned(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        """Begin behind the position that the ledger has, not the group's."""
+    def take(self, partition: int) -> int:
+        """Begin with a partition, and send what a crash has left; its last offset."""
         with self.database, self.database.cursor() as cursor:
-            for place in places:
-                cursor.execute(TAKE, (place.topic, place.partition))
-                self.ledger[place.partition], last = cursor.fetchone() or (0, -1)
-                place.offset = last + 1
-                self.publish_left(cursor, self.ledger[place.partition])
-        consumer.assign(places)
+            cursor.execute(TAKE, (self.topics.triggers, partition))
+            self.ledger[partition], last = cursor.fetchone() or (0, -1)
+            self.publish_left(cursor, self.ledger[partition])
+        self.positions[partition] = last
+        return int(last)
 
     def publish_left(self, cursor: Any, ledger_id: int) -> None:
         """Send what a crash has left in the outbox."""
@@ -119,36 +119,64 @@ class Plain:
         for _, payload in sorted(cursor.fetchall()):
             topic, key, value = orjson.loads(bytes(payload))
             self.producer.produce(topic, value, key, on_delivery=self.delivered)
-        if self.producer.flush(FLUSH_S) or self.refused:
-            raise RuntimeError(f"events were not acknowledged: {self.refused[:1]}")
+        self.flush()
 
-    def turn(self) -> None:
-        """One batch."""
-        messages = [m for m in self.consumer.consume(BATCH, WAIT_S) if m.error() is None]
-        if not messages:
-            with self.database, self.database.cursor() as cursor:
-                self.delete_published(cursor)
+    def handle(self, delivered: Sequence[Delivered]) -> None:
+        """Write a batch and publish its events: at the return all are acknowledged.
+
+        What the ledger has already is dropped: not every consumer begins at the ledger's position.
+        """
+        with self.lock:
+            self._handle(delivered)
+
+    def _handle(self, delivered: Sequence[Delivered]) -> None:
+        for partition in {each.partition for each in delivered} - self.ledger.keys():
+            self.take(partition)
+        positions = self.positions
+        batch = [each for each in delivered if each.offset > positions[each.partition]]
+        if not batch:
             return
         with self.database, self.database.cursor() as cursor:
-            events, rows = self.write(cursor, messages)
+            events, rows = self.write(cursor, batch)
         for topic, key, headers, value in events:
             self.producer.produce(topic, value, key, headers=headers, on_delivery=self.delivered)
+        self.flush()
+        self.published = rows
+        positions.update((each.partition, each.offset) for each in batch)
+
+    def rest(self) -> None:
+        """Nothing came: forget what the broker has."""
+        with self.lock:
+            if self.published:
+                with self.database, self.database.cursor() as cursor:
+                    self.delete_published(cursor)
+
+    def rest_beside(self) -> None:
+        """Rest from time to time in a thread, for consumers that do not say that nothing came."""
+
+        def look() -> None:
+            while True:
+                seen = self.published
+                time.sleep(WAIT_S)
+                if self.published is seen:
+                    self.rest()
+
+        Thread(target=look, daemon=True).start()
+
+    def flush(self) -> None:
+        """Wait for every acknowledgement. Raises RuntimeError where one does not come."""
         if self.producer.flush(FLUSH_S) or self.refused:
             raise RuntimeError(f"events were not acknowledged: {self.refused[:1]}")
-        self.published = rows
-        ends = {m.partition() or 0: m.offset() or 0 for m in messages}
-        places = [TopicPartition(self.topics.triggers, p, o + 1) for p, o in ends.items()]
-        self.consumer.commit(offsets=places, asynchronous=True)
 
     def delivered(self, error: KafkaError | None, _: Message) -> None:
         """Called for each event that was sent."""
         if error is not None:
             self.refused.append(str(error))
 
-    def write(self, cursor: Any, messages: list[Message]) -> tuple[list[Any], list[int]]:
+    def write(self, cursor: Any, batch: Sequence[Delivered]) -> tuple[list[Any], list[int]]:
         """The transaction: facts, records, jobs, outbox, position."""
         now = datetime.now(UTC)
-        triggers = [read(message) for message in messages]
+        triggers = [read(each) for each in batch]
         facts = read_facts(cursor, list({trigger["job_id"] for trigger in triggers}))
         rows, made = [], {}
         for trigger in triggers:
@@ -180,7 +208,7 @@ class Plain:
             fetch=True,
         )
         self.delete_published(cursor)
-        self.advance(cursor, messages, [trigger for _, trigger, _ in new])
+        self.advance(cursor, batch, [trigger for _, trigger, _ in new])
         return events, [row[0] for row in outbox]
 
     def decide(self, trigger: dict[str, Any], facts: Facts, now: datetime) -> tuple[Any, Any]:
@@ -267,12 +295,12 @@ class Plain:
             page_size=BATCH,
         )
 
-    def advance(self, cursor: Any, messages: list[Message], new: list[dict[str, Any]]) -> None:
+    def advance(self, cursor: Any, batch: Sequence[Delivered], new: list[dict[str, Any]]) -> None:
         """The position, in the same transaction."""
         counts: defaultdict[int, list[int]] = defaultdict(lambda: [-1, 0, 0])
-        for message in messages:
-            count = counts[self.ledger[message.partition() or 0]]
-            count[0], count[1] = message.offset() or 0, count[1] + 1
+        for partition, offset, _ in batch:
+            count = counts[self.ledger[partition]]
+            count[0], count[1] = offset, count[1] + 1
         for trigger in new:
             counts[self.ledger[trigger["partition"]]][2] += 1
         rows = [(ledger_id, *count) for ledger_id, count in sorted(counts.items())]
@@ -287,9 +315,48 @@ class Plain:
             self.published = []
 
 
-def read(message: Message) -> dict[str, Any]:
+class Plain:
+    """One consumer in front of the work."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.work = Work(settings)
+        self.consumer = Consumer(
+            {
+                "bootstrap.servers": settings.kafka_brokers,
+                "group.id": settings.group,
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "max.poll.interval.ms": settings.max_poll_interval_ms,
+                "session.timeout.ms": min(45_000, settings.max_poll_interval_ms),
+            }
+        )
+        self.consumer.subscribe([self.work.topics.triggers], on_assign=self.assigned)
+
+    def assigned(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        """Begin behind the position that the ledger has, not the group's."""
+        for place in places:
+            place.offset = self.work.take(place.partition) + 1
+        consumer.assign(places)
+
+    def turn(self) -> None:
+        """One batch."""
+        batch = [
+            Delivered(m.partition() or 0, m.offset() or 0, m.value() or b"")
+            for m in self.consumer.consume(BATCH, WAIT_S)
+            if m.error() is None
+        ]
+        if not batch:
+            self.work.rest()
+            return
+        self.work.handle(batch)
+        ends = {each.partition: each.offset for each in batch}
+        places = [TopicPartition(self.work.topics.triggers, p, o + 1) for p, o in ends.items()]
+        self.consumer.commit(offsets=places, asynchronous=True)
+
+
+def read(delivered: Delivered) -> dict[str, Any]:
     """A trigger; anything odd raises and stops the process."""
-    body = orjson.loads(message.value() or b"")
+    body = orjson.loads(delivered.value)
     job_id = int(body["job_id"])
     scheduled_at = datetime.fromisoformat(body["scheduled_at"]).astimezone(UTC)
     fired_at = datetime.fromisoformat(body.get("fired_at") or body["scheduled_at"]).astimezone(UTC)
@@ -303,8 +370,8 @@ def read(message: Message) -> dict[str, Any]:
         "kind": kind,
         "scheduled_at": scheduled_at,
         "fired_at": fired_at,
-        "partition": message.partition(),
-        "offset": message.offset(),
+        "partition": delivered.partition,
+        "offset": delivered.offset,
     }
 
 
@@ -326,7 +393,7 @@ def main() -> None:
     while not stopping.is_set():
         plain.turn()
     plain.consumer.close()
-    plain.database.close()
+    plain.work.database.close()
     os._exit(0)
 
 

@@ -26,18 +26,31 @@ BrokerFor = Callable[[], AbstractContextManager[Broker]]
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A database server with a filled platform as its template, and a folder for logs."""
+    """A database server with a filled platform as its template, and a folder for logs.
+
+    `postgres` is the server's process.
+    """
 
     server: PostgresServer
     folder: Path
+    postgres: EmbeddedPostgres
 
     @contextmanager
     def set(self, broker: Broker, *, partitions: int) -> Iterator[Settings]:
         """A fresh copy of the platform and fresh topics; both are gone afterwards."""
         name = f"b{secrets.token_hex(5)}"
+        with ExitStack() as stack:
+            url = self.server.create(name)
+            stack.callback(self.server.drop, name)
+            yield stack.enter_context(self.beside(url, broker, partitions=partitions))
+
+    @contextmanager
+    def beside(self, url: str, broker: Broker, *, partitions: int) -> Iterator[Settings]:
+        """Fresh topics for a database that is there; they are gone afterwards."""
+        name = f"b{secrets.token_hex(5)}"
         is_embedded = broker.name == "embedded"
         settings = Settings(
-            database_url=SecretStr(self.server.create(name)),
+            database_url=SecretStr(url),
             kafka_brokers=broker.address,
             topic_prefix=name,
             group=name,
@@ -46,7 +59,6 @@ class Stage:
         )
         kafka = KafkaSettings.of(settings)
         with ExitStack() as stack:
-            stack.callback(self.server.drop, name)
             with TopicAdmin(kafka) as admin:
                 admin.create(kafka.topics, partitions=partitions)
                 stack.callback(_delete, kafka)
@@ -59,13 +71,19 @@ def _delete(kafka: KafkaSettings) -> None:
 
 
 @contextmanager
-def built() -> Iterator[Stage]:
-    """A stage in a folder on the disk (not in memory), removed at the end."""
+def built(*, shared_buffers: str = "") -> Iterator[Stage]:
+    """A stage in a folder on the disk (not in memory), removed at the end.
+
+    PostgreSQL has its default settings, but for `shared_buffers` where given.
+    """
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="awp-bench-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         postgres = EmbeddedPostgres(folder / "postgres", fsync=True)
         stack.callback(postgres.stop)
+        if shared_buffers:
+            _alter(postgres.start().url, f"shared_buffers = '{shared_buffers}'")
+            postgres.stop()
         server = PostgresServer(postgres.start().url, "bench_template")
         url = server.create(server.template, template="template0")
         schema.upgrade(url)
@@ -73,7 +91,13 @@ def built() -> Iterator[Stage]:
         with session(url) as opened:
             opened.autocommit = True
             opened.cursor().execute("vacuum analyze")
-        yield Stage(server, folder)
+        yield Stage(server, folder, postgres)
+
+
+def _alter(url: str, setting: str) -> None:
+    with session(url) as opened:
+        opened.autocommit = True
+        opened.cursor().execute(f"alter system set {setting}")
 
 
 @contextmanager

@@ -14,12 +14,15 @@ Sent = tuple[bytes, bytes]
 """Key and body."""
 
 
-def backlog(count: int) -> list[Sent]:
-    """Scheduled triggers of the last minutes: slot after slot, every job in each."""
-    slots = -(-count // JOBS)
-    first = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=slots)
+def backlog(count: int, *, jobs: int = JOBS, microsecond: int = 0) -> list[Sent]:
+    """Scheduled triggers of the last minutes: slot after slot, every job in each.
+
+    Another `microsecond` makes other slots of the same jobs.
+    """
+    slots = -(-count // jobs)
+    first = datetime.now(UTC).replace(microsecond=microsecond) - timedelta(seconds=slots)
     return [
-        (str(place % JOBS + 1).encode(), body(place % JOBS + 1, first, place // JOBS))
+        (str(place % jobs + 1).encode(), body(place % jobs + 1, first, place // jobs))
         for place in range(count)
     ]
 

@@ -29,10 +29,11 @@ class WorkerProcess:
         program: str = "from worker.cli import main; main()",
         env: Mapping[str, str] | None = None,
         wait: bool = True,
+        python: str = sys.executable,
     ) -> None:
         self.log = log
         self.child = Child(
-            [sys.executable, "-c", program, command],
+            [python, "-c", program, command],
             log,
             env={**os.environ, **environment(settings), **(env or {})},
         )
