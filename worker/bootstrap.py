@@ -44,6 +44,9 @@ _GC_THRESHOLDS = (200_000, 20, 100)
 _ACCESS_S = 3.0
 """How long brokers may take to say whether they let us in; we ask again after each wait."""
 
+_NEWS_S = 3.0
+"""How long a topic may be unknown at the start: brokers hear of a new one one after the other."""
+
 _SWITCH_S = 0.0005
 """A loop that has its answer from the database should not wait 5 ms for the thread that decides."""
 
@@ -175,6 +178,7 @@ class Worker:
         """
         access.check(self._kafka, _ACCESS_S)
         topic_ids = TopicIds(self._kafka)
+        deadline = self._clock.monotonic() + _NEWS_S
         for topic in self._kafka.topics.all():
             while not self._stopping.is_set():
                 try:
@@ -184,12 +188,14 @@ class Worker:
                     self._stopping.wait(1.0)
                     access.check(self._kafka, _ACCESS_S)
                     continue
-                if found is None:
+                if found is not None:
+                    break
+                if self._clock.monotonic() > deadline:
                     raise Stop(
                         f"The topic {topic} does not exist.",
                         remedy="Make the topics with `trigger-worker topics create`.",
                     )
-                break
+                self._stopping.wait(0.2)
 
     def _wait_for_database(self) -> None:
         """Wait until the database answers; raises `Stop` when it will not have us.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,12 +37,12 @@ from worker.kafka.settings import KafkaSettings
 PARTITIONS = 6
 RECOVERY_S = 60.0
 _LOOK_S = 0.1
-_SAMPLE_S = 0.7
+_SAMPLE_S = 2.0
 _DAY_S = 86_400
+_AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError)
+"""What a database that dies meanwhile has us raise."""
 
 _UP_TO = "select count(*) from awp_job_execution where scheduled_at <= '{at}'"
-_RECORDED = "select count(*) from awp_job_execution"
-_RECORD_INDEXES = "select indexname from pg_indexes where tablename = 'awp_job_execution'"
 _PENDING = "select count(*) from awp_trigger_outbox"
 _OWNERS = """
     select "partition", owner from awp_trigger_ledger l where topic = '{topic}'
@@ -131,7 +132,12 @@ class Arena:
         """
         started = [self.launch(**more) for _ in range(count)]
         for worker in started:
-            wait_until(worker.is_ready, RECOVERY_S, f"a ready worker; its log is {worker.log}")
+            wait_until(
+                worker.is_ready,
+                RECOVERY_S,
+                f"a ready worker; its log is {worker.log}",
+                every_s=_LOOK_S,
+            )
         return started
 
     def launch(
@@ -212,7 +218,7 @@ class Arena:
         end = time.monotonic() + deadline_s
         found: int | str = "none"
         while time.monotonic() < end:
-            with contextlib.suppress(psycopg2.OperationalError), sql.session(self.database) as held:
+            with contextlib.suppress(*_AWAY), sql.session(self.database) as held:
                 while time.monotonic() < end:
                     with held, held.cursor() as cursor:
                         cursor.execute(statement)
@@ -248,26 +254,6 @@ class Arena:
             admin.delete(self.topics.all())
         self.ground.drop(self.name)
 
-    def drain(self, backlog: int) -> float:
-        """How many triggers a second one worker gets through, with so many waiting for it.
-
-        From a tenth of them on, so that its start does not count. No worker may run before, and
-        none runs afterwards.
-        """
-        self.traffic.pause()
-        before = int(sql.value(self.database, _RECORDED))
-        self.traffic.burst(backlog)
-        total = self.traffic.slots()
-        (worker,) = [self.launch()]
-        first = total - backlog * 9 // 10
-        self.look_until(_RECORDED, lambda found: found >= max(first, before + 1))
-        began, reached = time.monotonic(), int(sql.value(self.database, _RECORDED))
-        self.look_until(_RECORDED, lambda found: found >= total)
-        took_s = time.monotonic() - began
-        self.stop(worker)
-        self.traffic.resume()
-        return (total - reached) / took_s
-
     def add_job(self, verdict: Verdict, *, is_refused: bool = False, **parameter: Any) -> None:
         """One more job, whose parameter holds more than its targets; traffic fires it, too.
 
@@ -282,26 +268,6 @@ class Arena:
         if is_refused:
             self._apart.add(job_id)
         self.traffic.also(job_id)
-
-    def make_tablespace(self, name: str, place: Path) -> None:
-        """A place for tables; dropped by `drop_tablespace` when nothing stands there any more."""
-        self._as_admin(f"create tablespace \"{name}\" location '{place}'")
-
-    def drop_tablespace(self, name: str) -> None:
-        """See `make_tablespace`."""
-        self._as_admin(f'drop tablespace "{name}"')
-
-    def move_records(self, tablespace: str) -> None:
-        """Let the records and their indexes stand in a tablespace."""
-        indexes = sql.rows(self.database, _RECORD_INDEXES)
-        moves = [f'alter index "{name}" set tablespace "{tablespace}"' for (name,) in indexes]
-        moves.append(f'alter table awp_job_execution set tablespace "{tablespace}"')
-        sql.execute(self.database, ";".join(moves))
-
-    def _as_admin(self, statement: str) -> None:
-        with sql.session(self.database) as opened, opened.cursor() as cursor:
-            opened.autocommit = True
-            cursor.execute(statement)
 
     def partitions(self) -> int:
         """How many the topic of triggers has."""
@@ -374,9 +340,15 @@ class Arena:
 
     def _sample(self) -> None:
         """While the run goes on: is an offset ahead of the records?"""
+        try:
+            self._look_at_offsets()
+        except Exception:  # noqa: BLE001 - in a thread of its own nobody would hear of it
+            self.broken(Kind.UNPLAYED, traceback.format_exc())
+
+    def _look_at_offsets(self) -> None:
         while not self._is_over.wait(_SAMPLE_S):
             generation = self.traffic.generation
-            with contextlib.suppress(KafkaException, psycopg2.OperationalError):
+            with contextlib.suppress(KafkaException, *_AWAY):
                 committed = self._committed()
                 found = self._evidence(committed, with_events=False)
                 if generation == self.traffic.generation == found.generation:

@@ -21,7 +21,7 @@ from tests.support import checker
 from tests.support.checker import Kind, Violation
 from tests.support.cluster import KafkaCluster, running_cluster
 
-CALM_LANES = 2
+CALM_LANES = 3
 """How many scenarios share one cluster."""
 
 Say = Callable[[str], None]

@@ -32,7 +32,7 @@ EXAMPLE = json.loads(
     ).read_bytes()
 )
 DB_07 = "server_not_found:server=7"
-COUNTED_S = 20.0
+COUNTED_S = 40.0
 
 
 @pytest.fixture

@@ -9,8 +9,10 @@ T = TypeVar("T")
 POLL_S = 0.02
 
 
-def wait_until(predicate: Callable[[], T], deadline_s: float, what: str) -> T:
-    """The first true answer of `predicate`, asked every 20 ms.
+def wait_until(
+    predicate: Callable[[], T], deadline_s: float, what: str, *, every_s: float = POLL_S
+) -> T:
+    """The first true answer of `predicate`, asked every 20 ms, or more rarely where that costs.
 
     Raises AssertionError that names `what` when none comes within `deadline_s`.
     """
@@ -21,4 +23,4 @@ def wait_until(predicate: Callable[[], T], deadline_s: float, what: str) -> T:
             return answer
         if time.monotonic() >= end:
             raise AssertionError(f"not within {deadline_s:g} s: {what} (last answer: {answer!r})")
-        time.sleep(POLL_S)
+        time.sleep(every_s)

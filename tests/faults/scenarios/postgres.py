@@ -29,6 +29,8 @@ _READ_ONLY_S = 10.0
 _FULL_S = 6.0
 _DISK_BYTES = 48 * 1024**2
 
+_RECORDED = "select count(*) from awp_job_execution"
+_RECORD_INDEXES = "select indexname from pg_indexes where tablename = 'awp_job_execution'"
 _BLOCKED = """
     select coalesce(max(pid), 0) from pg_stat_activity
     where datname = current_database() and application_name = 'trigger-worker'
@@ -148,11 +150,9 @@ def read_only(arena: Arena) -> None:
 
 
 def _set_read_only(arena: Arena, *, is_on: bool) -> None:
-    with sql.session(arena.database) as admin, admin.cursor() as cursor:
-        admin.set_session(readonly=False, autocommit=True)
-        value = "on" if is_on else "off"
-        cursor.execute(f"alter system set default_transaction_read_only = {value}")
-        cursor.execute("select pg_reload_conf()")
+    value = "on" if is_on else "off"
+    setting = f"alter system set default_transaction_read_only = {value}"
+    _as_admin(arena, setting, "select pg_reload_conf()")
 
 
 def fill_the_disk(arena: Arena) -> None:
@@ -171,7 +171,7 @@ def fill_the_disk(arena: Arena) -> None:
         arena.recovered()
         for worker in list(arena.workers):
             arena.stop(worker)
-        arena.move_records("pg_default")
+        _move_records(arena, "pg_default")
     arena.start()
     arena.recovered()
 
@@ -195,12 +195,28 @@ def _small_disk(arena: Arena) -> Iterator[Path]:
         space = disk / "space"
         space.mkdir()
         account.hand_over(space)
-        arena.make_tablespace(arena.name, space)
-        arena.move_records(arena.name)
+        _as_admin(arena, f"create tablespace \"{arena.name}\" location '{space}'")
+        _move_records(arena, arena.name)
         yield disk
-        arena.drop_tablespace(arena.name)
+        _as_admin(arena, f'drop tablespace "{arena.name}"')
     finally:
         subprocess.run(["umount", "--lazy", str(disk)], timeout=10, check=True)
+
+
+def _move_records(arena: Arena, tablespace: str) -> None:
+    """Let the records and their indexes stand in a tablespace."""
+    indexes = sql.rows(arena.database, _RECORD_INDEXES)
+    moves = [f'alter index "{name}" set tablespace "{tablespace}"' for (name,) in indexes]
+    moves.append(f'alter table awp_job_execution set tablespace "{tablespace}"')
+    sql.execute(arena.database, ";".join(moves))
+
+
+def _as_admin(arena: Arena, *statements: str) -> None:
+    """Run what no transaction may hold, also while transactions are read-only."""
+    with sql.session(arena.database) as admin, admin.cursor() as cursor:
+        admin.set_session(readonly=False, autocommit=True)
+        for statement in statements:
+            cursor.execute(statement)
 
 
 def hold_a_transaction_open(arena: Arena) -> None:
@@ -212,7 +228,7 @@ def hold_a_transaction_open(arena: Arena) -> None:
         arena.stop(worker)
     ratios = []
     for _ in range(3):
-        free = arena.drain(_BACKLOG)
+        free = _drain(arena, _BACKLOG)
         with sql.session(arena.database) as foreign, foreign.cursor() as cursor:
             cursor.execute("set transaction isolation level repeatable read")
             cursor.execute("create temporary table held on commit drop as select 1")
@@ -220,12 +236,31 @@ def hold_a_transaction_open(arena: Arena) -> None:
             (worker,) = arena.start()
             time.sleep(_AGEING_S)  # many small batches, whose dead rows stay
             arena.stop(worker)
-            held = arena.drain(_BACKLOG)
+            held = _drain(arena, _BACKLOG)
         ratios.append(held / free)
     if statistics.median(ratios) < _LEAST_RATIO:
         shown = ", ".join(f"{ratio:.2f}" for ratio in ratios)
         arena.broken(Kind.SLOWED, f"throughput beside a foreign transaction: {shown}")
     arena.start()
+
+
+def _drain(arena: Arena, backlog: int) -> float:
+    """How many triggers a second one worker gets through, with so many waiting for it.
+
+    From a tenth of them on, so that its start does not count. No worker may run before, and none
+    runs afterwards.
+    """
+    arena.traffic.pause()
+    arena.traffic.burst(backlog)
+    total = arena.traffic.slots()
+    worker = arena.launch()
+    arena.look_until(_RECORDED, lambda found: found >= total - backlog * 9 // 10)
+    began, reached = time.monotonic(), int(sql.value(arena.database, _RECORDED))
+    arena.look_until(_RECORDED, lambda found: found >= total)
+    took_s = time.monotonic() - began
+    arena.stop(worker)
+    arena.traffic.resume()
+    return (total - reached) / took_s
 
 
 _BACKLOG = 15_000

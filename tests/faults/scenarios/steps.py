@@ -24,6 +24,7 @@ _IN_A_BATCH = {
         "worker.kafka.consumer:TopicConsumer.copy_offsets", "before", nth=3
     ),
 }
+_SHORT = {"after reads", "after commit", "between two publishes", "after publish"}
 _IN_CATCHING_UP = {
     "before its publish": Crash("worker.storage.outbox:page", "after"),
     "before its delete": Crash("worker.storage.outbox:delete", "before"),
@@ -71,7 +72,12 @@ def in_giving_up(arena: Arena, *, crash: Crash) -> None:
 
 SCENARIOS = (
     *(
-        Scenario(f"crash {step}", partial(in_a_batch, crash=crash), is_short=True, mixes=False)
+        Scenario(
+            f"crash {step}",
+            partial(in_a_batch, crash=crash),
+            is_short=step in _SHORT,
+            mixes=False,
+        )
         for step, crash in _IN_A_BATCH.items()
     ),
     *(

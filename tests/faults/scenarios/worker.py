@@ -18,6 +18,7 @@ _OF_RECORDS = b"schedule"
 """A kind of trigger: part of each call that inserts records, and of nothing else."""
 
 _BEFORE_WRITE = Crash("worker.intake:Intake.write", "before", nth=5, sent=signal.SIGSTOP)
+_LOOK_S = 0.1
 _FROZEN_S = 5.0
 _STARVED_S = 5.0
 _SLOW_S = 8.0
@@ -40,7 +41,12 @@ def freeze_past_the_session(arena: Arena) -> None:
     arena.fault()
     began = time.monotonic()
     everything = arena.partitions()
-    wait_until(lambda: _owned(arena, other) == everything, RECOVERY_S, "all with the other one")
+    wait_until(
+        lambda: _owned(arena, other) == everything,
+        RECOVERY_S,
+        "all with the other one",
+        every_s=_LOOK_S,
+    )
     time.sleep(max(_FROZEN_S - (time.monotonic() - began), 0))
     zombie.wake()
     arena.recovered()
@@ -48,6 +54,7 @@ def freeze_past_the_session(arena: Arena) -> None:
         lambda: min(_owned(arena, each) for each in arena.workers) > 0,
         RECOVERY_S,
         "a share for the one that woke up",
+        every_s=_LOOK_S,
     )
     arena.recovered()
 
@@ -67,6 +74,7 @@ def freeze_before_a_transaction(arena: Arena) -> None:
         lambda: min(_owned(arena, each) for each in arena.workers) > 0,
         RECOVERY_S,
         "a share for the one that woke up",
+        every_s=_LOOK_S,
     )
     arena.recovered()
 
@@ -160,7 +168,7 @@ SCENARIOS = (
     Scenario("frozen with a batch decided", freeze_before_a_transaction, mixes=False),
     Scenario("answer to a commit lost", lose_the_answer_to_a_commit, is_short=True),
     Scenario("SIGTERM under load", terminate_under_load, workers=2),
-    Scenario("rolling restart of three", roll_three, workers=3, is_short=True),
+    Scenario("rolling restart of three", roll_three, workers=3),
     Scenario("scaled 1, 3, 1", scale_up_and_down),
     Scenario("no file descriptors", starve_of_file_descriptors, mixes=False),
     Scenario("slow worker", slow_down, mixes=False),
