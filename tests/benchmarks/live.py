@@ -196,7 +196,7 @@ def main(arguments: Sequence[str]) -> int:
     path = ALL if asked.all else PAGE
     triggers = backlog(asked.triggers)
     held: list[dict[int, Beside]] = []
-    with built() as stage, services.running_node() as node:
+    with built() as stage, services.running_node(is_for_speed=True) as node:
         warm = measure(stage, node, triggers[: len(triggers) // 3], viewers=0, off=20, path=path)
         _say(f"warms up at {warm.per_s:,.0f}/s, which does not count")
         off = max(1, round(asked.failures / warm.per_s * 1_000 / TARGETS_A_JOB))

@@ -142,19 +142,27 @@ class KafkaNode:
 
     Ports and data stay the same from `start` to `start`: `kill` and `start` again is a crash.
     With a `password` it has a second listener, where the user `worker` signs in (SASL PLAIN) and
-    may do what no ACL denies. With a `seat` it is one of a cluster (`tests.support.cluster`).
+    may do what no ACL denies. With a `seat` it is one of a cluster (`tests.support.cluster`). For
+    measurements, `is_for_speed` has its code compiled as well as Java can.
     """
 
     name = "kafka"
 
     def __init__(
-        self, folder: Path, *, heap: str = "512m", password: str = "", seat: Seat | None = None
+        self,
+        folder: Path,
+        *,
+        heap: str = "512m",
+        password: str = "",
+        seat: Seat | None = None,
+        is_for_speed: bool = False,
     ) -> None:
         self.folder = folder
         self.log_path = folder / "kafka.log"
         self.seat = seat
         self._heap = heap
         self._password = password
+        self._is_for_speed = is_for_speed
         self._port = 0
         self._second_port = 0
         self._child: Child | None = None
@@ -289,6 +297,8 @@ class KafkaNode:
     def _command(self, main: str, *args: object) -> list[str]:
         return [
             *(self._java, f"-Xmx{self._heap}", "-XX:+UseSerialGC", "-Xshare:auto"),
+            # The second compiler takes a good third of what a short life costs.
+            *([] if self._is_for_speed else ["-XX:TieredStopAtLevel=1"]),
             *("-cp", f"{self._jars}/*", main, *map(str, args)),
         ]
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import docker
@@ -232,7 +233,7 @@ def running_kafka(choice: Choice) -> Iterator[Broker]:
 
 
 @contextlib.contextmanager
-def running_node(**more: str) -> Iterator[KafkaNode]:
+def running_node(**more: Any) -> Iterator[KafkaNode]:
     """A node of our own; `more` as for `KafkaNode`."""
     with tempfile.TemporaryDirectory(prefix="kafka-") as folder:
         node = KafkaNode(Path(folder) / "node", **more)
