@@ -178,8 +178,8 @@ class Worker:
         """
         access.check(self._kafka, _ACCESS_S)
         topic_ids = TopicIds(self._kafka)
-        deadline = self._clock.monotonic() + _NEWS_S
         for topic in self._kafka.topics.all():
+            deadline = self._clock.monotonic() + _NEWS_S
             while not self._stopping.is_set():
                 try:
                     found = topic_ids.describe(topic)
@@ -187,6 +187,7 @@ class Worker:
                     log.warning("action=wait_for_brokers reason=%s", problem)
                     self._stopping.wait(1.0)
                     access.check(self._kafka, _ACCESS_S)
+                    deadline = self._clock.monotonic() + _NEWS_S
                     continue
                 if found is not None:
                     break

@@ -84,7 +84,7 @@ OTHERS = (
     _peer("arroyo", "arroyo's batching strategy, on librdkafka", "arroyo_batch"),
     _peer(
         "kafka-python",
-        "a SQLAlchemy session, a transaction and an awaited send a message",
+        "a SQLAlchemy session, a transaction, an awaited send and a commit of the offset a message",
         "kafka_python_session",
         share=0.02,
     ),

@@ -31,6 +31,7 @@ from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess
 from worker.config import Settings
 from worker.domain.topics import Topics
+from worker.errors import TriggerWorkerError
 from worker.kafka.admin import TopicAdmin
 from worker.kafka.settings import KafkaSettings
 
@@ -44,12 +45,6 @@ _AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError)
 
 _UP_TO = "select count(*) from awp_job_execution where scheduled_at <= '{at}'"
 _PENDING = "select count(*) from awp_trigger_outbox"
-_OWNERS = """
-    select "partition", owner from awp_trigger_ledger l where topic = '{topic}'
-        and not exists (
-            select from awp_trigger_ledger newer
-            where newer.topic = l.topic and newer."partition" = l."partition" and newer.id > l.id)
-"""
 
 
 @dataclass(slots=True)
@@ -163,6 +158,7 @@ class Arena:
         self.fault()
         self.workers.remove(worker)
         worker.kill()
+        self._look_at_offsets_once()
 
     def stop(self, worker: WorkerProcess) -> None:
         """SIGTERM, and a violation unless it ends with 0 in time."""
@@ -177,6 +173,7 @@ class Arena:
         self.workers.remove(worker)
         assert status < 0, f"it ended with {status} before its crash: {worker.log}"
         self.fault()
+        self._look_at_offsets_once()
 
     def fault(self) -> None:
         """Count a harm that is being done."""
@@ -250,8 +247,8 @@ class Arena:
         for worker in self.workers:
             worker.kill()
         self.proxy.refuse()
-        with contextlib.suppress(psycopg2.Error), TopicAdmin(self._kafka()) as admin:
-            admin.delete(self.topics.all())
+        with contextlib.suppress(TriggerWorkerError), self.admin() as admin:
+            admin.delete(self.topics.all())  # what stays disturbs nobody
         self.ground.drop(self.name)
 
     def add_job(self, verdict: Verdict, *, is_refused: bool = False, **parameter: Any) -> None:
@@ -296,20 +293,19 @@ class Arena:
             Settings(kafka_brokers=self.cluster.address, topic_prefix=self.name)
         )
 
-    def _owners(self) -> Mapping[int, str]:
-        found = sql.rows(self.database, _OWNERS.format(topic=self.topics.triggers))
-        return {partition: owner for partition, owner in found if owner is not None}
-
     def _wait_for_owners(self) -> None:
-        everything = set(range(self.partitions()))
+        """Of workers that live: a ledger row names its owner also when that was killed."""
+        everything = self.partitions()
+
+        def owned() -> int:
+            return sum(worker.partitions(self.topics.triggers) for worker in self.workers)
+
         try:
             wait_until(
-                lambda: everything <= self._owners().keys(),
-                RECOVERY_S,
-                "an owner of each partition",
+                lambda: owned() == everything, RECOVERY_S, "an owner of each", every_s=_LOOK_S
             )
         except AssertionError:
-            self.broken(Kind.UNOWNED, f"only {sorted(self._owners())} have one")
+            self.broken(Kind.UNOWNED, f"{owned()} of {everything} partitions have one")
 
     def _committed(self) -> dict[int, int]:
         """The group's offsets, by partition, asked of the brokers directly."""
@@ -347,12 +343,16 @@ class Arena:
 
     def _look_at_offsets(self) -> None:
         while not self._is_over.wait(_SAMPLE_S):
-            generation = self.traffic.generation
-            with contextlib.suppress(KafkaException, *_AWAY):
-                committed = self._committed()
-                found = self._evidence(committed, with_events=False)
-                if generation == self.traffic.generation == found.generation:
-                    self.tally.violations += checker.early(committed, found)
+            self._look_at_offsets_once()
+
+    def _look_at_offsets_once(self) -> None:
+        """Says most while the worker that committed them is dead: nothing catches up with them."""
+        generation = self.traffic.generation
+        with contextlib.suppress(KafkaException, *_AWAY):
+            committed = self._committed()
+            found = self._evidence(committed, with_events=False)
+            if generation == self.traffic.generation == found.generation:
+                self.tally.violations += checker.early(committed, found)
 
 
 def _jobs(platform: Platform) -> dict[int, Verdict]:

@@ -9,7 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from random import Random
@@ -125,8 +125,13 @@ class Campaign:
         name = f"{words}-{turn.number}"
         place = self._folder / name
         place.mkdir(parents=True)
-        with arena(made, name, rng, place, is_linked=scenario.is_linked) as field:
-            run = _judged(scenario, field, began)
+        run = Run(scenario.name, 0, 0, 0, 0, 0.0, 0.0, ())
+        try:
+            with arena(made, name, rng, place, is_linked=scenario.is_linked) as field:
+                run = _judged(scenario, field, began)
+        except Exception:  # noqa: BLE001 - neither is the end of what it stood on
+            broken = Violation(Kind.UNPLAYED, traceback.format_exc())
+            run = replace(run, violations=(*run.violations, broken))
         if run.violations:
             (place / "violations.txt").write_text("\n".join(map(str, run.violations)))
         else:

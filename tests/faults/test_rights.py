@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import pytest
+from confluent_kafka import KafkaError
 from confluent_kafka.admin import (
     AclBinding,
     AclBindingFilter,
@@ -24,6 +25,8 @@ from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess, environment
 from worker.config import Settings
 from worker.domain.topics import Topics
+from worker.kafka.consumer import TopicConsumer
+from worker.kafka.settings import KafkaSettings
 
 pytestmark = pytest.mark.parametrize("broker", ["node"], indirect=True)
 Start = Callable[..., WorkerProcess]
@@ -193,3 +196,22 @@ def test_a_wrong_password_is_said_without_the_password(
     assert "do not let the user worker in: Authentication failed" in words
     assert "TRIGGER_WORKER_KAFKA_" in words
     assert "sesame-shut" not in worker.words()
+
+
+def test_a_sign_in_that_fails_at_one_broker_alone_ends_nothing(
+    settings: Settings, as_worker: dict[str, object], topics: Topics
+) -> None:
+    """librdkafka says the same of a wrong password and of a broker that dies while it is asked."""
+    signing_in = settings.model_copy(update=as_worker)
+    consumer = TopicConsumer(
+        KafkaSettings.of(signing_in),
+        signing_in,
+        topics.triggers,
+        on_revoked=lambda _: None,
+        on_lost=lambda _: None,
+    )
+    try:
+        consumer._note_error(KafkaError(KafkaError._AUTHENTICATION, "it was disconnected"))
+        assert consumer.fetch(1, 1000, 0.2) == []
+    finally:
+        consumer.close()

@@ -1,7 +1,7 @@
 """Coverage-guided fuzzing of the decoder: `python -m tests.fuzz [--seconds S]`.
 
-Mutates messages (body, key and headers) so that they reach new branches of what reads a trigger,
-from the golden examples of `schemas/` on. Ends with 1 and keeps the message when the decoder
+Mutates messages (body and headers) so that they reach new branches of what reads a trigger,
+from the golden examples of `schemas/` on. Fails and keeps the message when the decoder
 raises, finds what cannot be stored, or when its quick way and `JobTrigger` disagree. The corpus
 grows from run to run.
 """

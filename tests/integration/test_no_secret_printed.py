@@ -103,6 +103,7 @@ def test_no_error_shows_one(env: dict[str, str], arguments: tuple[str, ...]) -> 
         ("audit", "DATABASE_URL", f"nonsense://li:{DATABASE}@db/awp"),
         ("audit", "DATABASE_URL", f"postgresql+psycopg2://li:{DATABASE}@db:port/awp"),
         ("audit", "DATABASE_URL", f"postgresql+psycopg2://li:not@escaped:{DATABASE}@db/awp"),
+        ("worker", "DATABASE_URL", f"postgresql+psycopg2://li:not@{DATABASE}@db.invalid:5432/awp"),
         ("migrate", "DATABASE_URL", f"postgresql+psycopg2://li:not@escaped:{DATABASE}@db/awp"),
         ("console", "DATABASE_URL", f"postgresql+psycopg2://li:not@escaped:{DATABASE}@db/awp"),
         ("audit", "DATABASE_URL", f"postgresql+psycopg2://li:{DATABASE}@db/awp?sslmode=none"),

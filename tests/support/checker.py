@@ -23,8 +23,10 @@ class Kind(StrEnum):
     INVENTED = "a record of a trigger that nobody sent"
     SILENT = "a record without its event"
     STRAY = "an event without its record"
+    MISTAKEN = "an event that names another trigger than its record"
     TWO_IDS = "events of one record with different ids"
     WRONG_TOPIC = "an event on the topic of the other outcome"
+    SCATTERED = "events of one job in several partitions of a topic"
     DISORDER = "events out of the order of their triggers"
     WRONG_VERDICT = "another verdict than the inventory says"
     STALE = "a job's columns that are not those of its newest record"
@@ -55,6 +57,7 @@ def violations(evidence: Evidence) -> list[Violation]:
         *_verdicts(evidence),
         *_events(evidence),
         *_order(evidence),
+        *_keys(evidence),
         *_columns(evidence),
         *_count(evidence),
         *early(evidence.committed, evidence),
@@ -111,6 +114,8 @@ def _events(evidence: Evidence) -> Iterable[Violation]:
             yield Violation(Kind.STRAY, f"{outcome}")
         elif record.status != outcome.status:
             yield Violation(Kind.WRONG_TOPIC, f"{outcome} of {record}")
+        elif (record.job_id, record.scheduled_at) != (outcome.job_id, outcome.scheduled_at):
+            yield Violation(Kind.MISTAKEN, f"{outcome} of {record}")
     for execution_id, found in ids.items():
         if len(found) > 1:
             yield Violation(Kind.TWO_IDS, f"{execution_id}: {', '.join(sorted(found))}")
@@ -144,6 +149,16 @@ def _order(evidence: Evidence) -> Iterable[Violation]:
             last[key] = sent
 
 
+def _keys(evidence: Evidence) -> Iterable[Violation]:
+    """Events are keyed by their job: else the order of a partition would not be that of a job."""
+    partitions: dict[tuple[str, int], set[int]] = defaultdict(set)
+    for outcome in evidence.outcomes:
+        partitions[outcome.topic, outcome.job_id].add(outcome.partition)
+    for (topic, job_id), found in partitions.items():
+        if len(found) > 1:
+            yield Violation(Kind.SCATTERED, f"job {job_id} in {sorted(found)} of {topic}")
+
+
 def _places(sent: Iterable[Sent], unknown: Iterable[Slot]) -> dict[Slot, Sent]:
     """Where each trigger first stood, of those of which that is known."""
     all_places: dict[Slot, list[Sent]] = defaultdict(list)
@@ -170,8 +185,8 @@ def _columns(evidence: Evidence) -> Iterable[Violation]:
             newest[record.job_id] = record
     for job in evidence.jobs:
         found = newest.get(job.id)
-        wanted = (found.status, found.id) if found else (None, None)
-        if (job.status, job.last_record_id) != wanted:
+        wanted = (found.status, found.id, found.message) if found else (None, None, None)
+        if (job.status, job.last_record_id, job.message) != wanted:
             yield Violation(Kind.STALE, f"{job}, its newest record is {found}")
 
 
@@ -185,6 +200,8 @@ def _count(evidence: Evidence) -> Iterable[Violation]:
         yield Violation(Kind.MISCOUNTED, f"{count.deliveries} deliveries, {bins} in bins")
     if not len(evidence.records) == count.records == count.events == count.published:
         yield Violation(Kind.MISCOUNTED, f"{count}, and {len(evidence.records)} records")
+    if count.dead_letters:
+        yield Violation(Kind.MISCOUNTED, f"{count.dead_letters} dead letters, and none was bad")
     if count.waiting:
         yield Violation(Kind.MISCOUNTED, f"{count.waiting} rows wait in the outbox")
     if count.duplicates != count.on_records:

@@ -1,6 +1,6 @@
 """What a run left behind, gathered by statements and by a reading of topics of our own.
 
-Shares no code with the worker or with `trigger-worker audit`.
+Shares no code with the worker or with `trigger-worker audit`, but for the topics' names.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from worker.domain.topics import Topics
 PASSED, FAILED = 1, 2
 
 _RECORDS = """
-    select id, job_id, scheduled_at, cast(execution_id as text), trigger_status, trigger_code
+    select id, job_id, scheduled_at, cast(execution_id as text), trigger_status, trigger_code,
+        trigger_message
     from awp_job_execution where idempotency_key is not null
 """
 _JOBS = """
-    select id, trigger_status, last_execution_id from awp_automcation_job
+    select id, trigger_status, last_execution_id, trigger_message from awp_automcation_job
 """
 _COUNT = """
     select coalesce(sum(deliveries), 0), coalesce(sum(records), 0), coalesce(sum(duplicates), 0),
@@ -46,6 +47,7 @@ class Record:
     execution_id: str
     status: int
     code: Verdict
+    message: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class Outcome:
     status: int
     execution_id: str
     event_id: str
+    job_id: int
+    scheduled_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class Job:
     id: int
     status: int | None
     last_record_id: int | None
+    message: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +123,9 @@ def records(database: str) -> list[Record]:
             execution_id=execution_id,
             status=status,
             code=code or None,
+            message=message,
         )
-        for row_id, job_id, at, execution_id, status, code in sql.rows(database, _RECORDS)
+        for row_id, job_id, at, execution_id, status, code, message in sql.rows(database, _RECORDS)
     ]
 
 
@@ -144,8 +150,18 @@ def outcomes(topics: Topics, read: Callable[[str], Sequence[Received]]) -> list[
     ):
         for each in read(topic):
             body = json.loads(each.value or b"")
-            ids = body["execution_id"], body["event_id"]
-            found.append(Outcome(topic, each.partition, each.offset, status, *ids))
+            found.append(
+                Outcome(
+                    topic=topic,
+                    partition=each.partition,
+                    offset=each.offset,
+                    status=status,
+                    execution_id=body["execution_id"],
+                    event_id=body["event_id"],
+                    job_id=int(body["job_id"]),
+                    scheduled_at=_written(datetime.fromisoformat(body["scheduled_at"])),
+                )
+            )
     return found
 
 

@@ -36,7 +36,7 @@ Listener = Callable[[bytes], Then]
 class Link:
     """Forwards connections to `upstream`, always from the same port.
 
-    Set `delay_s` (each way), `is_silent` (what was sent waits, nothing is closed: packets vanish)
+    Set `delay_s` (each way), `is_silent` (what was sent waits, and nothing is closed)
     and `is_dripping` (a byte at a time) while it runs; `heal` ends all of them.
     """
 

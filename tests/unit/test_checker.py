@@ -22,9 +22,9 @@ RECORDS = [
     Record(13, 2, T3, "e3", FAILED, OFF),
 ]
 OUTCOMES = [
-    Outcome("dispatch", 0, 0, PASSED, "e1", "i1"),
-    Outcome("dispatch", 0, 1, PASSED, "e2", "i2"),
-    Outcome("failures", 0, 0, FAILED, "e3", "i3"),
+    Outcome("dispatch", 0, 0, PASSED, "e1", "i1", 1, T1),
+    Outcome("dispatch", 0, 1, PASSED, "e2", "i2", 1, T2),
+    Outcome("failures", 0, 0, FAILED, "e3", "i3", 2, T3),
 ]
 GOOD = Evidence(
     sent=SENT,
@@ -63,6 +63,10 @@ def test_what_keeps_every_promise_has_no_violation() -> None:
             [Kind.WRONG_TOPIC],
         ),
         ({"outcomes": [OUTCOMES[1], OUTCOMES[0], OUTCOMES[2]]}, [Kind.DISORDER]),
+        ({"outcomes": [replace(OUTCOMES[0], job_id=2), *OUTCOMES[1:]]}, [Kind.MISTAKEN]),
+        ({"outcomes": [replace(OUTCOMES[0], scheduled_at=T2), *OUTCOMES[1:]]}, [Kind.MISTAKEN]),
+        ({"outcomes": [*OUTCOMES, replace(OUTCOMES[0], partition=1)]}, [Kind.SCATTERED]),
+        ({"jobs": [*GOOD.jobs[:1], Job(2, FAILED, 13, "old")]}, [Kind.STALE]),
         ({"verdicts": {1: None, 2: None}}, [Kind.WRONG_VERDICT]),
         ({"verdicts": {1: OFF, 2: OFF}}, [Kind.WRONG_VERDICT] * 2),
         ({"verdicts": {1: None, 2: "job_disabled"}}, [Kind.WRONG_VERDICT]),
@@ -77,7 +81,7 @@ def test_each_broken_promise_is_found(changes: dict[str, object], kinds: list[Ki
 
 def test_two_records_of_one_trigger_are_found() -> None:
     again = Record(14, 1, T2, "e4", PASSED, None)
-    event = Outcome("dispatch", 0, 2, PASSED, "e4", "i4")
+    event = Outcome("dispatch", 0, 2, PASSED, "e4", "i4", 1, T2)
     jobs = [Job(1, PASSED, 14), *GOOD.jobs[1:]]
     assert _kinds(records=[*RECORDS, again], outcomes=[*OUTCOMES, event], jobs=jobs) == [Kind.TWICE]
 
@@ -110,7 +114,7 @@ def test_a_trigger_that_was_sent_to_two_partitions_has_no_place_in_the_order() -
 def test_what_brokers_refuse_keeps_the_order_of_its_job() -> None:
     sent = [*SENT, Sent(2, "2026-01-01T00:00:04.000000+00:00", 0, 3, 0)]
     records = [*RECORDS, Record(14, 2, sent[3].scheduled_at, "e4", FAILED, OFF)]
-    events = [*OUTCOMES, Outcome("failures", 0, 1, FAILED, "e4", "i4")]
+    events = [*OUTCOMES, Outcome("failures", 0, 1, FAILED, "e4", "i4", 2, sent[3].scheduled_at)]
     jobs = [GOOD.jobs[0], Job(2, FAILED, 14)]
     whole = {"sent": sent, "records": records, "jobs": jobs, "apart": frozenset({2})}
     late = [replace(each, topic="dispatch") for each in events]

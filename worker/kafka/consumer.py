@@ -17,9 +17,10 @@ from confluent_kafka import (
 from worker.config import Settings
 from worker.domain.delivery import Delivery
 from worker.errors import Stop, Transient
+from worker.kafka import access
 from worker.kafka.complaints import Complaints
 from worker.kafka.received import delivery
-from worker.kafka.refusals import REFUSALS, error_of, is_fatal, refused, words
+from worker.kafka.refusals import REFUSALS, SIGN_IN, error_of, is_fatal, refused, words
 from worker.kafka.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,8 @@ class TopicConsumer:
         self._on_revoked = on_revoked
         self._on_lost = on_lost
         self._failure: KafkaError | None = None
+        self._is_in_doubt = False
+        self._kafka = kafka
         self._complaints = Complaints(log, f"consumer of {topic}")
         self._group = settings.group
         self._call_s = call_deadline_s(settings)
@@ -226,6 +229,9 @@ class TopicConsumer:
                 self._note_message_error(message.partition(), fault)
         if self._failure is not None:
             raise self._refusal(self._failure)
+        if self._is_in_doubt:
+            self._is_in_doubt = False
+            access.check(self._kafka, self._call_s)
         return deliveries
 
     def _note_message_error(self, partition: int | None, error: KafkaError) -> None:
@@ -236,7 +242,9 @@ class TopicConsumer:
         log.warning("action=consume topic=%s error=%s", self.topic, error.str())
 
     def _note_error(self, error: KafkaError) -> None:
-        if error.code() in REFUSALS:  # a fatal one is raised by a call, or comes as a message
+        if error.code() == SIGN_IN:
+            self._is_in_doubt = True
+        elif error.code() in REFUSALS:  # a fatal one is raised by a call, or comes as a message
             self._failure = error
         self._complaints.note(error)
 

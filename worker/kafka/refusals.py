@@ -17,6 +17,10 @@ REFUSALS = frozenset(
 )
 """A wrong password, or a right that is not granted."""
 
+SIGN_IN = KafkaError._AUTHENTICATION  # noqa: SLF001
+"""What librdkafka says of a wrong password, and of a broker that goes away while it is asked: only
+`access.check` knows which."""
+
 REMEDY = "Correct the TRIGGER_WORKER_KAFKA_… settings, or grant the right (deploy/acls.md)."
 
 

@@ -10,7 +10,8 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from worker.errors import Stop, Transient
-from worker.kafka.refusals import REFUSALS, REMEDY, error_of, words
+from worker.kafka import access
+from worker.kafka.refusals import REFUSALS, REMEDY, SIGN_IN, error_of, words
 from worker.kafka.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class TopicIds:
     """
 
     def __init__(self, kafka: KafkaSettings, deadline_s: float = 5.0) -> None:
+        self._kafka = kafka
         self._deadline_s = deadline_s
         self._brokers = kafka.brokers
         self._complaint: KafkaError | None = None
@@ -44,6 +46,7 @@ class TopicIds:
 
         Raises `Transient` without brokers, `Stop` when they refuse us.
         """
+        self._complaint = None
         asked = self._admin.describe_topics(
             TopicCollection([topic]), request_timeout=self._deadline_s
         )
@@ -59,7 +62,9 @@ class TopicIds:
             self._admin.poll(0)  # runs `_note`
             reason = self._complaint or cause
             self._admin = self._connected()
-            if {cause.code(), reason.code()} & REFUSALS:
+            if SIGN_IN in {cause.code(), reason.code()}:
+                access.check(self._kafka, self._deadline_s)
+            elif {cause.code(), reason.code()} & REFUSALS:
                 raise Stop(
                     f"The brokers at {self._brokers} do not let us see {topic}: {words(reason)}.",
                     remedy=REMEDY,
@@ -67,7 +72,6 @@ class TopicIds:
             raise Transient(
                 f"The brokers at {self._brokers} do not describe {topic}: {words(reason)}."
             ) from error
-        self._complaint = None
         return TopicDescription(topic, str(found.topic_id), len(found.partitions))
 
     def _connected(self) -> AdminClient:

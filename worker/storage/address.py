@@ -16,6 +16,8 @@ def parsed(url: str) -> URL:
         address = make_url(url)
     except ValueError:  # of a port, which after a password with an @ is a part of it
         raise ArgumentError("a port is a number") from None
+    if "@" in (address.host or ""):  # what stands before it is the end of a password
+        raise ArgumentError("an @ in a password is written as %40")
     if "sslpassword" in address.query:
         return address
     return address.update_query_dict({"sslpassword": _ANY})

@@ -39,6 +39,7 @@ def delay(arena: Arena, *, ways: Ways) -> None:
     for way in ways(arena):
         way.delay_s = _DELAY_EACH_WAY_S
     time.sleep(_DELAYED_S)
+    arena.recovered()  # slowly, and nevertheless
     _heal(arena, ways)
 
 
@@ -57,6 +58,7 @@ def drip(arena: Arena, *, ways: Ways) -> None:
     for way in ways(arena):
         way.is_dripping = True
     time.sleep(_DRIPPING_S)
+    arena.recovered()  # slowly, and nevertheless
     _heal(arena, ways)
 
 
