@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import statistics
 import subprocess
 import time
 from collections.abc import Iterator
@@ -222,13 +221,14 @@ def _as_admin(arena: Arena, *statements: str) -> None:
 def hold_a_transaction_open(arena: Arena) -> None:
     """A foreign transaction that sees the past costs at most a fifth of the throughput.
 
-    Backlogs are drained in turn, with and without it; the median of the ratios counts.
+    Backlogs are drained in turn, with and without it. The best of each counts: what else the
+    machine does only slows.
     """
     for worker in list(arena.workers):
         arena.stop(worker)
-    ratios = []
+    free, held = [], []
     for _ in range(3):
-        free = _drain(arena, _BACKLOG)
+        free.append(_drain(arena, _BACKLOG))
         with sql.session(arena.database) as foreign, foreign.cursor() as cursor:
             cursor.execute("set transaction isolation level repeatable read")
             cursor.execute("create temporary table held on commit drop as select 1")
@@ -236,12 +236,14 @@ def hold_a_transaction_open(arena: Arena) -> None:
             (worker,) = arena.start()
             time.sleep(_AGEING_S)  # many small batches, whose dead rows stay
             arena.stop(worker)
-            held = _drain(arena, _BACKLOG)
-        ratios.append(held / free)
-    if statistics.median(ratios) < _LEAST_RATIO:
-        shown = ", ".join(f"{ratio:.2f}" for ratio in ratios)
-        arena.broken(Kind.SLOWED, f"throughput beside a foreign transaction: {shown}")
+            held.append(_drain(arena, _BACKLOG))
+    if max(held) < _LEAST_RATIO * max(free):
+        arena.broken(Kind.SLOWED, f"a second: {_shown(held)} beside one, {_shown(free)} without")
     arena.start()
+
+
+def _shown(rates: list[float]) -> str:
+    return ", ".join(f"{rate:,.0f}" for rate in rates)
 
 
 def _drain(arena: Arena, backlog: int) -> float:
@@ -263,7 +265,7 @@ def _drain(arena: Arena, backlog: int) -> float:
     return (total - reached) / took_s
 
 
-_BACKLOG = 15_000
+_BACKLOG = 25_000
 _AGEING_S = 5.0
 _LEAST_RATIO = 0.8
 
