@@ -12,6 +12,7 @@ from tests.support.link import Link
 
 _DELAY_EACH_WAY_S = 0.25
 _DELAYED_S = 8.0
+_SLOWLY_S = 120.0
 _SILENT_S = 8.0
 _DRIPPING_S = 5.0
 _PATIENT = {"max_poll_interval_ms": 30_000, "session_timeout_ms": 6_000}
@@ -35,11 +36,12 @@ def delay(arena: Arena, *, ways: Ways) -> None:
     (hurried,) = arena.workers
     arena.stop(hurried)
     arena.start()
+    arena.recovered()
     arena.fault()
     for way in ways(arena):
         way.delay_s = _DELAY_EACH_WAY_S
     time.sleep(_DELAYED_S)
-    arena.recovered()  # slowly, and nevertheless
+    arena.recovered(_SLOWLY_S)  # a batch takes some sixteen round trips
     _heal(arena, ways)
 
 
