@@ -45,10 +45,10 @@ format: $(VENV)/.dev  ## Put the code in form
 	@$(BIN)/ruff check --fix-only . && $(BIN)/ruff format .
 
 lock:  ## Resolve the dependencies again (needs uv)
-	uv pip compile -q pyproject.toml --extra embedded --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o locks/run.txt
-	uv pip compile -q pyproject.toml --extra embedded --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -c locks/run.txt -o locks/dev.txt
-	uv pip compile -q --group pyproject.toml:fuzz --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -c locks/dev.txt -o locks/fuzz.txt
-	uv pip compile -q --group peers --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o locks/peers.txt
+	uv pip compile -q pyproject.toml --extra embedded -o locks/run.txt
+	uv pip compile -q pyproject.toml --extra embedded --group dev -c locks/run.txt -o locks/dev.txt
+	uv pip compile -q --group pyproject.toml:fuzz -c locks/dev.txt -o locks/fuzz.txt
+	uv pip compile -q --group pyproject.toml:peers -o locks/peers.txt
 
 clean:  ## Remove the virtual environment and caches
 	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import psutil
@@ -27,7 +27,7 @@ PAGE_IMAGES = """
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """A trigger's share: CPU in µs, statements, and bytes.
+    """A trigger's share: CPU in µs, statements, and bytes; `per_s` is what one worker drains.
 
     `wal_bytes` is without `page_bytes`, the pages that PostgreSQL logs whole after a checkpoint.
     `trigger_bytes` and `event_bytes` are what the broker keeps in its log, compressed by the
@@ -49,7 +49,7 @@ class Cost:
         """Rounded to what the figures are worth."""
         return {
             name: round(getattr(self, name), 3 if name == "statements" else 1)
-            for name in self.__slots__
+            for name in (each.name for each in fields(self))
         }
 
 

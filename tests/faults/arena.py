@@ -158,7 +158,7 @@ class Arena:
         self.fault()
         self.workers.remove(worker)
         worker.kill()
-        self._look_at_offsets_once()
+        self._look_at_offsets()
 
     def stop(self, worker: WorkerProcess) -> None:
         """SIGTERM, and a violation unless it ends with 0 in time."""
@@ -173,7 +173,7 @@ class Arena:
         self.workers.remove(worker)
         assert status < 0, f"it ended with {status} before its crash: {worker.log}"
         self.fault()
-        self._look_at_offsets_once()
+        self._look_at_offsets()
 
     def fault(self) -> None:
         """Count a harm that is being done."""
@@ -337,15 +337,12 @@ class Arena:
     def _sample(self) -> None:
         """While the run goes on: is an offset ahead of the records?"""
         try:
-            self._look_at_offsets()
+            while not self._is_over.wait(_SAMPLE_S):
+                self._look_at_offsets()
         except Exception:  # noqa: BLE001 - in a thread of its own nobody would hear of it
             self.broken(Kind.UNPLAYED, traceback.format_exc())
 
     def _look_at_offsets(self) -> None:
-        while not self._is_over.wait(_SAMPLE_S):
-            self._look_at_offsets_once()
-
-    def _look_at_offsets_once(self) -> None:
         """Says most while the worker that committed them is dead: nothing catches up with them."""
         generation = self.traffic.generation
         with contextlib.suppress(KafkaException, *_AWAY):

@@ -32,6 +32,9 @@ _UnderWay = deque[tuple[float, socket.socket, bytes]]
 Listener = Callable[[bytes], Then]
 """Hears what one client says, chunk by chunk."""
 
+Counter = Callable[[bytes], None]
+"""Hears what the client is answered, chunk by chunk, before the client does."""
+
 
 class Link:
     """Forwards connections to `upstream`, always from the same port.
@@ -93,6 +96,10 @@ class Link:
         """A listener for one connection, for those who want to know what is said."""
         return lambda _: Then.GO_ON
 
+    def counting(self) -> Counter:
+        """The same for its answers."""
+        return lambda _: None
+
     def _start(self, thread: Thread) -> None:
         self._threads = [each for each in self._threads if each.is_alive()]
         self._threads.append(thread)
@@ -127,7 +134,7 @@ class Link:
 
     def _forward(self, client: socket.socket, server: socket.socket) -> None:
         """Until one end closes, or an answer is lost."""
-        hear = self.hearing()
+        hear, count = self.hearing(), self.counting()
         heard = [client, server]
         under_way: _UnderWay = deque()
         while self._listener is not None:
@@ -139,6 +146,8 @@ class Link:
                 data = end.recv(_CHUNK)
                 if not data:
                     return
+                if end is server:
+                    count(data)
                 self._pass_on(under_way, client if end is server else server, data)
                 then = hear(data) if end is client else Then.GO_ON
                 if then is Then.HEAR_NO_MORE:

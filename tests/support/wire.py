@@ -5,15 +5,12 @@ A pass-through, not the driver, does the counting: whatever a driver or a librar
 """
 
 import contextlib
-import select
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tests.support.link import Counter, Listener, Then
 from tests.support.proxy import Proxy
 
-_CHUNK = 65_536
-_LOOK_S = 0.05
 _HEADER = 5
 """A type byte, then the length of what follows with itself: every message of a server has them."""
 
@@ -56,22 +53,22 @@ class CountingProxy(Proxy):
             counts = self._counts
             return Traffic(counts[_COMMAND_COMPLETE], counts[_READY_FOR_QUERY], self._sent)
 
-    def _forward(self, client: socket.socket, server: socket.socket) -> None:
+    def hearing(self) -> Listener:
+        def hear(data: bytes) -> Then:
+            with self._lock:
+                self._sent += len(data)
+            return Then.GO_ON
+
+        return hear
+
+    def counting(self) -> Counter:
         said = bytearray()
-        while self._listener is not None:
-            ready, _, _ = select.select([client, server], [], [], _LOOK_S)
-            for end in ready:
-                data = end.recv(_CHUNK)
-                if not data:
-                    return
-                if end is client:
-                    with self._lock:
-                        self._sent += len(data)
-                    server.sendall(data)
-                else:
-                    said += data
-                    self._count(said)
-                    client.sendall(data)
+
+        def count(data: bytes) -> None:
+            said.extend(data)
+            self._count(said)
+
+        return count
 
     def _count(self, said: bytearray) -> None:
         """Count the whole messages at the front and take them off."""

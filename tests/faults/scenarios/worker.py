@@ -50,13 +50,7 @@ def freeze_past_the_session(arena: Arena) -> None:
     time.sleep(max(_FROZEN_S - (time.monotonic() - began), 0))
     zombie.wake()
     arena.recovered()
-    wait_until(
-        lambda: min(_owned(arena, each) for each in arena.workers) > 0,
-        RECOVERY_S,
-        "a share for the one that woke up",
-        every_s=_LOOK_S,
-    )
-    arena.recovered()
+    _share(arena)
 
 
 def freeze_before_a_transaction(arena: Arena) -> None:
@@ -70,13 +64,7 @@ def freeze_before_a_transaction(arena: Arena) -> None:
     arena.start()
     arena.recovered()
     zombie.wake()
-    wait_until(
-        lambda: min(_owned(arena, each) for each in arena.workers) > 0,
-        RECOVERY_S,
-        "a share for the one that woke up",
-        every_s=_LOOK_S,
-    )
-    arena.recovered()
+    _share(arena)
 
 
 def lose_the_answer_to_a_commit(arena: Arena) -> None:
@@ -156,6 +144,17 @@ def supervise(arena: Arena, worker: WorkerProcess) -> None:
     if worker.child.exit_status() is not None:
         arena.workers.remove(worker)
         arena.start()
+
+
+def _share(arena: Arena) -> None:
+    """Wait until every worker has partitions, also one that woke up, and works."""
+    wait_until(
+        lambda: min(_owned(arena, each) for each in arena.workers) > 0,
+        RECOVERY_S,
+        "a share for each",
+        every_s=_LOOK_S,
+    )
+    arena.recovered()
 
 
 def _owned(arena: Arena, worker: WorkerProcess) -> int:
