@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from sqlalchemy import Connection
 
@@ -62,11 +63,13 @@ def conclude(
     leaving: Mapping[int, Sequence[Event]],
     letters: Sequence[DeadLetter],
     acknowledged: Sequence[OutboxRow],
+    packed: Mapping[int, bytes] = MappingProxyType({}),
 ) -> list[OutboxRow]:
     """End a batch's transaction: dead letters, outbox, deletes, and the ledger last.
 
     `claims` is by partition; `leaving` holds the outcome events by ledger id, in the order of their
-    triggers, and dead letters follow them. Returns the outbox rows to publish after the commit.
+    triggers, and dead letters follow them. `packed` is the outbox's form of a ledger id's queue,
+    where it is made already. Returns the outbox rows to publish after the commit.
     Raises `Fenced` when a partition has a new owner.
     """
     owned = {claim.ledger_id: claim for claim in claims.values()}
@@ -81,7 +84,12 @@ def conclude(
         rows = outbox.insert(
             connection,
             [
-                (ledger_id, len(leaving.get(ledger_id, ())), tuple(queue))
+                (
+                    ledger_id,
+                    len(leaving.get(ledger_id, ())),
+                    tuple(queue),
+                    packed.get(ledger_id) or outbox.pack(queue),
+                )
                 for ledger_id, queue in sorted(queues.items())
             ],
         )

@@ -25,7 +25,7 @@ from worker.metrics import IntakeMetrics
 from worker.outcome import Recorder
 from worker.preflight.facts import read_facts
 from worker.preflight.runner import judge
-from worker.storage import records
+from worker.storage import outbox, records
 from worker.storage.engine import Session
 from worker.storage.isolation import check_fuse, not_a_row, write_isolated
 
@@ -37,18 +37,32 @@ Outcomes = list[tuple[Delivery, Record | DeadLetter]]
 Repeats = dict[str, list[Delivery]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What is sent for so many records, if none of them came before; nearly always it is.
+
+    `packed` is the outbox's form of their events, by ledger id.
+    """
+
+    count: int
+    columns: records.Columns
+    packed: Mapping[int, bytes]
+
+
 @dataclass(slots=True)
 class Decided:
     """A batch as decided, before anything is written (a `Decision` of the loop).
 
     `outcomes` are by delivery, in order; a text is the idempotency key of a record that stands
     there already. `poison` is why a record's trigger could not be used, by idempotency key.
+    `ready` is made here because a batch is decided while another one is written.
     """
 
     decided_at: datetime
     outcomes: list[tuple[Delivery, Record | DeadLetter | str]] = field(default_factory=list)
     poison: dict[str, str] = field(default_factory=dict)
     rest: Sequence[Delivery] = ()
+    ready: _Ready | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +77,13 @@ class _Admitted:
     count: Count
     outcomes: Outcomes
     repeats: Repeats
+
+    @property
+    def ready(self) -> _Ready | None:
+        """What was made ready, if all that it was made of is here."""
+        ready = self.decided.ready
+        is_whole = ready is not None and ready.count == len(_records(self.outcomes))
+        return ready if is_whole else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +147,7 @@ class Intake:
                 record = self._recorder.record(message, verdict, now)
             decided.outcomes.append((delivery, record))
             size += len(record.event.value or b"")
+        decided.ready = _make_ready([r for _, r in decided.outcomes if isinstance(r, Record)])
         return decided
 
     def write(
@@ -159,6 +181,7 @@ class Intake:
     ) -> list[OutboxRow]:
         """The transaction: records, repeats, jobs, and the end that every batch has."""
         claims = admitted.claims
+        ready = None if is_isolating else admitted.ready
         tallies = admitted.count.tallies()
         written: list[Record] = []
         letters: list[DeadLetter] = []
@@ -167,7 +190,7 @@ class Intake:
             if is_isolating:
                 inserted = self._insert_isolated(connection, admitted)
             else:
-                ids = _insert(connection, _records(admitted.outcomes))
+                ids = _insert(connection, _records(admitted.outcomes), ready)
                 poison = admitted.decided.poison
                 inserted = _Inserted(ids, admitted.outcomes, poison, admitted.repeats)
             repeats = Counter({key: len(again) for key, again in inserted.repeats.items()})
@@ -201,6 +224,8 @@ class Intake:
                     )
             if repeats:
                 records.count_repeats(connection, repeats)
+            if ready and (letters or len(written) < ready.count):
+                ready = None
             rows = conclude(
                 connection,
                 topics=self._recorder.topics,
@@ -209,6 +234,7 @@ class Intake:
                 leaving=leaving,
                 letters=letters,
                 acknowledged=acknowledged,
+                packed=ready.packed if ready else {},
             )
         self._metrics.count(tallies, written)
         return rows
@@ -271,10 +297,22 @@ def _records(outcomes: Outcomes) -> list[Record]:
     return [outcome for _, outcome in outcomes if isinstance(outcome, Record)]
 
 
-def _insert(connection: Connection, batch: Sequence[Record]) -> dict[str, int]:
+def _make_ready(batch: Sequence[Record]) -> _Ready | None:
+    if not batch:
+        return None
+    leaving: dict[int, list[Event]] = {}
+    for record in batch:
+        leaving.setdefault(record.trigger.origin.ledger_id, []).append(record.event)
+    packed = {ledger_id: outbox.pack(queue) for ledger_id, queue in leaving.items()}
+    return _Ready(len(batch), records.columns(batch), packed)
+
+
+def _insert(
+    connection: Connection, batch: Sequence[Record], ready: _Ready | None = None
+) -> dict[str, int]:
     """Write records and show them on their jobs; the ids of those that are new."""
     if not batch:
         return {}
-    ids = records.insert(connection, batch)
+    ids = records.insert(connection, ready.columns if ready else records.columns(batch))
     records.project(connection, batch, ids)
     return ids

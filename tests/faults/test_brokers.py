@@ -47,7 +47,7 @@ def test_brokers_away_for_10_s_are_waited_for_with_the_events_in_the_outbox(
     assert worker.stop() == 0
 
 
-def test_what_was_decided_before_brokers_kept_the_worker_waiting_is_decided_again(
+def test_while_brokers_keep_the_worker_waiting_two_batches_wait_and_the_next_is_decided_again(
     start: Start, load: Load, judge: Judge, kafka_node: KafkaNode
 ) -> None:
     start({"batch_triggers": 20})
@@ -56,9 +56,11 @@ def test_what_was_decided_before_brokers_kept_the_worker_waiting_is_decided_agai
     os.kill(kafka_node.pid, signal.SIGSTOP)
     try:
         wait_until(lambda: _is_still(judge), 20, "a worker that waits for the brokers")
+        waiting = sql.value(judge.database, "select sum(events) from awp_trigger_outbox")
     finally:
         os.kill(kafka_node.pid, signal.SIGCONT)
     judge.settled(load.sent, 40)
+    assert 20 <= waiting <= 40
     oldest = "select extract(epoch from max(created_at - decided_at)) from awp_job_execution"
     assert sql.value(judge.database, oldest) < STILL_S
 

@@ -23,9 +23,9 @@ class Kind(StrEnum):
     INVENTED = "a record of a trigger that nobody sent"
     SILENT = "a record without its event"
     STRAY = "an event without its record"
-    MISTAKEN = "an event that names another trigger than its record"
+    MISTAKEN = "an event that says something else than its record"
     TWO_IDS = "events of one record with different ids"
-    WRONG_TOPIC = "an event on the topic of the other outcome"
+    WRONG_TOPIC = "an event on the topic of another outcome or job type"
     SCATTERED = "events of one job in several partitions of a topic"
     DISORDER = "events out of the order of their triggers"
     WRONG_VERDICT = "another verdict than the inventory says"
@@ -112,9 +112,15 @@ def _events(evidence: Evidence) -> Iterable[Violation]:
         record = by_execution.get(outcome.execution_id)
         if record is None:
             yield Violation(Kind.STRAY, f"{outcome}")
-        elif record.status != outcome.status:
+        elif record.status != outcome.status or (
+            outcome.status == PASSED and record.job_type != outcome.job_type
+        ):
             yield Violation(Kind.WRONG_TOPIC, f"{outcome} of {record}")
-        elif (record.job_id, record.scheduled_at) != (outcome.job_id, outcome.scheduled_at):
+        elif (record.job_id, record.scheduled_at, record.code) != (
+            outcome.job_id,
+            outcome.scheduled_at,
+            outcome.code,
+        ):
             yield Violation(Kind.MISTAKEN, f"{outcome} of {record}")
     for execution_id, found in ids.items():
         if len(found) > 1:

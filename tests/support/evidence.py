@@ -18,8 +18,8 @@ from worker.domain.topics import Topics
 PASSED, FAILED = 1, 2
 
 _RECORDS = """
-    select id, job_id, scheduled_at, cast(execution_id as text), trigger_status, trigger_code,
-        trigger_message
+    select id, job_id, job_type, scheduled_at, cast(execution_id as text), trigger_status,
+        trigger_code, trigger_message
     from awp_job_execution where idempotency_key is not null
 """
 _JOBS = """
@@ -48,11 +48,15 @@ class Record:
     status: int
     code: Verdict
     message: str | None = None
+    job_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A dispatch (`PASSED`) or a failure (`FAILED`) as it stands on an outgoing topic."""
+    """A dispatch (`PASSED`) or a failure (`FAILED`) as it stands on an outgoing topic.
+
+    `code` is a failure's; `job_type` is what the topic is for, None where it is for all.
+    """
 
     topic: str
     partition: int
@@ -62,6 +66,8 @@ class Outcome:
     event_id: str
     job_id: int
     scheduled_at: str
+    code: Verdict = None
+    job_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +130,11 @@ def records(database: str) -> list[Record]:
             status=status,
             code=code or None,
             message=message,
+            job_type=job_type,
         )
-        for row_id, job_id, at, execution_id, status, code, message in sql.rows(database, _RECORDS)
+        for row_id, job_id, job_type, at, execution_id, status, code, message in sql.rows(
+            database, _RECORDS
+        )
     ]
 
 
@@ -143,10 +152,10 @@ def count(database: str, topic: str) -> Count:
 def outcomes(topics: Topics, read: Callable[[str], Sequence[Received]]) -> list[Outcome]:
     """Every event on the outgoing topics, in the order of each partition, as `read` reads one."""
     found = []
-    for topic, status in (
-        (topics.dispatch_action, PASSED),
-        (topics.dispatch_orch, PASSED),
-        (topics.failures, FAILED),
+    for topic, status, job_type in (
+        (topics.dispatch_action, PASSED, "action"),
+        (topics.dispatch_orch, PASSED, "workflow"),
+        (topics.failures, FAILED, None),
     ):
         for each in read(topic):
             body = json.loads(each.value or b"")
@@ -160,6 +169,8 @@ def outcomes(topics: Topics, read: Callable[[str], Sequence[Received]]) -> list[
                     event_id=body["event_id"],
                     job_id=int(body["job_id"]),
                     scheduled_at=_written(datetime.fromisoformat(body["scheduled_at"])),
+                    code=body.get("code"),
+                    job_type=job_type,
                 )
             )
     return found

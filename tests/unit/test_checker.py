@@ -24,7 +24,7 @@ RECORDS = [
 OUTCOMES = [
     Outcome("dispatch", 0, 0, PASSED, "e1", "i1", 1, T1),
     Outcome("dispatch", 0, 1, PASSED, "e2", "i2", 1, T2),
-    Outcome("failures", 0, 0, FAILED, "e3", "i3", 2, T3),
+    Outcome("failures", 0, 0, FAILED, "e3", "i3", 2, T3, OFF),
 ]
 GOOD = Evidence(
     sent=SENT,
@@ -62,6 +62,11 @@ def test_what_keeps_every_promise_has_no_violation() -> None:
             {"outcomes": [*OUTCOMES[:2], replace(OUTCOMES[2], status=PASSED)]},
             [Kind.WRONG_TOPIC],
         ),
+        (
+            {"outcomes": [replace(OUTCOMES[0], job_type="workflow"), *OUTCOMES[1:]]},
+            [Kind.WRONG_TOPIC],
+        ),
+        ({"outcomes": [*OUTCOMES[:2], replace(OUTCOMES[2], code="expired")]}, [Kind.MISTAKEN]),
         ({"outcomes": [OUTCOMES[1], OUTCOMES[0], OUTCOMES[2]]}, [Kind.DISORDER]),
         ({"outcomes": [replace(OUTCOMES[0], job_id=2), *OUTCOMES[1:]]}, [Kind.MISTAKEN]),
         ({"outcomes": [replace(OUTCOMES[0], scheduled_at=T2), *OUTCOMES[1:]]}, [Kind.MISTAKEN]),
@@ -114,7 +119,10 @@ def test_a_trigger_that_was_sent_to_two_partitions_has_no_place_in_the_order() -
 def test_what_brokers_refuse_keeps_the_order_of_its_job() -> None:
     sent = [*SENT, Sent(2, "2026-01-01T00:00:04.000000+00:00", 0, 3, 0)]
     records = [*RECORDS, Record(14, 2, sent[3].scheduled_at, "e4", FAILED, OFF)]
-    events = [*OUTCOMES, Outcome("failures", 0, 1, FAILED, "e4", "i4", 2, sent[3].scheduled_at)]
+    events = [
+        *OUTCOMES,
+        Outcome("failures", 0, 1, FAILED, "e4", "i4", 2, sent[3].scheduled_at, OFF),
+    ]
     jobs = [GOOD.jobs[0], Job(2, FAILED, 14)]
     whole = {"sent": sent, "records": records, "jobs": jobs, "apart": frozenset({2})}
     late = [replace(each, topic="dispatch") for each in events]

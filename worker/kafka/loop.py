@@ -1,8 +1,9 @@
 """The loop: consume, decide, one transaction, publish, copy the offsets, again (DESIGN section 6).
 
 One class serves the trigger topic and the status topic; what a message becomes is its handler's.
-While a batch is written and its events are on their way, the next one is fetched and decided. It is
-written when they are acknowledged: never more than one batch is committed and not published.
+While a batch is written, the events of the one before it are on their way, and the next one is
+decided. Its own events leave when those are acknowledged, so a partition's events keep their order,
+and never more than two batches are committed and not published.
 There is one way back from anything transient: let go of every partition in memory, wait, and take
 again what is still assigned. Taking fences whoever wrote before, publishes what the outbox holds
 and seeks behind the ledger's position, so nothing in hand has to be remembered.
@@ -199,7 +200,6 @@ class Loop:
         decided, decided_at = self._decided(deciding)
         self._next = [*decided.rest, *self._next]
         self._ahead = self._begin(0)
-        self._relay.finish(self._ticking())
         began = self._clock.monotonic()
         claims = self._takings.claims
         batch = deciding.batch
@@ -214,6 +214,7 @@ class Loop:
         batch = batch[: len(batch) - len(decided.rest)]
         committed = self._clock.monotonic()
         self._metrics.observe_batch(len(batch), committed - began)
+        self._relay.finish(self._ticking())
         if handled.rows:
 
             def observe() -> None:

@@ -68,16 +68,16 @@ def unpack(payload: bytes) -> tuple[Event, ...]:
 
 
 def insert(
-    connection: Connection, batches: Sequence[tuple[int, int, tuple[Event, ...]]]
+    connection: Connection, batches: Sequence[tuple[int, int, tuple[Event, ...], bytes]]
 ) -> list[OutboxRow]:
-    """Put events into the outbox: one row for each (ledger id, outcomes, events)."""
-    by_ledger = {ledger_id: (outcomes, events) for ledger_id, outcomes, events in batches}
+    """Put events into the outbox: a row for each (ledger id, outcomes, events, `pack` of them)."""
+    by_ledger = {ledger_id: (outcomes, events) for ledger_id, outcomes, events, _ in batches}
     rows = _INSERT.rows(
         connection,
         {
-            "ledger_id": bigints(ledger_id for ledger_id, _, _ in batches),
-            "events": bigints(outcomes for _, outcomes, _ in batches),
-            "payload": bytestrings(pack(events) for _, _, events in batches),
+            "ledger_id": bigints(ledger_id for ledger_id, *_ in batches),
+            "events": bigints(outcomes for _, outcomes, *_ in batches),
+            "payload": bytestrings(payload for *_, payload in batches),
         },
     )
     return [OutboxRow(row_id, ledger_id, *by_ledger[ledger_id]) for row_id, ledger_id in rows]

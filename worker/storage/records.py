@@ -99,44 +99,53 @@ _FAIL_JOB = text(
 )
 
 
-def insert(connection: Connection, records: Sequence[Record]) -> dict[str, int]:
-    """Write records whose idempotency key is new, in the order of their keys.
+Columns = dict[str, object]
+"""Records as they are sent: a literal a column."""
 
-    No two of `records` may have the same key. Returns the ids of the rows written, by the text of
-    their `execution_id`; a record that is not in it was sent before.
+
+def columns(records: Sequence[Record]) -> Columns:
+    """What `insert` sends of these records, at least one, in the order of their keys.
+
+    No two of them may have the same key.
     """
     rows = sorted(records, key=_idempotency_key)
     record = _columns(Record, rows)
     trigger = _columns(Trigger, record.trigger)
     origin = _columns(Origin, trigger.origin)
     job = _columns(Job, [verdict.job or _NO_JOB for verdict in record.verdict])
-    written = _INSERT.rows(
-        connection,
-        {
-            "decided_at": rows[0].decided_at,
-            "job_id": bigints(trigger.job_id),
-            "job_type": texts(job.job_type),
-            "execution_id": uuids(record.execution_id),
-            "trigger_id": uuids(trigger.trigger_id),
-            "idempotency_key": uuids(trigger.idempotency_key),
-            "trigger_kind": texts(trigger.kind),
-            "triggered_by": texts(trigger.triggered_by),
-            "scheduled_at": timestamps(trigger.scheduled_at),
-            "fired_at": timestamps(trigger.fired_at),
-            "status": bigints(row.status for row in rows),
-            "code": texts(record.code),
-            "message": texts(record.message),
-            "findings": texts(record.findings),
-            "causes": texts(None if causes is None else texts(causes) for causes in record.causes),
-            "job_name": texts(job.name),
-            "owner_id": bigints(job.owner_id),
-            "target_id": bigints(job.target_id),
-            "targets": texts(record.targets),
-            "ledger_id": bigints(origin.ledger_id),
-            "origin_offset": bigints(origin.offset),
-            "trace_id": texts(trigger.trace_id),
-        },
-    )
+    return {
+        "decided_at": rows[0].decided_at,
+        "job_id": bigints(trigger.job_id),
+        "job_type": texts(job.job_type),
+        "execution_id": uuids(record.execution_id),
+        "trigger_id": uuids(trigger.trigger_id),
+        "idempotency_key": uuids(trigger.idempotency_key),
+        "trigger_kind": texts(trigger.kind),
+        "triggered_by": texts(trigger.triggered_by),
+        "scheduled_at": timestamps(trigger.scheduled_at),
+        "fired_at": timestamps(trigger.fired_at),
+        "status": bigints(row.status for row in rows),
+        "code": texts(record.code),
+        "message": texts(record.message),
+        "findings": texts(record.findings),
+        "causes": texts(None if causes is None else texts(causes) for causes in record.causes),
+        "job_name": texts(job.name),
+        "owner_id": bigints(job.owner_id),
+        "target_id": bigints(job.target_id),
+        "targets": texts(record.targets),
+        "ledger_id": bigints(origin.ledger_id),
+        "origin_offset": bigints(origin.offset),
+        "trace_id": texts(trigger.trace_id),
+    }
+
+
+def insert(connection: Connection, rows: Columns) -> dict[str, int]:
+    """Write those records whose idempotency key is new.
+
+    Returns the ids of the rows written, by the text of their `execution_id`; a record that is not
+    in it was sent before.
+    """
+    written = _INSERT.rows(connection, rows)
     return {execution_id: record_id for record_id, execution_id in written}
 
 
