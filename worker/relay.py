@@ -50,9 +50,10 @@ class _UnderWay:
 class Relay:
     """Publishes outbox rows and remembers what is acknowledged until it is deleted.
 
-    One set of rows is under way at a time, between `send` and `finish`; the next batch is decided
-    meanwhile. Rows are deleted in the next batch's transaction (`acknowledged`), or by `settle`
-    when none comes. A crash between publish and delete publishes again under the same `event_id`.
+    One set of rows is under way at a time, between `send` and `finish`; the next batch is written
+    meanwhile. Rows are deleted in the first batch's transaction that finds them `acknowledged`, or
+    by `settle` when none comes. A crash between publish and delete publishes again under the same
+    `event_id`.
     """
 
     def __init__(

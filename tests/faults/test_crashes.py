@@ -48,7 +48,7 @@ def test_killed_after_publishing_and_before_the_delete_events_repeat_with_the_sa
     load.fire(120)
     wait = "worker.kafka.producer:EventProducer.wait"
     _died(start(brief, program=ARMED, env=Crash(wait, "after").environment(), wait=False))
-    published = judge.records()
+    published = judge.events()
     assert published > 0
     load.fire(60)
     start()

@@ -55,6 +55,17 @@ def test_a_commit_whose_answer_is_lost_happened_once(
         assert worker.stop() == 0
 
 
+def test_a_way_on_which_a_full_batch_takes_too_long_lets_smaller_ones_through(
+    start: Start, load: Load, judge: Judge
+) -> None:
+    load.fire(1000)
+    with proxied(judge.database) as proxy:
+        proxy.bytes_per_s = 100_000  # a full batch needs 5 s, a session may be idle for 1.8 s
+        worker = start({"database_url": SecretStr(proxy.url)})
+        assert judge.settled(load.sent, 60) == _clean(load)
+        assert " batch=500 " in worker.words()
+
+
 def test_a_database_away_for_10_s_is_waited_for_as_a_member_of_the_group(
     start: Start, load: Load, judge: Judge
 ) -> None:

@@ -14,6 +14,7 @@ from threading import Lock, Thread
 _CHUNK = 65_536
 _LOOK_S = 0.05
 _CONNECT_S = 5.0
+_A_SECOND = 50
 
 
 class Then(Enum):
@@ -39,8 +40,9 @@ Counter = Callable[[bytes], None]
 class Link:
     """Forwards connections to `upstream`, always from the same port.
 
-    Set `delay_s` (each way), `is_silent` (what was sent waits, and nothing is closed)
-    and `is_dripping` (a byte at a time) while it runs; `heal` ends all of them.
+    Set `delay_s` (each way), `is_silent` (what was sent waits, and nothing is closed),
+    `is_dripping` (a byte at a time) and `bytes_per_s` (0: any) while it runs; `heal` ends all of
+    them.
     """
 
     def __init__(self, upstream: tuple[str, int], port: int = 0) -> None:
@@ -49,6 +51,7 @@ class Link:
         self.delay_s = 0.0
         self.is_silent = False
         self.is_dripping = False
+        self.bytes_per_s = 0
         self._lock = Lock()
         self._open: set[socket.socket] = set()
         self._listener: socket.socket | None = None
@@ -89,7 +92,7 @@ class Link:
 
     def heal(self) -> None:
         """Be an ordinary way again."""
-        self.delay_s, self.is_silent, self.is_dripping = 0.0, False, False
+        self.delay_s, self.is_silent, self.is_dripping, self.bytes_per_s = 0.0, False, False, 0
         self.listen()
 
     def hearing(self) -> Listener:
@@ -171,11 +174,13 @@ class Link:
         return min(_LOOK_S, max(under_way[0][0] - time.monotonic(), 0)) if under_way else _LOOK_S
 
     def _deliver(self, end: socket.socket, data: bytes) -> None:
-        if not self.is_dripping:
-            end.sendall(data)
-            return
-        for place in range(len(data)):
-            end.sendall(data[place : place + 1])
+        size = self.bytes_per_s // _A_SECOND or len(data)
+        if self.is_dripping:
+            size = 1
+        for place in range(0, len(data), size):
+            end.sendall(data[place : place + size])
+            if self.bytes_per_s:
+                time.sleep(1 / _A_SECOND)
 
 
 @contextlib.contextmanager

@@ -43,6 +43,10 @@ _POLL_EVERY_S = 1.0
 _FIRST_BACKOFF_S = 0.1
 _LONGEST_BACKOFF_S = 5.0
 _LAST_WAIT_S = 2.0
+_STEPS = 16
+"""A failure halves the size of batches, a success lets it grow by one part in so many: on a bad way
+to the database a full batch may take longer than any statement may, for ever."""
+
 BATCH_BYTES = 4 * 1024 * 1024
 """About how many bytes of messages a batch may hold; its handler bounds what goes out."""
 
@@ -113,7 +117,7 @@ class Loop:
         self._takings = takings
         self._relay = relay
         self._handler = handler
-        self._most = batch_triggers
+        self._most = self._size = batch_triggers
         self._patience_s = patience_s
         self._clock = clock
         self._metrics = metrics
@@ -169,10 +173,10 @@ class Loop:
         if not self._next:
             self._polled_at = self._clock.monotonic()
             is_idle = not self._relay.is_under_way
-            self._next = self._consumer.fetch(self._most, BATCH_BYTES, wait_s if is_idle else 0)
+            self._next = self._consumer.fetch(self._size, BATCH_BYTES, wait_s if is_idle else 0)
         batch = [delivery for delivery in self._next if self._takings.covers(delivery)]
-        self._next = batch[self._most :]
-        return self._deciding(batch[: self._most]) if batch else None
+        self._next = batch[self._size :]
+        return self._deciding(batch[: self._size]) if batch else None
 
     def _deciding(self, batch: list[Delivery]) -> _Deciding:
         claims = dict(self._takings.claims)
@@ -209,6 +213,7 @@ class Loop:
             return
         deleted = [row for row in self._relay.acknowledged if self._takings.owns(row)]
         handled = self._handler.write(decided, claims, deleted)
+        self._size = min(self._size + self._most // _STEPS + 1, self._most)
         self._takings.move(handled.positions)
         self._relay.forget(deleted)
         batch = batch[: len(batch) - len(decided.rest)]
@@ -263,15 +268,17 @@ class Loop:
     def _recover(self, problem: TriggerWorkerError) -> None:
         """Let go of everything in memory and wait, polling, before the next try."""
         self._failures += 1
+        self._size = max(self._size // 2, 1)
         self._metrics.waits(True)
         self._metrics.retries.inc()
         longest = min(_LONGEST_BACKOFF_S, _FIRST_BACKOFF_S * 2 ** min(self._failures, 10))
         pause_s = random.uniform(longest / 2, longest)  # noqa: S311  # jitter, no secret
         log.warning(
-            "action=wait topic=%s attempt=%d pause_s=%.1f reason=%s",
+            "action=wait topic=%s attempt=%d pause_s=%.1f batch=%d reason=%s",
             self._consumer.topic,
             self._failures,
             pause_s,
+            self._size,
             problem,
         )
         try:
