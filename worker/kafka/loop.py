@@ -1,9 +1,9 @@
 """The loop: consume, decide, one transaction, publish, copy the offsets, again (DESIGN section 6).
 
 One class serves the trigger topic and the status topic; what a message becomes is its handler's.
-While a batch is written, the events of the one before it are on their way, and the next one is
-decided. Its own events leave when those are acknowledged, so a partition's events keep their order,
-and never more than two batches are committed and not published.
+While a batch is written, the next one is decided, and with a backlog the events of the one before
+are on their way. Its own events leave when those are acknowledged, so a partition's events keep
+their order, and never more than two batches are committed and not published.
 There is one way back from anything transient: let go of every partition in memory, wait, and take
 again what is still assigned. Taking fences whoever wrote before, publishes what the outbox holds
 and seeks behind the ledger's position, so nothing in hand has to be remembered.
@@ -204,9 +204,11 @@ class Loop:
         decided, decided_at = self._decided(deciding)
         self._next = [*decided.rest, *self._next]
         self._ahead = self._begin(0)
+        batch = deciding.batch
+        if len(batch) < self._size:  # no backlog: what is on its way is not to linger
+            self._relay.finish(self._ticking())
         began = self._clock.monotonic()
         claims = self._takings.claims
-        batch = deciding.batch
         if began - decided_at > _FRESH_S or not {d.partition for d in batch} <= claims.keys():
             # The brokers kept us waiting, or took a partition away: what was decided is old.
             self._begin_anew(batch)
