@@ -174,12 +174,11 @@ class Link:
         return min(_LOOK_S, max(under_way[0][0] - time.monotonic(), 0)) if under_way else _LOOK_S
 
     def _deliver(self, end: socket.socket, data: bytes) -> None:
-        size = self.bytes_per_s // _A_SECOND or len(data)
-        if self.is_dripping:
-            size = 1
+        rate = self.bytes_per_s
+        size = 1 if self.is_dripping else rate // _A_SECOND or len(data)
         for place in range(0, len(data), size):
             end.sendall(data[place : place + size])
-            if self.bytes_per_s:
+            if rate:
                 time.sleep(1 / _A_SECOND)
 
 

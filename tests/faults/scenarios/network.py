@@ -60,7 +60,7 @@ def drip(arena: Arena, *, ways: Ways) -> None:
     for way in ways(arena):
         way.is_dripping = True
     time.sleep(_DRIPPING_S)
-    arena.recovered()  # slowly, and nevertheless
+    arena.recovered(_SLOWLY_S)  # as fast as the harness can pass on single bytes
     _heal(arena, ways)
 
 
