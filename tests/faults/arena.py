@@ -237,7 +237,8 @@ class Arena:
         for worker in list(self.workers):
             self.stop(worker)
         count = evidence.count(self.database, self.topics.triggers)
-        return replace(self._evidence(self._committed()), count=count)
+        log = evidence.log(self.topics.triggers, self._read)
+        return replace(self._evidence(self._committed()), count=count, log=log)
 
     def close(self) -> None:
         """End whatever still runs."""

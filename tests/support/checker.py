@@ -87,7 +87,7 @@ def early(committed: Mapping[int, int], evidence: Evidence) -> list[Violation]:
 def _records(evidence: Evidence) -> Iterable[Violation]:
     count = Counter((record.job_id, record.scheduled_at) for record in evidence.records)
     sent = {each.slot for each in evidence.sent}
-    for slot in sorted(sent - count.keys()):
+    for slot in sorted(sent.union(evidence.log or ()) - count.keys()):
         yield Violation(Kind.LOST, f"job {slot[0]} at {slot[1]}")
     for slot, times in count.items():
         if times > 1:
@@ -212,6 +212,22 @@ def _count(evidence: Evidence) -> Iterable[Violation]:
         yield Violation(Kind.MISCOUNTED, f"{count.waiting} rows wait in the outbox")
     if count.duplicates != count.on_records:
         yield Violation(Kind.MISCOUNTED, f"{count}: repeats in the ledger and on the records")
-    sent_again = len(evidence.sent) - len({each.slot for each in evidence.sent})
-    if not evidence.unknown and count.duplicates != sent_again:
+    sent_again = _sent_again(evidence)
+    if sent_again is not None and count.duplicates != sent_again:
         yield Violation(Kind.MISCOUNTED, f"{count}, and {sent_again} triggers were sent again")
+
+
+def _sent_again(evidence: Evidence) -> int | None:
+    """How often triggers came again: by the topic, and by the producer where that is gone.
+
+    None where it cannot be told: some of what is gone was never acknowledged.
+    """
+    gone = [
+        each.slot
+        for each in evidence.sent
+        if evidence.log is None or each.topic_generation < evidence.generation
+    ]
+    if gone and evidence.unknown:
+        return None
+    slots = [*gone, *(evidence.log or ())]
+    return len(slots) - len(set(slots))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from tests.support import sql
-from tests.support.load import Sent
+from tests.support.load import Sent, Slot
 from tests.support.topics import Received
 from worker.domain.topics import Topics
 
@@ -100,7 +100,9 @@ class Evidence:
     """Everything that a run is judged by.
 
     `sent` are the triggers that the broker has acknowledged; `unknown` the slots of those of which
-    no acknowledgement came, and which may be there or not. `verdicts` say of each job what its
+    no acknowledgement came, and which may be there or not. `log` has the slot of every message on
+    the topic of triggers as it is now: what an idempotent producer has sent again around a crash of
+    its broker may stand there twice and be acknowledged once. `verdicts` say of each job what its
     triggers come to. `count` is taken when everything has come to rest. `apart` are jobs whose
     events the brokers refuse and get again, shortened, behind the rest of their batch: they keep
     the order of the job alone. `committed` are the group's offsets by partition, of the topic as it
@@ -108,7 +110,7 @@ class Evidence:
     """
 
     sent: Sequence[Sent]
-    unknown: frozenset[tuple[int, str]]
+    unknown: frozenset[Slot]
     verdicts: Mapping[int, Verdict]
     records: Sequence[Record]
     outcomes: Sequence[Outcome]
@@ -117,6 +119,7 @@ class Evidence:
     apart: frozenset[int] = frozenset()
     committed: Mapping[int, int] = field(default_factory=dict)
     generation: int = 0
+    log: Sequence[Slot] | None = None
 
 
 def records(database: str) -> list[Record]:
@@ -147,6 +150,12 @@ def count(database: str, topic: str) -> Count:
     """The count of a topic of triggers, in all of its lives."""
     (row,) = sql.rows(database, _COUNT.format(topic=topic))
     return Count(*map(int, row))
+
+
+def log(topic: str, read: Callable[[str], Sequence[Received]]) -> list[Slot]:
+    """The slot of every message on a topic of triggers, as `read` reads it."""
+    bodies = [json.loads(each.value or b"") for each in read(topic)]
+    return [(int(body["job_id"]), body["scheduled_at"]) for body in bodies]
 
 
 def outcomes(topics: Topics, read: Callable[[str], Sequence[Received]]) -> list[Outcome]:

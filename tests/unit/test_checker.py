@@ -174,3 +174,17 @@ def test_a_trigger_sent_again_is_a_repeat_in_the_ledger_and_on_its_record() -> N
     counted = replace(COUNT, deliveries=5, duplicates=1, on_records=1)
     assert _kinds(sent=[*SENT, again], count=counted) == []
     assert _kinds(sent=[*SENT, again], count=COUNT) == [Kind.MISCOUNTED]
+
+
+def test_what_stands_in_the_topic_twice_is_a_repeat_however_often_it_was_acknowledged() -> None:
+    log = [*(each.slot for each in SENT), SENT[2].slot]
+    counted = replace(COUNT, deliveries=5, duplicates=1, on_records=1)
+    assert _kinds(log=log, count=counted) == []
+    assert _kinds(log=log, count=COUNT) == [Kind.MISCOUNTED]
+    assert _kinds(sent=SENT[1:], unknown=frozenset({(1, T1)}), log=log, count=counted) == []
+    assert _kinds(generation=1, log=[SENT[2].slot], count=counted, committed={}) == []
+
+
+def test_a_trigger_in_the_topic_has_a_record_whether_it_was_acknowledged_or_not() -> None:
+    late = (2, "2026-01-01T00:00:09.000000+00:00")
+    assert _kinds(unknown=frozenset({late}), log=[late]) == [Kind.LOST]
