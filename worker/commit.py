@@ -63,14 +63,14 @@ def conclude(
     leaving: Mapping[int, Sequence[Event]],
     letters: Sequence[DeadLetter],
     acknowledged: Sequence[OutboxRow],
-    packed: Mapping[int, bytes] = MappingProxyType({}),
+    packed: Mapping[int, outbox.Packed] = MappingProxyType({}),
 ) -> list[OutboxRow]:
     """End a batch's transaction: dead letters, outbox, deletes, and the ledger last.
 
     `claims` is by partition; `leaving` holds the outcome events by ledger id, in the order of their
-    triggers, and dead letters follow them. `packed` is the outbox's form of a ledger id's queue,
-    where it is made already. Returns the outbox rows to publish after the commit.
-    Raises `Fenced` when a partition has a new owner.
+    triggers, and dead letters follow them. `packed` is what was packed before, by ledger id, and
+    serves where just that leaves. Returns the outbox rows to publish after the commit. Raises
+    `Fenced` when a partition has a new owner.
     """
     owned = {claim.ledger_id: claim for claim in claims.values()}
     queues = {ledger_id: list(queue) for ledger_id, queue in leaving.items()}
@@ -84,12 +84,7 @@ def conclude(
         rows = outbox.insert(
             connection,
             [
-                (
-                    ledger_id,
-                    len(leaving.get(ledger_id, ())),
-                    tuple(queue),
-                    packed.get(ledger_id) or outbox.pack(queue),
-                )
+                (ledger_id, len(leaving.get(ledger_id, ())), _packed(queue, packed.get(ledger_id)))
                 for ledger_id, queue in sorted(queues.items())
             ],
         )
@@ -100,3 +95,9 @@ def conclude(
             tallies[ledger_id].published += outcomes
     ledger.advance(connection, owned, tallies)
     return rows
+
+
+def _packed(queue: Sequence[Event], before: outbox.Packed | None) -> outbox.Packed:
+    if before is not None and before.events == tuple(queue):
+        return before
+    return outbox.Packed.of(queue)

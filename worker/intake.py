@@ -39,14 +39,14 @@ Repeats = dict[str, list[Delivery]]
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """What is sent for so many records, if none of them came before; nearly always it is.
+    """What is sent for a batch of which nothing came before, which is nearly every batch.
 
-    `packed` is the outbox's form of their events, by ledger id.
+    `columns` are those of `batch`, and `packed` has its events by ledger id.
     """
 
-    count: int
-    columns: records.Columns
-    packed: Mapping[int, bytes]
+    batch: Sequence[Record] = ()
+    columns: records.Columns = field(default_factory=dict)
+    packed: Mapping[int, outbox.Packed] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class Decided:
     outcomes: list[tuple[Delivery, Record | DeadLetter | str]] = field(default_factory=list)
     poison: dict[str, str] = field(default_factory=dict)
     rest: Sequence[Delivery] = ()
-    ready: _Ready | None = None
+    ready: _Ready = _Ready()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +77,6 @@ class _Admitted:
     count: Count
     outcomes: Outcomes
     repeats: Repeats
-
-    @property
-    def ready(self) -> _Ready | None:
-        """What was made ready, if all that it was made of is here."""
-        ready = self.decided.ready
-        is_whole = ready is not None and ready.count == len(_records(self.outcomes))
-        return ready if is_whole else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +174,7 @@ class Intake:
     ) -> list[OutboxRow]:
         """The transaction: records, repeats, jobs, and the end that every batch has."""
         claims = admitted.claims
-        ready = None if is_isolating else admitted.ready
+        ready = admitted.decided.ready
         tallies = admitted.count.tallies()
         written: list[Record] = []
         letters: list[DeadLetter] = []
@@ -224,8 +217,6 @@ class Intake:
                     )
             if repeats:
                 records.count_repeats(connection, repeats)
-            if ready and (letters or len(written) < ready.count):
-                ready = None
             rows = conclude(
                 connection,
                 topics=self._recorder.topics,
@@ -234,7 +225,7 @@ class Intake:
                 leaving=leaving,
                 letters=letters,
                 acknowledged=acknowledged,
-                packed=ready.packed if ready else {},
+                packed=ready.packed,
             )
         self._metrics.count(tallies, written)
         return rows
@@ -254,7 +245,7 @@ class Intake:
         ids: dict[str, int] = {}
 
         def insert(rows: Sequence[Record]) -> None:
-            ids.update(_insert(connection, rows))
+            ids.update(_insert(connection, rows, admitted.decided.ready))
 
         refused = write_isolated(connection, _records(admitted.outcomes), insert)
         check_fuse(refused, len(admitted.outcomes))
@@ -297,22 +288,21 @@ def _records(outcomes: Outcomes) -> list[Record]:
     return [outcome for _, outcome in outcomes if isinstance(outcome, Record)]
 
 
-def _make_ready(batch: Sequence[Record]) -> _Ready | None:
+def _make_ready(batch: Sequence[Record]) -> _Ready:
     if not batch:
-        return None
+        return _Ready()
     leaving: dict[int, list[Event]] = {}
     for record in batch:
         leaving.setdefault(record.trigger.origin.ledger_id, []).append(record.event)
-    packed = {ledger_id: outbox.pack(queue) for ledger_id, queue in leaving.items()}
-    return _Ready(len(batch), records.columns(batch), packed)
+    packed = {ledger_id: outbox.Packed.of(queue) for ledger_id, queue in leaving.items()}
+    return _Ready(batch, records.columns(batch), packed)
 
 
-def _insert(
-    connection: Connection, batch: Sequence[Record], ready: _Ready | None = None
-) -> dict[str, int]:
+def _insert(connection: Connection, batch: Sequence[Record], ready: _Ready) -> dict[str, int]:
     """Write records and show them on their jobs; the ids of those that are new."""
     if not batch:
         return {}
-    ids = records.insert(connection, ready.columns if ready else records.columns(batch))
+    columns = ready.columns if batch == ready.batch else records.columns(batch)
+    ids = records.insert(connection, columns)
     records.project(connection, batch, ids)
     return ids

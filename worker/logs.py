@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from abc import ABC, abstractmethod
 from datetime import UTC, datetime
 
 from worker.config import Settings
@@ -16,7 +17,7 @@ from worker.domain.masking import Masker
 _PLAIN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
-class _Masking(logging.Formatter):
+class _Masking(logging.Formatter, ABC):
     """Hides what looks secret in the line that `line` makes."""
 
     def __init__(self, masker: Masker) -> None:
@@ -26,9 +27,9 @@ class _Masking(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         return self._masker.text(self.line(record))
 
+    @abstractmethod
     def line(self, record: logging.LogRecord) -> str:
         """A record as a line."""
-        raise NotImplementedError
 
 
 class _Text(_Masking):

@@ -14,7 +14,7 @@ from threading import Lock, Thread
 _CHUNK = 65_536
 _LOOK_S = 0.05
 _CONNECT_S = 5.0
-_A_SECOND = 50
+_PIECES_PER_S = 50
 
 
 class Then(Enum):
@@ -175,11 +175,11 @@ class Link:
 
     def _deliver(self, end: socket.socket, data: bytes) -> None:
         rate = self.bytes_per_s
-        size = 1 if self.is_dripping else rate // _A_SECOND or len(data)
+        size = 1 if self.is_dripping else rate // _PIECES_PER_S or len(data)
         for place in range(0, len(data), size):
             end.sendall(data[place : place + size])
             if rate:
-                time.sleep(1 / _A_SECOND)
+                time.sleep(1 / _PIECES_PER_S)
 
 
 @contextlib.contextmanager

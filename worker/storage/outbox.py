@@ -7,7 +7,8 @@ and compressed by zstd. A row costs the database as much as one event would.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Self
 
 import msgpack
 import zstandard
@@ -46,6 +47,19 @@ _PAGE = text(
 _REPLACE = text("update awp_trigger_outbox set payload = :payload where id = :id")
 
 
+class Packed(NamedTuple):
+    """Events, and the payload that holds them."""
+
+    events: tuple[Event, ...]
+    payload: bytes
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> Self:
+        """Events with their payload."""
+        kept = tuple(events)
+        return cls(kept, pack(kept))
+
+
 def pack(events: Sequence[Event]) -> bytes:
     """Events as a payload. `unpack` gives the same events back, in the same order."""
     frames = msgpack.packb(events, use_bin_type=True)
@@ -67,17 +81,15 @@ def unpack(payload: bytes) -> tuple[Event, ...]:
     )
 
 
-def insert(
-    connection: Connection, batches: Sequence[tuple[int, int, tuple[Event, ...], bytes]]
-) -> list[OutboxRow]:
-    """Put events into the outbox: a row for each (ledger id, outcomes, events, `pack` of them)."""
-    by_ledger = {ledger_id: (outcomes, events) for ledger_id, outcomes, events, _ in batches}
+def insert(connection: Connection, batches: Sequence[tuple[int, int, Packed]]) -> list[OutboxRow]:
+    """Put events into the outbox: one row for each (ledger id, outcomes, events)."""
+    by_ledger = {ledger_id: (outcomes, packed.events) for ledger_id, outcomes, packed in batches}
     rows = _INSERT.rows(
         connection,
         {
-            "ledger_id": bigints(ledger_id for ledger_id, *_ in batches),
-            "events": bigints(outcomes for _, outcomes, *_ in batches),
-            "payload": bytestrings(payload for *_, payload in batches),
+            "ledger_id": bigints(ledger_id for ledger_id, _, _ in batches),
+            "events": bigints(outcomes for _, outcomes, _ in batches),
+            "payload": bytestrings(packed.payload for _, _, packed in batches),
         },
     )
     return [OutboxRow(row_id, ledger_id, *by_ledger[ledger_id]) for row_id, ledger_id in rows]

@@ -109,10 +109,10 @@ def columns(records: Sequence[Record]) -> Columns:
     No two of them may have the same key.
     """
     rows = sorted(records, key=_idempotency_key)
-    record = _columns(Record, rows)
-    trigger = _columns(Trigger, record.trigger)
-    origin = _columns(Origin, trigger.origin)
-    job = _columns(Job, [verdict.job or _NO_JOB for verdict in record.verdict])
+    record = _transposed(Record, rows)
+    trigger = _transposed(Trigger, record.trigger)
+    origin = _transposed(Origin, trigger.origin)
+    job = _transposed(Job, [verdict.job or _NO_JOB for verdict in record.verdict])
     return {
         "decided_at": rows[0].decided_at,
         "job_id": bigints(trigger.job_id),
@@ -149,7 +149,7 @@ def insert(connection: Connection, rows: Columns) -> dict[str, int]:
     return {execution_id: record_id for record_id, execution_id in written}
 
 
-def _columns(kind: Any, rows: Sequence[Any]) -> Any:
+def _transposed(kind: Any, rows: Sequence[Any]) -> Any:
     """Named tuples of one kind as one of its columns, which is how they are sent."""
     return kind(*zip(*rows, strict=True))
 
