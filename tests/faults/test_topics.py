@@ -53,10 +53,11 @@ def _ledger(database: str, topic: str) -> list[tuple[int, int]]:
 def test_a_topic_made_again_under_a_running_worker_is_another_one(
     start: Start, load: Load, judge: Judge, admin: TopicAdmin, topics: Topics
 ) -> None:
-    start()
+    worker = start()
     load.fire(60)
     judge.settled(load.sent)
     _make_again(admin, topics, load)
+    wait_until(lambda: "action=topic_replaced" in worker.words(), 10, "a worker that has noticed")
     load.fire(90)  # more than before: the old position lies within the new log
     judge.settled(load.sent)
     assert _ledger(judge.database, topics.triggers) == [(3, 60), (3, 90)]
