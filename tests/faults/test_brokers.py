@@ -82,6 +82,7 @@ def test_sigterm_while_the_brokers_are_away_ends_with_0(
     load.fire(3000)
     wait_until(lambda: judge.records() > 0, 20, "a batch under way")
     kafka_node.kill()
+    wait_until(lambda: sql.value(judge.database, _WAITING), 20, "a batch that cannot leave")
     assert worker.stop() == 0
     counted = sql.rows(judge.database, "select sum(events), sum(published) from awp_trigger_ledger")
     waiting = sql.value(judge.database, _WAITING)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import psutil
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 
 from tests.support import sql
 from tests.support.crashing import ARMED, Crash
@@ -13,14 +14,37 @@ from tests.support.ledgers import Judge, Outcome
 from tests.support.load import Load
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess
+from worker.config import Settings
 
 pytestmark = pytest.mark.parametrize("broker", ["kafka"], indirect=True)
 Start = Callable[..., WorkerProcess]
+COPIED_S = 5.0
 OWNERS = "select owner from awp_trigger_ledger where topic = '{}' order by partition"
 
 
 def _clean(load: Load) -> Outcome:
     return Outcome(records=len(load.sent), duplicates=0, redeliveries=0, repeats=0)
+
+
+def test_the_group_hears_how_far_a_worker_is(
+    start: Start, load: Load, judge: Judge, settings: Settings
+) -> None:
+    start()
+    places = [TopicPartition(load.topic, partition) for partition in range(3)]
+    asking = Consumer(
+        {"bootstrap.servers": settings.kafka_brokers, "group.id": settings.group, "log_level": 0}
+    )
+
+    def copied() -> int:
+        return sum(place.offset for place in asking.committed(places, timeout=COPIED_S))
+
+    try:
+        for _ in range(2):
+            load.fire(60)
+            judge.settled(load.sent)
+            wait_until(lambda: copied() == len(load.sent), COPIED_S, "offsets of all triggers")
+    finally:
+        asking.close()
 
 
 def test_a_second_worker_joins_and_the_first_leaves_under_load(

@@ -40,6 +40,9 @@ that has become too late meanwhile must not be run."""
 _POLL_EVERY_S = 1.0
 """A rebalance waits this long for events on their way, so that it does not repeat them."""
 
+_COPY_EVERY_S = 1.0
+"""The group hears this often how far we are: to a broker a copy costs as much as a small batch."""
+
 _FIRST_BACKOFF_S = 0.1
 _LONGEST_BACKOFF_S = 5.0
 _LAST_WAIT_S = 2.0
@@ -126,7 +129,8 @@ class Loop:
         self._ahead: _Deciding | None = None
         self._next: list[Delivery] = []
         self._failures = 0
-        self._polled_at = clock.monotonic()
+        self._polled_at = self._copied_at = clock.monotonic()
+        self._has_moved = False
         self._is_paused = False
 
     def run(self) -> None:
@@ -158,6 +162,7 @@ class Loop:
                 self._relay.finish(self._ticking())
             else:
                 self._relay.settle(self._takings.claims.values())
+            self._copy_offsets()
             self._failures = 0
             self._metrics.waits(self._takings.is_blind)
             self._metrics.partitions.set(len(self._takings.claims))
@@ -229,9 +234,16 @@ class Loop:
                 self._metrics.observe_events(batch, self._clock.now(), duration_s)
 
             self._relay.send(handled.rows, claims.values(), self._ticking(), observe)
-        self._consumer.copy_offsets(
-            {p: offset + 1 for p, offset in handled.positions.items() if p in claims}
-        )
+        self._has_moved = True
+
+    def _copy_offsets(self) -> None:
+        now = self._clock.monotonic()
+        if not self._has_moved or now - self._copied_at < _COPY_EVERY_S:
+            return
+        claims = self._takings.claims.values()
+        self._consumer.copy_offsets({claim.partition: claim.last_offset + 1 for claim in claims})
+        self._has_moved = False
+        self._copied_at = now
 
     def _begin_anew(self, batch: list[Delivery]) -> None:
         """Have a batch, and what came after it, decided again in the next turn."""
