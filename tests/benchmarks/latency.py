@@ -40,8 +40,9 @@ LOOK_S = 0.005
 APART_S = 300
 HISTOGRAM = "trigger_worker_append_to_event_seconds"
 BATCHES = "trigger_worker_batch_size"
-NEW_RECORDS = """
-    select id, job_id, scheduled_at from awp_job_execution where id > %s order by id
+NEWER_RECORDS = """
+    prepare newer_records (bigint) as
+    select id, job_id, scheduled_at from awp_job_execution where id > $1 order by id limit 1000
 """
 
 Buckets = dict[float, float]
@@ -237,10 +238,13 @@ class _Records:
         self._cursor = opened.cursor()
         self._cursor.execute("select max(id) from awp_job_execution")
         ((self._last,),) = self._cursor.fetchall()
+        # What looks on shares the cores with what it looks at: planned once, and by the index.
+        self._cursor.execute(NEWER_RECORDS)
+        self._cursor.execute("set plan_cache_mode = force_generic_plan")
 
     def look(self) -> None:
         """Ask once, and leave the database alone for a moment."""
-        self._cursor.execute(NEW_RECORDS, (self._last,))
+        self._cursor.execute("execute newer_records (%s)", (self._last,))
         found = self._cursor.fetchall()
         came_at = time.time()
         for self._last, job_id, slot in found:
