@@ -33,6 +33,7 @@ from worker.storage.engine import Session, make_engine
 BATCH = 1000
 WAIT_S = 0.2
 FLUSH_S = 30
+COPY_EVERY_S = 1.0
 TEMPLATES = "BENCH_TEMPLATES"
 """Environment variable: the file with the templates."""
 
@@ -56,6 +57,8 @@ class Limit:
         self.claims: dict[int, Claim] = {}
         self.rows: list[int] = []
         self.batches = 0
+        self.ends: dict[int, int] = {}
+        self.copied_at = time.monotonic()
         self.known: set[tuple[str, int]] = set()  # what is prepared, and on which connection
         self.tails = [f"7{place:03x}8000{place:012x}" for place in range(BATCH)]
 
@@ -111,8 +114,11 @@ class Limit:
             produce(topic, value, key, headers=list(headers))
         if self.producer.flush(FLUSH_S):
             raise RuntimeError("events were not acknowledged")
-        places = [TopicPartition(self.topic, p, end + 1) for p, end in ends.items()]
-        self.consumer.commit(offsets=places, asynchronous=True)
+        self.ends |= ends
+        if time.monotonic() - self.copied_at >= COPY_EVERY_S:
+            places = [TopicPartition(self.topic, p, end + 1) for p, end in self.ends.items()]
+            self.consumer.commit(offsets=places, asynchronous=True)
+            self.copied_at = time.monotonic()
 
     def write(
         self,

@@ -31,6 +31,7 @@ from worker.domain.topics import Topics
 BATCH = 1000
 WAIT_S = 0.5
 FLUSH_S = 30
+COPY_EVERY_S = 1.0
 NAMESPACE = uuid.UUID("6f2b7d1c-55d4-5a0e-9d0b-3c1f0f7a9e21")
 
 INSERT_RECORDS = """
@@ -320,6 +321,8 @@ class Plain:
 
     def __init__(self, settings: Settings) -> None:
         self.work = Work(settings)
+        self.ends: dict[int, int] = {}
+        self.copied_at = time.monotonic()
         self.consumer = Consumer(
             {
                 "bootstrap.servers": settings.kafka_brokers,
@@ -349,9 +352,12 @@ class Plain:
             self.work.rest()
             return
         self.work.handle(batch)
-        ends = {each.partition: each.offset for each in batch}
-        places = [TopicPartition(self.work.topics.triggers, p, o + 1) for p, o in ends.items()]
-        self.consumer.commit(offsets=places, asynchronous=True)
+        self.ends |= {each.partition: each.offset for each in batch}
+        if time.monotonic() - self.copied_at >= COPY_EVERY_S:
+            topic = self.work.topics.triggers
+            places = [TopicPartition(topic, p, end + 1) for p, end in self.ends.items()]
+            self.consumer.commit(offsets=places, asynchronous=True)
+            self.copied_at = time.monotonic()
 
 
 def read(delivered: Delivered) -> dict[str, Any]:
