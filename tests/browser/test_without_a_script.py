@@ -1,5 +1,7 @@
 """Every page and every form without a script."""
 
+import re
+
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visiting
@@ -11,7 +13,8 @@ def test_a_search_a_filter_and_a_page_forward(visiting: Visiting) -> None:
         page = visitor.open("/jobs")
         page.get_by_role("searchbox").fill("log-backup")
         page.keyboard.press("Enter")
-        expect(page.locator("tbody tr").first).to_be_visible()
+        expect(page).to_have_url(re.compile("q=log-backup"))
+        expect(page.locator("tbody tr").first).to_contain_text("log-backup")
         page = visitor.open("/jobs")
         page.get_by_text("More filters").click()
         page.get_by_label("Type").select_option("workflow")

@@ -44,7 +44,7 @@ _AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError)
 """What a database that dies meanwhile has us raise."""
 
 _UP_TO = "select count(*) from awp_job_execution where scheduled_at <= '{at}'"
-_PENDING = "select count(*) from awp_trigger_outbox"
+PENDING = "select count(*) from awp_trigger_outbox"
 
 
 @dataclass(slots=True)
@@ -179,6 +179,20 @@ class Arena:
         """Count a harm that is being done."""
         self.tally.faults += 1
 
+    @contextlib.contextmanager
+    def heard(self, words: str) -> Iterator[None]:
+        """A block after which a worker has to have said these words in its log."""
+        before = {worker.log: worker.words().count(words) for worker in self.workers}
+        yield
+        wait_until(
+            lambda: any(
+                worker.words().count(words) > before.get(worker.log, 0) for worker in self.workers
+            ),
+            RECOVERY_S,
+            f"a worker that says {words!r}",
+            every_s=_LOOK_S,
+        )
+
     def broken(self, kind: Kind, detail: str) -> None:
         """Note a violation that the scenario itself has seen."""
         self.tally.violations.append(Violation(kind, detail))
@@ -203,7 +217,7 @@ class Arena:
         """Stop the traffic for now, and wait until all of it is recorded and published."""
         self.traffic.pause()
         self.recovered(deadline_s)
-        self.look_until(_PENDING, lambda pending: pending == 0, deadline_s)
+        self.look_until(PENDING, lambda pending: pending == 0, deadline_s)
 
     def look_until(
         self, statement: str, is_wanted: Callable[[int], bool], deadline_s: float = RECOVERY_S

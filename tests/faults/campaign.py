@@ -29,7 +29,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A scenario played once: what was counted, and every promise that was broken."""
+    """A scenario played once: what was counted, and every promise that was broken.
+
+    `unanswered` are triggers that no broker acknowledged: each may have a record, or none.
+    """
 
     name: str
     triggers: int
@@ -39,6 +42,7 @@ class Run:
     recover_s: float
     took_s: float
     violations: tuple[Violation, ...]
+    unanswered: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +79,19 @@ class Campaign:
         return self._runs
 
     def soak(self, scenarios: Sequence[Scenario], *, minutes: float) -> list[Run]:
-        """Play whatever mixes, at random and again and again, in one arena for so long."""
+        """Play whatever mixes, at random and again and again, in one arena for so long.
+
+        Each finds as many workers as it asks for; how many are there before depends on chance.
+        """
 
         def mixed(field: Arena) -> None:
             end = time.monotonic() + minutes * 60
             while time.monotonic() < end:
-                while len(field.workers) < 2:
-                    field.start()
-                chosen = field.rng.choice([s for s in scenarios if s.workers <= len(field.workers)])
+                chosen = field.rng.choice(scenarios)
+                while len(field.workers) > chosen.workers:
+                    field.stop(field.rng.choice(field.workers))
+                if len(field.workers) < chosen.workers:
+                    field.start(chosen.workers - len(field.workers))
                 self._say(f"{(end - time.monotonic()) / 60:5.1f} min left  {chosen.name}")
                 chosen.play(field)
 
@@ -114,6 +123,8 @@ class Campaign:
             f"{len(self._runs):3}/{self._total}  {run.name:<34} {result:<8} {run.triggers:7,} "
             f"triggers {run.took_s:5.0f} s"
         )
+        if run.unanswered:
+            self._say(f"         {run.unanswered} triggers were never acknowledged by a broker")
         for violation in run.violations[:5]:
             self._say(f"         {violation}")
 
@@ -167,6 +178,7 @@ def _judged(scenario: Scenario, field: Arena, began: float) -> Run:
         recover_s=field.tally.recover_s,
         took_s=time.monotonic() - began,
         violations=(*field.tally.violations, *broken),
+        unanswered=len(field.traffic.unanswered()),
     )
 
 

@@ -18,6 +18,8 @@ pytestmark = pytest.mark.parametrize("broker", ["node"], indirect=True)
 Start = Callable[..., WorkerProcess]
 OUTAGE_S = 10.0
 STILL_S = 4.0
+MORE = 12_000
+"""Triggers that take the worker seconds, in small batches."""
 _WAITING = "select coalesce(sum(events), 0) from awp_trigger_outbox"
 
 
@@ -36,15 +38,16 @@ def test_brokers_away_for_10_s_are_waited_for_with_the_events_in_the_outbox(
     worker = start({"batch_triggers": 50})
     load.fire(60)
     judge.settled(load.sent)
-    load.fire(3000)
+    load.fire(MORE)
     wait_until(lambda: judge.records() > 60, 20, "a batch under way")
     kafka_node.kill()
     assert _outlasts(worker)
+    assert sql.value(judge.database, _WAITING) > 0
     kafka_node.start()
     load.fire(60)
     outcome = judge.settled(load.sent, 40)
     assert len(worker.words().splitlines()) < 500  # an outage is no flood of words
-    assert (outcome.records, outcome.duplicates) == (3120, 0)
+    assert (outcome.records, outcome.duplicates) == (MORE + 120, 0)
     assert worker.stop() == 0
 
 
@@ -52,7 +55,7 @@ def test_while_brokers_keep_the_worker_waiting_two_batches_wait_and_the_next_is_
     start: Start, load: Load, judge: Judge, kafka_node: KafkaNode
 ) -> None:
     start({"batch_triggers": 20})
-    load.fire(3000)
+    load.fire(MORE)
     wait_until(lambda: judge.records() > 200, 20, "a worker with more at hand than it can write")
     os.kill(kafka_node.pid, signal.SIGSTOP)
     try:
@@ -79,10 +82,10 @@ def test_sigterm_while_the_brokers_are_away_ends_with_0(
     start: Start, load: Load, judge: Judge, kafka_node: KafkaNode
 ) -> None:
     worker = start({"batch_triggers": 20})
-    load.fire(3000)
+    load.fire(MORE)
     wait_until(lambda: judge.records() > 0, 20, "a batch under way")
     kafka_node.kill()
-    wait_until(lambda: sql.value(judge.database, _WAITING), 20, "a batch that cannot leave")
+    wait_until(lambda: _is_still(judge), 20, "a worker that waits for the brokers")
     assert worker.stop() == 0
     counted = sql.rows(judge.database, "select sum(events), sum(published) from awp_trigger_ledger")
     waiting = sql.value(judge.database, _WAITING)

@@ -100,6 +100,10 @@ class Traffic:
         with self._lock:
             return frozenset(self._unknown)
 
+    def unanswered(self) -> frozenset[Slot]:
+        """Slots that were never acknowledged, however often they were sent."""
+        return self.unknown() - {each.slot for each in self.sent()}
+
     def slots(self) -> int:
         """How many firings were acknowledged so far."""
         return len({each.slot for each in self.sent()})

@@ -228,7 +228,7 @@ def test_a_server_that_stops_ends_streams_at_once(database: str) -> None:
         opened = [streams.enter_context(watching(admin(console))) for _ in range(3)]
         began = time.monotonic()
         server.close()
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
         wait_until(lambda: all(each.has_ended for each in opened), 3, "their ends")
 
 

@@ -9,6 +9,7 @@ import importlib
 import itertools
 import os
 import signal
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,8 +30,9 @@ class Crash:
     """Where a process ends itself: at the n-th call of a function of the product.
 
     `place` is `module:function` or `module:Class.function`. `first` names a method of the same
-    object that is called before the end, with no argument. Give `environment()` to a process that
-    runs `ARMED`.
+    object that is called before the end, with no argument. Only calls in threads with `thread` in
+    their name count: each of the worker's loops has its topic there. Give `environment()` to a
+    process that runs `ARMED`.
     """
 
     place: str
@@ -38,19 +40,20 @@ class Crash:
     nth: int = 1
     sent: signal.Signals = signal.SIGKILL
     first: str = ""
+    thread: str = ""
 
     def environment(self) -> dict[str, str]:
         """What a process that runs `ARMED` is told by."""
-        words = (self.place, self.moment, str(self.nth), self.sent.name, self.first)
+        words = (self.place, self.moment, str(self.nth), self.sent.name, self.first, self.thread)
         return {CRASH_AT: " ".join(words)}
 
     @classmethod
     def of(cls, text: str) -> "Crash":
         """What `environment` said."""
-        place, moment, nth, sent, first = text.split(" ")
+        place, moment, nth, sent, first, thread = text.split(" ")
         assert moment in ("before", "after"), text
         when: Literal["before", "after"] = "before" if moment == "before" else "after"
-        return cls(place, when, int(nth), signal.Signals[sent], first)
+        return cls(place, when, int(nth), signal.Signals[sent], first, thread)
 
     def arm(self) -> None:
         """Put it in its place, in this process."""
@@ -70,6 +73,8 @@ class Crash:
 
         @functools.wraps(function)
         def wrapped(*args: Any, **named: Any) -> Any:
+            if self.thread not in threading.current_thread().name:
+                return function(*args, **named)
             is_now = next(calls) == self.nth
             if is_now and self.moment == "before":
                 self._end(args)

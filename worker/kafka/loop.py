@@ -130,7 +130,7 @@ class Loop:
         self._next: list[Delivery] = []
         self._failures = 0
         self._polled_at = self._copied_at = clock.monotonic()
-        self._has_moved = False
+        self._moved: set[int] = set()
         self._is_paused = False
 
     def run(self) -> None:
@@ -234,15 +234,18 @@ class Loop:
                 self._metrics.observe_events(batch, self._clock.now(), duration_s)
 
             self._relay.send(handled.rows, claims.values(), self._ticking(), observe)
-        self._has_moved = True
+        self._moved |= handled.positions.keys()
 
     def _copy_offsets(self) -> None:
+        """Copy the position of every partition that has moved, unless that was done just now."""
         now = self._clock.monotonic()
-        if not self._has_moved or now - self._copied_at < _COPY_EVERY_S:
+        if not self._moved or now - self._copied_at < _COPY_EVERY_S:
             return
-        claims = self._takings.claims.values()
-        self._consumer.copy_offsets({claim.partition: claim.last_offset + 1 for claim in claims})
-        self._has_moved = False
+        claims = self._takings.claims
+        self._consumer.copy_offsets(
+            {p: claims[p].last_offset + 1 for p in self._moved & claims.keys()}
+        )
+        self._moved.clear()
         self._copied_at = now
 
     def _begin_anew(self, batch: list[Delivery]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -21,3 +23,10 @@ def parsed(url: str) -> URL:
     if "sslpassword" in address.query:
         return address
     return address.update_query_dict({"sslpassword": _ANY})
+
+
+def options(url: URL, settings: Mapping[str, object]) -> str:
+    """Server settings as libpq's `options`: what the address says of others, and these."""
+    said = url.query.get("options", ())
+    before = [said] if isinstance(said, str) else said
+    return " ".join([*before, *(f"-c {name}={value}" for name, value in settings.items())])

@@ -25,7 +25,7 @@ def make_engine(settings: Settings) -> Engine:
     address that is none.
     """
     limit_ms = min(_LONGEST_STATEMENT_MS, settings.max_poll_interval_ms * 45 // 100)
-    options = {
+    session = {
         "lock_timeout": limit_ms // 3,
         "idle_in_transaction_session_timeout": limit_ms * 2 // 3,
         "statement_timeout": limit_ms,
@@ -40,7 +40,7 @@ def make_engine(settings: Settings) -> Engine:
             connect_args={
                 "connect_timeout": min(10, max(2, limit_ms // 1000)),
                 "application_name": "trigger-worker",
-                "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
+                "options": address.options(url, session),
                 "keepalives_idle": 10,
                 "keepalives_interval": 5,
                 "keepalives_count": 3,

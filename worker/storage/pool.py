@@ -17,6 +17,12 @@ _STATEMENT_MS = 5_000
 _LOCK_MS = 2_000
 _CONNECT_S = 2
 _WAIT_S = 2.0
+_SESSION = {
+    "jit": "off",  # short reads gain nothing from being compiled
+    "statement_timeout": _STATEMENT_MS,
+    "lock_timeout": _LOCK_MS,
+    "idle_in_transaction_session_timeout": _STATEMENT_MS,
+}
 _CONNECTIONS = 12
 
 
@@ -28,8 +34,9 @@ class Pool:
 
     def __init__(self, settings: Settings) -> None:
         try:
+            url = address.parsed(settings.database_url.get_secret_value())
             self._engine = create_engine(
-                address.parsed(settings.database_url.get_secret_value()),
+                url,
                 pool_size=_CONNECTIONS,
                 max_overflow=0,
                 pool_timeout=_WAIT_S,
@@ -38,10 +45,7 @@ class Pool:
                 connect_args={
                     "connect_timeout": _CONNECT_S,
                     "application_name": "trigger-worker console",
-                    # Short reads gain nothing from being compiled.
-                    "options": f"-c jit=off -c statement_timeout={_STATEMENT_MS} "
-                    f"-c lock_timeout={_LOCK_MS} "
-                    f"-c idle_in_transaction_session_timeout={_STATEMENT_MS}",
+                    "options": address.options(url, _SESSION),
                     "keepalives_idle": 10,
                     "keepalives_interval": 5,
                     "keepalives_count": 3,

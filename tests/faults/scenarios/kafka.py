@@ -16,10 +16,11 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     NewPartitions,
 )
 
-from tests.faults.arena import PARTITIONS, Arena
+from tests.faults.arena import PARTITIONS, PENDING, RECOVERY_S, Arena
 from tests.faults.scenarios.scenario import Lane, Scenario
 from tests.support.checker import Kind
 from tests.support.topics import quiet_client
+from tests.support.waiting import wait_until
 
 _ANSWER_S = 15.0
 _AWAY_S = 60.0
@@ -86,6 +87,7 @@ def too_few_in_sync(arena: Arena) -> None:
     arena.rng.choice(list(arena.cluster.nodes.values())).kill()
     arena.fault()
     time.sleep(_TOO_FEW_S)
+    arena.look_until(PENDING, lambda found: found > 0)
     arena.cluster.restore()
     for topic in outgoing:
         _set(arena, topic, "min.insync.replicas", "2")
@@ -96,11 +98,16 @@ def add_partitions(arena: Arena) -> None:
     """The topic of triggers gets more partitions while everything runs."""
     arena.rest(0.2, 1.0)
     admin = AdminClient(quiet_client(arena.cluster.address))
-    more = NewPartitions(arena.topics.triggers, arena.partitions() + _ADDED)
+    before = arena.partitions()
+    more = NewPartitions(arena.topics.triggers, before + _ADDED)
     (done,) = admin.create_partitions([more]).values()
     done.result(_ANSWER_S)
     arena.fault()
-    time.sleep(3)  # until producers and workers have seen them
+    wait_until(
+        lambda: any(each.partition >= before for each in arena.traffic.sent()),
+        RECOVERY_S,
+        "a trigger in a new partition",
+    )
     arena.recovered()
 
 
@@ -108,7 +115,10 @@ def recreate_under_a_running_worker(arena: Arena) -> None:
     """The topic is deleted and made again under it: another topic, other offsets."""
     for _ in range(2):
         arena.quiet()
-        _recreate(arena)
+        with arena.heard("action=topic_replaced"):
+            # No broker tells a consumer: what it reads before it looks counts as the old topic's.
+            _recreate(arena)
+        arena.traffic.resume()
         arena.rest(0.5, 2.0)
         arena.recovered()
 
@@ -119,6 +129,7 @@ def recreate_under_a_stopped_worker(arena: Arena) -> None:
     for worker in list(arena.workers):
         arena.stop(worker)
     _recreate(arena)
+    arena.traffic.resume()
     arena.rest(0.5, 2.0)
     arena.start()
     arena.recovered()
@@ -143,7 +154,7 @@ def abort_a_transaction(arena: Arena) -> None:
             job_id = jobs[number % len(jobs)]
             body = json.dumps({"job_id": job_id, "scheduled_at": at.isoformat()})
             producer.produce(arena.topics.triggers, body, str(job_id))
-        producer.flush(_ANSWER_S)
+        assert not producer.flush(_ANSWER_S), "a transaction that the brokers do not take"
         arena.rest(0.2, 1.0)
         producer.abort_transaction(_ANSWER_S)
         arena.fault()
@@ -169,7 +180,6 @@ def _recreate(arena: Arena) -> None:
         admin.create(arena.topics, partitions=PARTITIONS)
     arena.fault()
     arena.traffic.recreated()
-    arena.traffic.resume()
 
 
 def _set(arena: Arena, topic: str, name: str, value: str) -> None:
@@ -185,10 +195,10 @@ SCENARIOS = (
     Scenario("coordinator killed", kill_the_coordinator, 2, Lane.ROUGH, is_short=True),
     Scenario("each broker killed in turn", kill_each_in_turn, 1, Lane.ROUGH),
     Scenario("all brokers away 60 s", all_away, 2, Lane.ROUGH),
-    Scenario("too few in sync", too_few_in_sync, 1, Lane.ROUGH, mixes=False),
+    Scenario("too few in sync", too_few_in_sync, 1, Lane.ROUGH),
     Scenario("partitions added", add_partitions, 2, mixes=False),
     Scenario("topic made anew, worker runs", recreate_under_a_running_worker, is_short=True),
-    Scenario("topic made anew, worker stopped", recreate_under_a_stopped_worker, mixes=False),
+    Scenario("topic made anew, worker stopped", recreate_under_a_stopped_worker),
     Scenario("transaction aborted", abort_a_transaction),
     Scenario("dispatch too large", refuse_large_messages, mixes=False, is_short=True),
 )

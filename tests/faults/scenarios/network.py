@@ -43,6 +43,7 @@ def delay(arena: Arena, *, ways: Ways) -> None:
     time.sleep(_DELAYED_S)
     arena.recovered(_SLOWLY_S)  # a batch takes some sixteen round trips
     _heal(arena, ways)
+    arena.changes = {}
 
 
 def fall_silent(arena: Arena, *, ways: Ways) -> None:
@@ -79,10 +80,10 @@ def _to_brokers(arena: Arena) -> Sequence[Link]:
 
 
 _HARMS = {
-    "cut": (cut, True),
-    "delayed 500 ms": (delay, False),
-    "half-open": (fall_silent, True),
-    "byte by byte": (drip, True),
+    "cut": cut,
+    "delayed 500 ms": delay,
+    "half-open": fall_silent,
+    "byte by byte": drip,
 }
 
 SCENARIOS = (
@@ -91,9 +92,8 @@ SCENARIOS = (
             f"database {how}",
             partial(harm, ways=_to_database),
             is_short=how == "half-open",
-            mixes=mixes,
         )
-        for how, (harm, mixes) in _HARMS.items()
+        for how, harm in _HARMS.items()
     ),
     *(
         Scenario(
@@ -102,8 +102,7 @@ SCENARIOS = (
             lane=Lane.ROUGH,
             is_linked=True,
             is_short=how == "half-open",
-            mixes=mixes,
         )
-        for how, (harm, mixes) in _HARMS.items()
+        for how, harm in _HARMS.items()
     ),
 )

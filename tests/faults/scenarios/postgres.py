@@ -50,7 +50,11 @@ _UNSERIALIZABLE = """
     create trigger faults_unserializable before insert on awp_job_execution
         for each statement execute function faults_unserializable();
 """
-_SERIALIZABLE = "drop trigger faults_unserializable on awp_job_execution"
+_SERIALIZABLE = """
+    drop trigger faults_unserializable on awp_job_execution;
+    drop function faults_unserializable;
+    drop sequence faults_seen
+"""
 
 
 def kill_a_backend(arena: Arena) -> None:
@@ -101,7 +105,8 @@ def lock_for_long(arena: Arena) -> None:
     with sql.session(arena.database) as foreign, foreign.cursor() as cursor:
         cursor.execute(_LOCK_JOBS)
         arena.fault()
-        time.sleep(_LOCKED_S)
+        with arena.heard("lock timeout"):
+            time.sleep(_LOCKED_S)
     arena.recovered()
 
 
@@ -111,6 +116,7 @@ def deadlock(arena: Arena) -> None:
     sql.execute(arena.database, f"alter database \"{arena.name}\" set deadlock_timeout = '400ms'")
     arena.proxy.cut()  # sessions that know of it
     arena.recovered()
+    before = int(sql.value(arena.database, _DEADLOCKS))
     end = time.monotonic() + _DEADLOCKS_S
     with sql.session(arena.database) as foreign, foreign.cursor() as cursor:
         cursor.execute("set deadlock_timeout = '5s'")
@@ -123,9 +129,11 @@ def deadlock(arena: Arena) -> None:
             foreign.rollback()
             arena.rest(0.05, 0.2)
     seen = wait_until(
-        lambda: sql.value(arena.database, _DEADLOCKS), RECOVERY_S, "a deadlock that was found"
+        lambda: int(sql.value(arena.database, _DEADLOCKS)) - before,
+        RECOVERY_S,
+        "a deadlock that was found",
     )
-    arena.tally.faults += int(seen)
+    arena.tally.faults += seen
     arena.recovered()
 
 
@@ -134,8 +142,8 @@ def fail_to_serialize(arena: Arena) -> None:
     sql.execute(arena.database, _UNSERIALIZABLE)
     time.sleep(_UNSERIALIZABLE_S)
     arena.look_until("select last_value from faults_seen", lambda seen: seen >= 5)
-    sql.execute(arena.database, _SERIALIZABLE)
     arena.tally.faults += int(sql.value(arena.database, "select last_value / 5 from faults_seen"))
+    sql.execute(arena.database, _SERIALIZABLE)
     arena.recovered()
 
 
@@ -143,7 +151,8 @@ def read_only(arena: Arena) -> None:
     """Every transaction is refused its writes for 10 s, as while a standby takes over."""
     arena.fault()
     _set_read_only(arena, is_on=True)
-    time.sleep(_READ_ONLY_S)
+    with arena.heard("25006"):
+        time.sleep(_READ_ONLY_S)
     _set_read_only(arena, is_on=False)
     arena.recovered()
 
@@ -186,7 +195,7 @@ def _fill(ballast: Path) -> None:
 def _small_disk(arena: Arena) -> Iterator[Path]:
     """A file system of its own in memory, on which the records stand meanwhile."""
     disk = arena.ground.place / f"disk-{arena.name}"
-    disk.mkdir()
+    disk.mkdir(exist_ok=True)
     mount = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_BYTES},mode=755", "tmpfs", str(disk)]
     mounted = subprocess.run(mount, capture_output=True, text=True, timeout=10, check=False)
     assert mounted.returncode == 0, f"a small disk needs the right to mount: {mounted.stderr}"
@@ -274,9 +283,9 @@ SCENARIOS = (
     Scenario("immediate restart", restart_at_once, is_short=True),
     Scenario("connections refused 30 s", refuse_connections),
     Scenario("lock timeout", lock_for_long),
-    Scenario("deadlock", deadlock, is_short=True, mixes=False),
-    Scenario("serialization failure", fail_to_serialize, is_short=True, mixes=False),
+    Scenario("deadlock", deadlock, is_short=True),
+    Scenario("serialization failure", fail_to_serialize, is_short=True),
     Scenario("read-only 10 s", read_only),
-    Scenario("disk full", fill_the_disk, mixes=False),
+    Scenario("disk full", fill_the_disk),
     Scenario("foreign transaction open", hold_a_transaction_open, lane=Lane.ALONE, mixes=False),
 )

@@ -9,33 +9,36 @@ from tests.faults.scenarios.scenario import Scenario
 from tests.support.crashing import Crash
 from tests.support.waiting import wait_until
 
-_SEND = Crash("worker.relay:Relay.send", "before")
+_crash = partial(Crash, thread=".job.triggers.")
+"""In the loop of the triggers: the other one takes, copies and gives up, too."""
+
+_SEND = _crash("worker.relay:Relay.send", "before")
 
 _IN_A_BATCH = {
-    "after fetch": Crash("worker.intake:Intake.decide", "before", nth=2),
-    "after reads": Crash("worker.intake:read_facts", "after", nth=2),
-    "before commit": Crash("worker.storage.ledger:advance", "after", nth=2),
-    "after commit": Crash("worker.relay:Relay.send", "before", nth=2),
-    "between two publishes": Crash(
+    "after fetch": _crash("worker.intake:Intake.decide", "before", nth=2),
+    "after reads": _crash("worker.intake:read_facts", "after", nth=2),
+    "before commit": _crash("worker.storage.ledger:advance", "after", nth=2),
+    "after commit": _crash("worker.relay:Relay.send", "before", nth=2),
+    "between two publishes": _crash(
         "worker.kafka.producer:Producer.produce", "before", nth=9, first="flush"
     ),
-    "after publish": Crash("worker.kafka.producer:EventProducer.wait", "after", nth=2),
-    "before offset commit": Crash(
+    "after publish": _crash("worker.kafka.producer:EventProducer.wait", "after", nth=2),
+    "before offset commit": _crash(
         "worker.kafka.consumer:TopicConsumer.copy_offsets", "before", nth=3
     ),
 }
 _SHORT = {"after reads", "after commit", "between two publishes", "after publish"}
 _IN_CATCHING_UP = {
-    "before its publish": Crash("worker.storage.outbox:page", "after"),
-    "before its delete": Crash("worker.storage.outbox:delete", "before"),
+    "before its publish": _SEND,
+    "before its delete": _crash("worker.storage.outbox:delete", "before"),
 }
 _IN_TAKING = {
-    "after the fence": Crash("worker.storage.ledger:take", "after"),
-    "before the position": Crash("worker.kafka.consumer:TopicConsumer.seek", "before"),
+    "after the fence": _crash("worker.storage.ledger:take", "after"),
+    "before the position": _crash("worker.kafka.consumer:TopicConsumer.seek", "before"),
 }
 _IN_GIVING_UP = {
-    "when revoked": Crash("worker.kafka.taking:Takings.revoked", "before"),
-    "before the release": Crash("worker.storage.ledger:release", "before"),
+    "when revoked": _crash("worker.kafka.taking:Takings.revoked", "before"),
+    "before the release": _crash("worker.storage.ledger:release", "before"),
 }
 
 
@@ -76,20 +79,19 @@ SCENARIOS = (
             f"crash {step}",
             partial(in_a_batch, crash=crash),
             is_short=step in _SHORT,
-            mixes=False,
         )
         for step, crash in _IN_A_BATCH.items()
     ),
     *(
-        Scenario(f"crash in catch-up {step}", partial(in_catching_up, crash=crash), mixes=False)
+        Scenario(f"crash in catch-up {step}", partial(in_catching_up, crash=crash))
         for step, crash in _IN_CATCHING_UP.items()
     ),
     *(
-        Scenario(f"crash in a taking {step}", partial(in_a_batch, crash=crash), mixes=False)
+        Scenario(f"crash in a taking {step}", partial(in_a_batch, crash=crash))
         for step, crash in _IN_TAKING.items()
     ),
     *(
-        Scenario(f"crash in a rebalance {step}", partial(in_giving_up, crash=crash), mixes=False)
+        Scenario(f"crash in a rebalance {step}", partial(in_giving_up, crash=crash))
         for step, crash in _IN_GIVING_UP.items()
     ),
 )

@@ -117,8 +117,9 @@ def starve_of_file_descriptors(arena: Arena) -> None:
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, hard))
     try:
         arena.fault()
-        arena.proxy.cut()
-        time.sleep(_STARVED_S)
+        with arena.heard("Too many open files"):
+            arena.proxy.cut()
+            time.sleep(_STARVED_S)
     finally:
         if worker.child.exit_status() is None:
             resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
@@ -164,11 +165,11 @@ def _owned(arena: Arena, worker: WorkerProcess) -> int:
 SCENARIOS = (
     Scenario("worker killed at random", kill_at_random, workers=2, is_short=True),
     Scenario("worker frozen, a zombie", freeze_past_the_session, workers=2, is_short=True),
-    Scenario("frozen with a batch decided", freeze_before_a_transaction, mixes=False),
+    Scenario("frozen with a batch decided", freeze_before_a_transaction),
     Scenario("answer to a commit lost", lose_the_answer_to_a_commit, is_short=True),
     Scenario("SIGTERM under load", terminate_under_load, workers=2),
     Scenario("rolling restart of three", roll_three, workers=3),
     Scenario("scaled 1, 3, 1", scale_up_and_down),
-    Scenario("no file descriptors", starve_of_file_descriptors, mixes=False),
-    Scenario("slow worker", slow_down, mixes=False),
+    Scenario("no file descriptors", starve_of_file_descriptors),
+    Scenario("slow worker", slow_down),
 )
