@@ -1,7 +1,8 @@
 """What a trigger costs everybody: the worker, PostgreSQL, the broker, the log and the disks."""
 
 import secrets
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from typing import Any
@@ -51,6 +52,12 @@ class Cost:
             name: round(getattr(self, name), 3 if name == "statements" else 1)
             for name in (each.name for each in fields(self))
         }
+
+
+def median(costs: Sequence[Cost]) -> Cost:
+    """The median of each figure."""
+    names = [each.name for each in fields(Cost)]
+    return Cost(**{name: statistics.median(getattr(c, name) for c in costs) for name in names})
 
 
 def measure(stage: Stage, node: KafkaNode, url: str, *, triggers: int, jobs: int) -> Cost:

@@ -1,6 +1,7 @@
 """What a trigger costs where there are more records, and more jobs: it should cost the same."""
 
-from collections.abc import Sequence
+import statistics
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tests.benchmarks import cost, history, inventory
@@ -14,12 +15,41 @@ RECORDS = (100_000, 1_000_000, 10_000_000)
 JOBS = (1_000, 10_000, 100_000, 1_000_000)
 
 
+ROUNDS = 3
+
+Of = Callable[[Cost], float]
+
+
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """Costs by number of records (5,000 jobs), and by number of jobs (few records)."""
+    """Costs by number of records (5,000 jobs), round by round, and by number of jobs."""
 
-    by_records: dict[int, Cost]
+    rounds: list[dict[int, Cost]]
     by_jobs: dict[int, Cost]
+
+    @property
+    def by_records(self) -> dict[int, Cost]:
+        """The median of each figure."""
+        sizes = self.rounds[0] if self.rounds else ()
+        return {size: cost.median([each[size] for each in self.rounds]) for size in sizes}
+
+    def ratios(self, of: Of) -> list[float]:
+        """A figure with the most records over that with the fewest, round by round."""
+        return [of(each[max(each)]) / of(each[min(each)]) for each in self.rounds]
+
+    def ratio(self, of: Of) -> float:
+        """Median of the ratios."""
+        return statistics.median(self.ratios(of))
+
+
+def cpu_us(found: Cost) -> float:
+    """Of worker and PostgreSQL together, a trigger."""
+    return found.client_us + found.server_us
+
+
+def log_bytes(found: Cost) -> float:
+    """Of write-ahead log, with the pages that are logged whole, a trigger."""
+    return found.wal_bytes + found.page_bytes
 
 
 def measure(
@@ -31,16 +61,27 @@ def measure(
     jobs: Sequence[int],
     say: Say,
 ) -> Growth:
-    """One platform filled up from size to size, then a fresh one for each number of jobs."""
-    by_records: dict[int, Cost] = {}
+    """A platform for each number of records, in turn, then a fresh one for each number of jobs.
+
+    A round takes a part of the triggers, so that a small number of records stays one.
+    """
     by_jobs: dict[int, Cost] = {}
-    url = stage.server.create("growth")
+    platforms: dict[int, str] = {}
+    rounds: list[dict[int, Cost]] = []
     for size in sorted(records):
-        history.fill_up(url, records=size, jobs=inventory.JOBS)
+        platforms[size] = stage.server.create(f"growth_{size}")
+        history.fill_up(platforms[size], records=size, jobs=inventory.JOBS)
         say(f"{size:,} records are there")
-        by_records[size] = cost.measure(stage, node, url, triggers=triggers, jobs=inventory.JOBS)
-        _tell(say, f"{size:,} records", by_records[size])
-    stage.server.drop("growth")
+    for number in range(1, ROUNDS + 1 if platforms else 1):
+        found: dict[int, Cost] = {}
+        for size, url in platforms.items():
+            found[size] = cost.measure(
+                stage, node, url, triggers=triggers // ROUNDS, jobs=inventory.JOBS
+            )
+            _tell(say, f"{number}/{ROUNDS} {size:,} records", found[size])
+        rounds.append(found)
+    for size in platforms:
+        stage.server.drop(f"growth_{size}")
     for size in sorted(jobs):
         url = stage.server.create("growth", template="template0")
         schema.upgrade(url)
@@ -48,7 +89,7 @@ def measure(
         by_jobs[size] = cost.measure(stage, node, url, triggers=triggers, jobs=size)
         _tell(say, f"{size:,} jobs", by_jobs[size])
         stage.server.drop("growth")
-    return Growth(by_records, by_jobs)
+    return Growth(rounds, by_jobs)
 
 
 def _tell(say: Say, what: str, found: Cost) -> None:

@@ -8,7 +8,7 @@ from tests.benchmarks import picture
 from tests.benchmarks.contest import Contest
 from tests.benchmarks.cost import Cost
 from tests.benchmarks.crash import CatchUp
-from tests.benchmarks.growth import Growth
+from tests.benchmarks.growth import Growth, cpu_us
 from tests.benchmarks.latency import Latency
 from tests.benchmarks.memory import Memory
 from tests.benchmarks.scaling import Scaled
@@ -106,7 +106,7 @@ class Report:
         if self.growth and len(self.growth.by_records) > 1:
             costs = self.growth.by_records
             most, least_records = max(costs), min(costs)
-            ratio = _cpu_us(costs[most]) / _cpu_us(costs[least_records])
+            ratio = self.growth.ratio(cpu_us)
             name = f"CPU a trigger, {most:,} records to {least_records:,}"
             goals.append(_at_most(name, GROWTH, ratio))
         if self.memory:
@@ -122,10 +122,6 @@ def _at_least(name: str, least: float, measured: float) -> Goal:
 
 def _at_most(name: str, most: float, measured: float) -> Goal:
     return Goal(name, f"<= {most:g}", f"{measured:.2f}", measured <= most)
-
-
-def _cpu_us(cost: Cost) -> float:
-    return cost.client_us + cost.server_us
 
 
 def _speeds(contest: Contest | None) -> dict[str, dict[str, float]]:

@@ -8,6 +8,7 @@ from rich.table import Table
 from tests.benchmarks.contest import Contest
 from tests.benchmarks.cost import Cost
 from tests.benchmarks.crash import CatchUp
+from tests.benchmarks.growth import Growth, Of, cpu_us, log_bytes
 from tests.benchmarks.latency import Latency
 from tests.benchmarks.report import Goal, Report
 from tests.benchmarks.scaling import Scaled
@@ -28,6 +29,7 @@ def _parts(report: Report) -> Iterator[RenderableType]:
         yield _latency_table(report.latency)
     if report.growth:
         yield _cost_table("records", report.growth.by_records)
+        yield from _growth_words(report.growth)
         yield _cost_table("jobs", report.growth.by_jobs)
     if report.scaling:
         yield _scaling_table(report.scaling)
@@ -41,6 +43,23 @@ def _parts(report: Report) -> Iterator[RenderableType]:
     yield ", ".join(f"{name} {value}" for name, value in report.machine.items())
     for sentence in (*report.not_run, *report.failed):
         yield f"[bold red]NOT RUN: {sentence}[/bold red]"
+
+
+def _growth_words(growth: Growth) -> Iterator[str]:
+    """What most records cost over fewest: alone, no figure hides behind another."""
+    if len(growth.by_records) < 2:
+        return
+    yield f"A trigger with {max(growth.by_records):,} records over {min(growth.by_records):,}:"
+    figures: dict[str, Of] = {
+        "CPU of worker and PostgreSQL": cpu_us,
+        "CPU of PostgreSQL alone": lambda found: found.server_us,
+        "statements": lambda found: found.statements,
+        "write-ahead log": lambda found: found.wal_bytes,
+        "write-ahead log with whole pages": log_bytes,
+    }
+    for name, of in figures.items():
+        ratios = growth.ratios(of)
+        yield f"  {name}: {growth.ratio(of):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 def _crash_words(crash: CatchUp) -> str:

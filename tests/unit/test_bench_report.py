@@ -49,12 +49,18 @@ _F = {"p50": 4, "p99": 20, "p999": 30}
 
 def test_growth_compares_the_cpu_of_worker_and_postgresql() -> None:
     report = _report()
-    report.growth = Growth({100: _cost(30, 20), 1000: _cost(31, 30)}, {5: _cost(1, 1)})
+    rounds = [
+        {100: _cost(30, 20), 1000: _cost(31, 30)},
+        {100: _cost(30, 30), 1000: _cost(30, 30)},
+        {100: _cost(40, 10), 1000: _cost(10, 90)},
+    ]
+    report.growth = Growth(rounds, {5: _cost(1, 1)})
     told = report.as_json()
 
     assert told["growth"]["records"]["1000"]["server_us"] == 30  # type: ignore[index]
     assert told["growth"]["jobs"]["5"]["statements"] == 0.016  # type: ignore[index]
     assert told["reached"] == {"CPU a trigger, 1,000 records to 100": False}
+    assert report.goals()[0].measured == "1.22"
 
 
 def test_memory_is_that_of_the_largest_backlog() -> None:
