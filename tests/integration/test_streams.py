@@ -160,8 +160,9 @@ def test_counts_come_back_after_kill_9_and_go_on(
     send(broker, topics, *(failure(job, ago_s=120) for job in range(40)[1:]))
     wait_for_sums(streams, (39, 39, 39))
     streams.kill()
-    send(broker, topics, failure(100, ago_s=120))
     with running(streams_settings, tmp_path / "again.log", command="streams") as again:
+        wait_for_sums(again, (39, 39, 39))
+        send(broker, topics, failure(100, ago_s=120))
         wait_for_sums(again, (40, 40, 40))
         send(broker, topics, failure(100, ago_s=120))
         wait_for_sums(again, (41, 41, 40))

@@ -242,9 +242,7 @@ def hold_a_transaction_open(arena: Arena) -> None:
             cursor.execute("set transaction isolation level repeatable read")
             cursor.execute("create temporary table held on commit drop as select 1")
             arena.fault()
-            (worker,) = arena.start()
-            time.sleep(_AGEING_S)  # many small batches, whose dead rows stay
-            arena.stop(worker)
+            _drain(arena, _AGEING, batch_triggers=1)  # many batches, whose dead rows stay
             held.append(_drain(arena, _BACKLOG))
     if max(held) < _LEAST_RATIO * max(free):
         arena.broken(Kind.SLOWED, f"a second: {_shown(held)} beside one, {_shown(free)} without")
@@ -255,16 +253,16 @@ def _shown(rates: list[float]) -> str:
     return ", ".join(f"{rate:,.0f}" for rate in rates)
 
 
-def _drain(arena: Arena, backlog: int) -> float:
+def _drain(arena: Arena, backlog: int, **changes: int) -> float:
     """How many triggers a second one worker gets through, with so many waiting for it.
 
     From a tenth of them on, so that its start does not count. No worker may run before, and none
-    runs afterwards.
+    runs afterwards. `changes` are settings of that worker.
     """
     arena.traffic.pause()
     arena.traffic.burst(backlog)
     total = arena.traffic.slots()
-    worker = arena.launch()
+    worker = arena.launch(**changes)
     arena.look_until(_RECORDED, lambda found: found >= total - backlog * 9 // 10)
     began, reached = time.monotonic(), int(sql.value(arena.database, _RECORDED))
     arena.look_until(_RECORDED, lambda found: found >= total)
@@ -275,7 +273,7 @@ def _drain(arena: Arena, backlog: int) -> float:
 
 
 _BACKLOG = 25_000
-_AGEING_S = 5.0
+_AGEING = 1_500
 _LEAST_RATIO = 0.8
 
 SCENARIOS = (
