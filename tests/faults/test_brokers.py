@@ -18,7 +18,7 @@ pytestmark = pytest.mark.parametrize("broker", ["node"], indirect=True)
 Start = Callable[..., WorkerProcess]
 OUTAGE_S = 10.0
 STILL_S = 4.0
-MORE = 12_000
+MORE = 8_000
 """Triggers that take the worker seconds, in small batches."""
 _WAITING = "select coalesce(sum(events), 0) from awp_trigger_outbox"
 

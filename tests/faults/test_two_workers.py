@@ -88,11 +88,11 @@ def test_a_rebalance_while_a_batch_is_held_up_in_its_transaction_repeats_nothing
 def test_sigterm_under_load_ends_with_0_and_the_next_worker_repeats_nothing(
     start: Start, load: Load, judge: Judge
 ) -> None:
-    load.fire(12_000)
+    load.fire(8_000)
     first = start({"batch_triggers": 50}, wait=False)
     wait_until(lambda: judge.records() > 0, 30, "the first batches")
     assert first.stop() == 0
-    assert judge.records() < 12_000
+    assert judge.records() < 8_000
     assert sql.rows(judge.database, OWNERS.format(load.topic)) == [(None,)] * 3
     start()
     assert judge.settled(load.sent) == _clean(load)

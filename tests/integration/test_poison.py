@@ -56,6 +56,7 @@ LENIENT = {
 }
 
 
+@pytest.mark.parametrize("rig", ["kafka"], indirect=True)
 @pytest.mark.parametrize("name", POISON)
 def test_poison_among_100_good_triggers_is_dead_lettered_and_the_good_go_on(
     rig: Rig, name: str
@@ -90,6 +91,7 @@ def test_poison_among_100_good_triggers_is_dead_lettered_and_the_good_go_on(
         assert rig.record(job_id)["trigger_status"] == 1
 
 
+@pytest.mark.parametrize("rig", ["kafka"], indirect=True)
 @pytest.mark.parametrize("name", LENIENT)
 def test_what_fields_of_others_hold_is_nobodys_business(rig: Rig, name: str) -> None:
     with rig.platform() as platform:

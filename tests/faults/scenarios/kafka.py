@@ -200,5 +200,5 @@ SCENARIOS = (
     Scenario("topic made anew, worker runs", recreate_under_a_running_worker, is_short=True),
     Scenario("topic made anew, worker stopped", recreate_under_a_stopped_worker),
     Scenario("transaction aborted", abort_a_transaction),
-    Scenario("dispatch too large", refuse_large_messages, mixes=False, is_short=True),
+    Scenario("dispatch too large", refuse_large_messages, mixes=False),
 )

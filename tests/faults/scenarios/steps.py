@@ -27,7 +27,7 @@ _IN_A_BATCH = {
         "worker.kafka.consumer:TopicConsumer.copy_offsets", "before", nth=3
     ),
 }
-_SHORT = {"after reads", "after commit", "between two publishes", "after publish"}
+_SHORT = {"after commit", "between two publishes", "after publish"}
 _IN_CATCHING_UP = {
     "before its publish": _SEND,
     "before its delete": _crash("worker.storage.outbox:delete", "before"),

@@ -166,7 +166,7 @@ SCENARIOS = (
     Scenario("worker killed at random", kill_at_random, workers=2, is_short=True),
     Scenario("worker frozen, a zombie", freeze_past_the_session, workers=2, is_short=True),
     Scenario("frozen with a batch decided", freeze_before_a_transaction),
-    Scenario("answer to a commit lost", lose_the_answer_to_a_commit, is_short=True),
+    Scenario("answer to a commit lost", lose_the_answer_to_a_commit),
     Scenario("SIGTERM under load", terminate_under_load, workers=2),
     Scenario("rolling restart of three", roll_three, workers=3),
     Scenario("scaled 1, 3, 1", scale_up_and_down),
