@@ -12,7 +12,7 @@ from tests.support.link import Link
 
 _DELAY_EACH_WAY_S = 0.25
 _DELAYED_S = 8.0
-_SLOWLY_S = 120.0
+_SLOWLY_S = 180.0
 _SILENT_S = 8.0
 _DRIPPING_S = 5.0
 _PATIENT = {"max_poll_interval_ms": 30_000, "session_timeout_ms": 6_000}
