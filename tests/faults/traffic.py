@@ -154,7 +154,7 @@ class Traffic:
         generation = self.generation
 
         def answered(error: KafkaError | None, message: Message) -> None:
-            place = message.partition() or 0, message.offset() or 0
+            place = message.partition() or 0, message.offset()
             with self._lock:
                 if error is None:
                     self._sent.append(Sent(job_id, at, *place, generation))

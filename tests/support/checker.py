@@ -79,6 +79,7 @@ def early(committed: Mapping[int, int], evidence: Evidence) -> list[Violation]:
         Violation(Kind.EARLY, f"{sent} is below {committed[sent.partition]}")
         for sent in evidence.sent
         if sent.topic_generation == evidence.generation
+        and sent.offset is not None
         and sent.offset < committed.get(sent.partition, 0)
         and sent.slot not in recorded
     ]
@@ -176,11 +177,12 @@ def _places(sent: Iterable[Sent], unknown: Iterable[Slot]) -> dict[Slot, Sent]:
         slot: min(places, key=_at)
         for slot, places in all_places.items()
         if len({(each.topic_generation, each.partition) for each in places}) == 1
+        and all(each.offset is not None for each in places)
     }
 
 
 def _at(sent: Sent) -> tuple[int, int]:
-    return sent.topic_generation, sent.offset
+    return sent.topic_generation, -1 if sent.offset is None else sent.offset
 
 
 def _columns(evidence: Evidence) -> Iterable[Violation]:

@@ -16,12 +16,15 @@ Slot = tuple[int, str]
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A trigger that the broker has acknowledged."""
+    """A trigger that the broker has acknowledged.
+
+    `offset` is None where a retry was acknowledged: the broker says that it has it, and not where.
+    """
 
     job_id: int
     scheduled_at: str
     partition: int
-    offset: int
+    offset: int | None
     topic_generation: int
 
     @property
@@ -88,8 +91,8 @@ class Load:
                 slot: Slot = (job_id, at),
             ) -> None:
                 assert error is None, error
-                partition, offset = message.partition() or 0, message.offset() or 0
-                placed[place] = Sent(*slot, partition, offset, self.generation)
+                partition = message.partition() or 0
+                placed[place] = Sent(*slot, partition, message.offset(), self.generation)
 
             body = json.dumps({"job_id": job_id, "scheduled_at": at})
             self._producer.produce(self.topic, body, str(job_id), where, acknowledged)

@@ -41,6 +41,18 @@ def _kinds(**changes: object) -> list[Kind]:
     return [each.kind for each in violations(replace(GOOD, **changes))]  # type: ignore[arg-type]
 
 
+def test_a_trigger_of_which_no_broker_says_where_it_stands_needs_a_record_and_has_no_place() -> (
+    None
+):
+    somewhere = replace(SENT[0], offset=None)
+    late = [OUTCOMES[1], OUTCOMES[0], OUTCOMES[2]]
+    assert _kinds(outcomes=late) == [Kind.DISORDER]
+    assert _kinds(sent=[somewhere, *SENT[1:]], outcomes=late) == []
+    assert _kinds(sent=[somewhere, *SENT[1:]], records=RECORDS[1:], outcomes=OUTCOMES[1:]) == [
+        Kind.LOST
+    ]
+
+
 def test_what_keeps_every_promise_has_no_violation() -> None:
     assert violations(GOOD) == []
     assert repeats(GOOD.outcomes) == 0
