@@ -13,8 +13,6 @@ from worker.storage import schema
 
 RECORDS = (100_000, 1_000_000, 10_000_000)
 JOBS = (1_000, 10_000, 100_000, 1_000_000)
-
-
 ROUNDS = 3
 
 Of = Callable[[Cost], float]
@@ -30,8 +28,7 @@ class Growth:
     @property
     def by_records(self) -> dict[int, Cost]:
         """The median of each figure."""
-        sizes = self.rounds[0] if self.rounds else ()
-        return {size: cost.median([each[size] for each in self.rounds]) for size in sizes}
+        return {size: cost.median([each[size] for each in self.rounds]) for size in self.rounds[0]}
 
     def ratios(self, of: Of) -> list[float]:
         """A figure with the most records over that with the fewest, round by round."""
@@ -72,7 +69,7 @@ def measure(
         platforms[size] = stage.server.create(f"growth_{size}")
         history.fill_up(platforms[size], records=size, jobs=inventory.JOBS)
         say(f"{size:,} records are there")
-    for number in range(1, ROUNDS + 1 if platforms else 1):
+    for number in range(1, ROUNDS + 1):
         found: dict[int, Cost] = {}
         for size, url in platforms.items():
             found[size] = cost.measure(

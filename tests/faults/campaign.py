@@ -90,8 +90,7 @@ class Campaign:
                 chosen = field.rng.choice(scenarios)
                 while len(field.workers) > chosen.workers:
                     field.stop(field.rng.choice(field.workers))
-                if len(field.workers) < chosen.workers:
-                    field.start(chosen.workers - len(field.workers))
+                field.start(chosen.workers - len(field.workers))
                 self._say(f"{(end - time.monotonic()) / 60:5.1f} min left  {chosen.name}")
                 chosen.play(field)
 
