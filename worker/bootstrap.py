@@ -177,26 +177,29 @@ class Worker:
         Raises `Stop` when they do not let us in, and for a topic that is not there then.
         """
         access.check(self._kafka, _ACCESS_S)
-        topic_ids = TopicIds(self._kafka)
-        for topic in self._kafka.topics.all():
-            deadline = self._clock.monotonic() + _NEWS_S
-            while not self._stopping.is_set():
-                try:
-                    found = topic_ids.describe(topic)
-                except Transient as problem:
-                    log.warning("action=wait_for_brokers reason=%s", problem)
-                    self._stopping.wait(1.0)
-                    access.check(self._kafka, _ACCESS_S)
-                    deadline = self._clock.monotonic() + _NEWS_S
-                    continue
-                if found is not None:
-                    break
-                if self._clock.monotonic() > deadline:
-                    raise Stop(
-                        f"The topic {topic} does not exist.",
-                        remedy="Make the topics with `trigger-worker topics create`.",
-                    )
-                self._stopping.wait(0.2)
+        with TopicIds(self._kafka) as topic_ids:
+            for topic in self._kafka.topics.all():
+                self._wait_for_topic(topic, topic_ids)
+
+    def _wait_for_topic(self, topic: str, topic_ids: TopicIds) -> None:
+        deadline = self._clock.monotonic() + _NEWS_S
+        while not self._stopping.is_set():
+            try:
+                found = topic_ids.describe(topic)
+            except Transient as problem:
+                log.warning("action=wait_for_brokers reason=%s", problem)
+                self._stopping.wait(1.0)
+                access.check(self._kafka, _ACCESS_S)
+                deadline = self._clock.monotonic() + _NEWS_S
+                continue
+            if found is not None:
+                return
+            if self._clock.monotonic() > deadline:
+                raise Stop(
+                    f"The topic {topic} does not exist.",
+                    remedy="Make the topics with `trigger-worker topics create`.",
+                )
+            self._stopping.wait(0.2)
 
     def _wait_for_database(self) -> None:
         """Wait until the database answers; raises `Stop` when it will not have us.

@@ -15,6 +15,7 @@ from worker.embedded.child import Child, last_lines
 
 READY_S = 40.0
 STOP_S = 20.0
+_ABORT_S = 5.0
 
 
 class WorkerProcess:
@@ -33,7 +34,7 @@ class WorkerProcess:
     ) -> None:
         self.log = log
         self.child = Child(
-            [python, "-c", program, command],
+            [python, "-X", "faulthandler", "-c", program, command],
             log,
             env={**os.environ, **environment(settings), **(env or {})},
         )
@@ -76,8 +77,17 @@ class WorkerProcess:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def stop(self) -> int:
-        """SIGTERM; its exit status."""
-        return self.child.stop(STOP_S)
+        """SIGTERM; its exit status.
+
+        One that does not end in time is aborted, and its log shows where each thread was.
+        """
+        self.child.send(signal.SIGTERM)
+        status = self.child.wait(STOP_S)
+        if status is None:
+            self.child.send(signal.SIGABRT)
+            self.child.wait(_ABORT_S)
+            status = self.child.kill()
+        return status
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -101,7 +111,7 @@ def running(settings: Settings, log: Path, **more: object) -> Iterator[WorkerPro
     finally:
         if process.child.exit_status() is None:
             process.wake()
-            status = process.child.stop(STOP_S)
+            status = process.stop()
             if sys.exc_info()[0] is None:
                 assert status in (0, -signal.SIGKILL), (
                     f"it ended with {status}\n{process.words()[-3000:]}"

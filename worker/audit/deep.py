@@ -87,10 +87,7 @@ class DeepAudit:
         Raises `Transient` when brokers or a topic went away meanwhile, `Stop` for a missing topic.
         """
         deep = Deep()
-        topic_ids = TopicIds(self._kafka)
-        found = [
-            _describe(topic_ids, name) for name in (self._kafka.topics.triggers, *self._outcomes)
-        ]
+        found = self._topics()
         current = {
             row.partition: row
             for row in rows
@@ -105,8 +102,8 @@ class DeepAudit:
                 self._read_events(reader, place, windows, deep)
                 for place, windows in enumerate(outgoing)
             ]
-        for each in found:
-            if _describe(topic_ids, each.name).topic_id != each.topic_id:
+        for each, still in zip(found, self._topics(), strict=True):
+            if still.topic_id != each.topic_id:
                 raise Transient(
                     f"The topic {each.name} was made again during the audit.",
                     remedy="Run the audit again.",
@@ -120,6 +117,11 @@ class DeepAudit:
         deep.records_of_old_topics = sum(row.counted_records for row in rows if row.id not in ours)
         deep.records_out_of_reach = max(0, total - deep.records_of_old_topics - deep.judged_records)
         return deep
+
+    def _topics(self) -> list[TopicDescription]:
+        with TopicIds(self._kafka) as topic_ids:
+            names = (self._kafka.topics.triggers, *self._outcomes)
+            return [_describe(topic_ids, name) for name in names]
 
     def _read_triggers(self, reader: WindowReader, rows: dict[int, LedgerRow], deep: Deep) -> None:
         topic = self._kafka.topics.triggers

@@ -180,7 +180,8 @@ class TriggersRun:
     def _rows(self) -> list[LedgerRow]:
         """The ledger of this run's topic: the embedded broker made it with a new id."""
         topic = self._stack.kafka.topics.triggers
-        described = TopicIds(self._stack.kafka).describe(topic)
+        with TopicIds(self._stack.kafka) as topic_ids:
+            described = topic_ids.describe(topic)
         topic_id = described.topic_id if described else ""
         with self._stack.engine.connect() as connection:
             found = ledger_rows(connection)

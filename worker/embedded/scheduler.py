@@ -17,6 +17,7 @@ from cronsim import CronSim
 from schemas import JobTrigger
 from worker.embedded.demo_plan import Entry, Firing, entries, exactly, fire
 from worker.errors import Transient
+from worker.kafka.closing import CLOSE_S, close_within
 from worker.kafka.publisher import NotAcknowledged, TriggerPublisher
 from worker.kafka.settings import KafkaSettings
 
@@ -77,6 +78,7 @@ class Sender:
     def close(self) -> None:
         """Disconnect."""
         self._publisher.close()
+        close_within(CLOSE_S, self._raw.close, "producer of raw triggers")
 
     def _publish(self, triggers: Sequence[JobTrigger]) -> None:
         """Send, and once more what was not acknowledged: the worker recognises a repeat."""

@@ -17,6 +17,7 @@ from confluent_kafka.admin import AdminClient
 
 from worker.errors import Stop
 from worker.kafka import tls
+from worker.kafka.closing import close_admin
 from worker.kafka.settings import KafkaSettings
 from worker.kafka.tls import Fault, Side
 
@@ -103,6 +104,7 @@ def _check_sasl(kafka: KafkaSettings, deadline: float) -> None:
         admin.poll(_POLL_S)
         if refusals and time.monotonic() - refusals[0][0] > _SECOND_OPINION_S:
             break
+    close_admin(admin)
     has_answer = asked.done() and asked.exception() is None
     if refusals and not has_answer:
         raise Stop(

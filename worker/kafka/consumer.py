@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from threading import Thread
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -18,6 +17,7 @@ from worker.config import Settings
 from worker.domain.delivery import Delivery
 from worker.errors import Stop, Transient
 from worker.kafka import access
+from worker.kafka.closing import close_within
 from worker.kafka.complaints import Complaints
 from worker.kafka.received import delivery
 from worker.kafka.refusals import REFUSALS, SIGN_IN, error_of, is_fatal, refused, words
@@ -199,18 +199,10 @@ class TopicConsumer:
         """Leave the group, and give nothing up: neither callback runs any more.
 
         Ends within `call_deadline_s`, also without brokers: librdkafka would wait for offsets on
-        their way as long as a session lasts, and for ever for a consumer that is not closed.
+        their way as long as a session lasts. Then the group notices when the session times out.
         """
         self._on_revoked = self._on_lost = lambda _: None
-        leaving = Thread(target=self._consumer.close, name=f"leave {self.topic}", daemon=True)
-        leaving.start()
-        leaving.join(self._call_s)
-        if leaving.is_alive():
-            log.warning(
-                "action=leave topic=%s reason='the brokers do not answer; the group notices when "
-                "the session times out'",
-                self.topic,
-            )
+        close_within(self._call_s, self._consumer.close, f"consumer of {self.topic}")
 
     def _consume(self, most: int, wait_s: float) -> list[Delivery]:
         try:

@@ -143,6 +143,7 @@ class Loop:
             self._aside.close()
             self._consumer.close()
             self._producer.close()
+            self._takings.close()
 
     def _turn(self) -> None:
         try:

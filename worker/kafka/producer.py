@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from worker.domain.delivery import Event
 from worker.errors import Stop, Transient
+from worker.kafka.closing import CLOSE_S, close_within
 from worker.kafka.complaints import Complaints
 from worker.kafka.refusals import FAILURES, REFUSALS, error_of, is_fatal, words
 from worker.kafka.settings import KafkaSettings
@@ -121,10 +122,15 @@ class EventProducer:
         return self.wait(tick)
 
     def close(self) -> None:
-        """Forget what is under way and end the connections."""
-        self._producer.purge(in_queue=True, in_flight=True)
-        with suppress(*FAILURES):  # a fatal error, of a producer that is not used any more
-            self._producer.flush(_SLICE_S)
+        """Forget what is under way and end the connections, within 2 s."""
+        producer = self._producer
+
+        def close() -> None:
+            producer.purge(in_queue=True, in_flight=True)
+            with suppress(*FAILURES):  # a fatal error, of a producer that is not used any more
+                producer.close()
+
+        close_within(CLOSE_S, close, "producer")
 
     @contextmanager
     def _made_anew_on_failure(self) -> Iterator[None]:

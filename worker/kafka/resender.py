@@ -15,6 +15,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from worker.domain.delivery import Event
 from worker.kafka.admin import TopicAdmin
+from worker.kafka.closing import CLOSE_S, close_within
 from worker.kafka.complaints import Complaints
 from worker.kafka.refusals import FAILURES, error_of, words
 from worker.kafka.settings import KafkaSettings
@@ -74,9 +75,12 @@ class Resender:
         return self
 
     def __exit__(self, *_: object) -> None:
+        close_within(CLOSE_S, self._close, "resender")
+
+    def _close(self) -> None:
         self._producer.purge(in_queue=True, in_flight=True)
         with suppress(*FAILURES):  # said of each message already
-            self._producer.flush(_GRACE_S)
+            self._producer.close()
 
     def send(self, messages: Sequence[Event]) -> list[Resent]:
         """Send messages and return what became of each, in the order given, within the deadline.

@@ -10,6 +10,7 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, To
 
 from worker.config import Settings
 from worker.errors import Stop, Transient
+from worker.kafka.closing import CLOSE_S, close_within
 from worker.kafka.settings import KafkaSettings
 from worker.kafka.topic_ids import TopicDescription, TopicIds
 
@@ -20,7 +21,6 @@ _REST_S = 0.2
 """One word for all that appears within it."""
 
 _SLICE = 1_000
-_CLOSE_S = 2.0
 _LOOK_S = 2.0
 _AWAY_S = 5.0
 
@@ -57,26 +57,24 @@ class Tail:
 
     def _run(self, listening: _Listening) -> None:
         state = _State(self._topic)
-        ids = TopicIds(self._kafka, deadline_s=_LOOK_S)
         consumer = self._consumer(state)
         known: TopicDescription | None = None
         try:
-            while not listening.is_over.is_set():
-                found = self._describe(ids, state)
-                if found is not None and found != known:
-                    consumer.assign(
-                        [
-                            TopicPartition(self._topic, p, OFFSET_END)
-                            for p in range(found.partitions)
-                        ]
-                    )
-                known = found or known
-                wait_s = self._look_s if found else min(_AWAY_S, self._look_s)
-                _read(consumer, listening, wait_s, state)
+            with TopicIds(self._kafka, deadline_s=_LOOK_S) as ids:
+                while not listening.is_over.is_set():
+                    found = self._describe(ids, state)
+                    if found is not None and found != known:
+                        consumer.assign(
+                            [
+                                TopicPartition(self._topic, p, OFFSET_END)
+                                for p in range(found.partitions)
+                            ]
+                        )
+                    known = found or known
+                    wait_s = self._look_s if found else min(_AWAY_S, self._look_s)
+                    _read(consumer, listening, wait_s, state)
         finally:
-            closing = Thread(target=consumer.close, name="tail's end", daemon=True)
-            closing.start()
-            closing.join(_CLOSE_S)
+            close_within(CLOSE_S, consumer.close, "consumer of the live page")
 
     def _describe(self, ids: TopicIds, state: _State) -> TopicDescription | None:
         try:

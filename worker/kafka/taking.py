@@ -116,6 +116,10 @@ class Takings:
         """Give up everything, in order."""
         self.revoked([*self._former, *self.claims])
 
+    def close(self) -> None:
+        """Disconnect what asks for topic ids."""
+        self._topic_ids.close()
+
     def revoked(self, partitions: list[int]) -> None:
         """Give partitions up: delete what is acknowledged, copy the offsets, release.
 

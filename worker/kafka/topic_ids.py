@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from concurrent.futures import TimeoutError as Late
 from dataclasses import dataclass
+from typing import Self
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from worker.errors import Stop, Transient
 from worker.kafka import access
+from worker.kafka.closing import close_admin
 from worker.kafka.refusals import REFUSALS, REMEDY, SIGN_IN, error_of, words
 from worker.kafka.settings import KafkaSettings
 
@@ -27,7 +29,7 @@ class TopicDescription:
 
 
 class TopicIds:
-    """Asks the brokers for topic ids; an answer takes `deadline_s` at most.
+    """Asks the brokers for topic ids; an answer takes `deadline_s` at most. A context manager.
 
     librdkafka asks the broker that it once heard to be the controller, and goes on asking it when
     it is dead: after a question without an answer the next one is another client's.
@@ -41,6 +43,16 @@ class TopicIds:
         self._config = {**kafka.confluent(), "log_level": 2, "error_cb": self._note}
         self._admin = self._connected()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Disconnect, within 2 s."""
+        close_admin(self._admin)
+
     def describe(self, topic: str) -> TopicDescription | None:
         """The topic of that name, None where there is none.
 
@@ -53,7 +65,7 @@ class TopicIds:
         try:
             found = asked[topic].result(timeout=self._deadline_s + 1)
         except Late:  # a process that was frozen meanwhile
-            self._admin = self._connected()
+            self._connect_anew()
             raise Transient(f"The brokers did not describe {topic} in time.") from None
         except KafkaException as error:
             cause = error_of(error)
@@ -61,7 +73,7 @@ class TopicIds:
                 return None
             self._admin.poll(0)  # runs `_note`
             reason = self._complaint or cause
-            self._admin = self._connected()
+            self._connect_anew()
             if SIGN_IN in {cause.code(), reason.code()}:
                 access.check(self._kafka, self._deadline_s)
             elif {cause.code(), reason.code()} & REFUSALS:
@@ -73,6 +85,10 @@ class TopicIds:
                 f"The brokers at {self._brokers} do not describe {topic}: {words(reason)}."
             ) from error
         return TopicDescription(topic, str(found.topic_id), len(found.partitions))
+
+    def _connect_anew(self) -> None:
+        self.close()
+        self._admin = self._connected()
 
     def _connected(self) -> AdminClient:
         return AdminClient(self._config, logger=log)

@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AclOperation, AdminClient  # type: ignore[attr-defined]
 
 from worker.errors import Stop, Transient
+from worker.kafka.closing import close_admin
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +37,15 @@ def check(confluent: Mapping[str, Any], *, source: str, changelog: str, group: s
     groups = admin.describe_consumer_groups(
         [group], include_authorized_operations=True, request_timeout=_ASK_S
     )
-    for what, asked, needed in (
-        (f"topic {source}", topics[source], (_READ,)),
-        (f"topic {changelog}", topics[changelog], (_READ, _WRITE)),
-        (f"consumer group {group}", groups[group], (_READ,)),
-    ):
-        _require(what, asked, needed)
+    try:
+        for what, asked, needed in (
+            (f"topic {source}", topics[source], (_READ,)),
+            (f"topic {changelog}", topics[changelog], (_READ, _WRITE)),
+            (f"consumer group {group}", groups[group], (_READ,)),
+        ):
+            _require(what, asked, needed)
+    finally:
+        close_admin(admin)
 
 
 def _require(what: str, asked: Future[Any], needed: Collection[AclOperation]) -> None:

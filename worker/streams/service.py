@@ -81,8 +81,11 @@ class StreamsProcess:
         )
         server.start()
         try:
-            if not await self._prepare():
-                return
+            try:
+                if not await self._prepare():
+                    return
+            finally:
+                self._changelog.close()
             with tempfile.TemporaryDirectory(prefix="trigger-worker-streams-") as folder:
                 config = replace(self._config, data_folder=folder)
                 self._streams = FailureStreams(config, self._metrics, self._clock)
