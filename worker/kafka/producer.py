@@ -122,12 +122,13 @@ class EventProducer:
         return self.wait(tick)
 
     def close(self) -> None:
-        """Forget what is under way and end the connections, within 2 s."""
+        """Forget what is under way and end the connections, within 2 s. Twice does nothing."""
         producer = self._producer
 
         def close() -> None:
-            producer.purge(in_queue=True, in_flight=True)
-            with suppress(*FAILURES):  # a fatal error, of a producer that is not used any more
+            # A fatal error of a producer that is not used any more; or it is closed already.
+            with suppress(RuntimeError, *FAILURES):
+                producer.purge(in_queue=True, in_flight=True)
                 producer.close()
 
         close_within(CLOSE_S, close, "producer")
