@@ -25,8 +25,7 @@ WIDTHS = (375, 768, 1280, 2560)
 MOST_BYTES = 100_000
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize(("language", "theme"), [("en", "light"), ("zh", "dark")])
 def test_pages_say_the_right_words_and_axe_finds_nothing(
     visiting: Visiting, language: str, theme: str
 ) -> None:

@@ -13,7 +13,7 @@ from tests.support.load import Load
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess
 
-on_kafka = pytest.mark.parametrize("broker", ["kafka"], indirect=True)
+pytestmark = pytest.mark.parametrize("broker", ["kafka"], indirect=True)
 Start = Callable[..., WorkerProcess]
 
 
@@ -22,7 +22,6 @@ def _died(worker: WorkerProcess) -> None:
     assert status == -signal.SIGKILL, worker.words()[-3000:]
 
 
-@pytest.mark.parametrize("broker", ["kafka", "embedded"], indirect=True)
 def test_killed_after_the_transaction_and_before_publishing_each_event_leaves_once(
     start: Start, load: Load, judge: Judge, brief: dict[str, int]
 ) -> None:
@@ -43,7 +42,6 @@ def test_killed_after_the_transaction_and_before_publishing_each_event_leaves_on
     assert (outcome.records, outcome.duplicates, outcome.repeats) == (180, 0, 0)
 
 
-@on_kafka
 def test_killed_after_publishing_and_before_the_delete_events_repeat_with_the_same_id(
     start: Start, load: Load, judge: Judge, brief: dict[str, int]
 ) -> None:
@@ -59,7 +57,6 @@ def test_killed_after_publishing_and_before_the_delete_events_repeat_with_the_sa
     assert outcome.repeats == published
 
 
-@on_kafka
 def test_killed_between_the_delete_and_the_commit_nothing_is_deleted(
     start: Start, load: Load, judge: Judge, brief: dict[str, int]
 ) -> None:

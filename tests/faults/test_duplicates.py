@@ -10,7 +10,7 @@ from tests.support.load import Load
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess
 
-on_kafka = pytest.mark.parametrize("broker", ["kafka"], indirect=True)
+pytestmark = pytest.mark.parametrize("broker", ["kafka"], indirect=True)
 Start = Callable[..., WorkerProcess]
 
 
@@ -21,7 +21,6 @@ def _duplicate_counts(database: str) -> list[tuple[int, int]]:
     )
 
 
-@pytest.mark.parametrize("broker", ["kafka", "embedded"], indirect=True)
 def test_a_duplicate_in_one_batch_is_counted_on_one_record(
     start: Start, load: Load, judge: Judge
 ) -> None:
@@ -33,7 +32,6 @@ def test_a_duplicate_in_one_batch_is_counted_on_one_record(
     assert _duplicate_counts(judge.database) == [(0, 20), (1, 5), (2, 5)]
 
 
-@on_kafka
 def test_a_duplicate_in_a_later_batch_is_counted_on_the_first_record(
     start: Start, load: Load, judge: Judge
 ) -> None:
@@ -46,7 +44,6 @@ def test_a_duplicate_in_a_later_batch_is_counted_on_the_first_record(
     assert judge.settled(load.sent) == Outcome(records=30, duplicates=20, redeliveries=0, repeats=0)
 
 
-@on_kafka
 @pytest.mark.parametrize("topics", [2], indirect=True)
 def test_a_duplicate_in_two_workers_at_once_is_one_record(
     start: Start, load: Load, judge: Judge

@@ -18,6 +18,8 @@ from tests.support.worker import environment
 from worker.config import Settings
 
 SETTLED_S = 30.0
+ON_KAFKA = pytest.mark.parametrize("rig", ["kafka"], indirect=True)
+"""What is not the broker's, and needs no second one."""
 
 
 def _dlq(rig: Rig, *arguments: str) -> Ended:
@@ -102,6 +104,7 @@ def test_a_mended_letter_becomes_a_record_and_runs_once_however_often_it_is_repl
     assert "sent again 1 time\n" in _dlq(rig, "show", name).stdout
 
 
+@ON_KAFKA
 def test_a_replay_sends_the_original_key_headers_and_bytes_to_where_they_came_from(
     rig: Rig,
 ) -> None:
@@ -125,6 +128,7 @@ def test_a_replay_sends_the_original_key_headers_and_bytes_to_where_they_came_fr
     )
 
 
+@ON_KAFKA
 def test_a_tombstone_without_a_key_is_replayed_too(rig: Rig) -> None:
     (letter_id,) = _kept(rig, [None])
 
@@ -134,6 +138,7 @@ def test_a_tombstone_without_a_key_is_replayed_too(rig: Rig) -> None:
     assert (again.key, again.value) == (None, None)
 
 
+@ON_KAFKA
 def test_a_status_letter_goes_back_to_the_status_topic(rig: Rig, tmp_path: Path) -> None:
     run = str(uuid4())
     status = {"execution_id": run, "job_type": "action", "status": "done", "at": at()}
@@ -155,6 +160,7 @@ def test_a_status_letter_goes_back_to_the_status_topic(rig: Rig, tmp_path: Path)
     )
 
 
+@ON_KAFKA
 def test_a_body_that_is_still_wrong_is_not_sent(rig: Rig, tmp_path: Path) -> None:
     letter = _poisoned(rig, 3002)
     mended = tmp_path / "mended.json"
@@ -171,6 +177,7 @@ def test_a_body_that_is_still_wrong_is_not_sent(rig: Rig, tmp_path: Path) -> Non
     )
 
 
+@ON_KAFKA
 def test_letters_are_replayed_by_reason_and_listed_until_they_are(rig: Rig) -> None:
     mark = "(char 977)"
     produce_raw(
@@ -196,6 +203,7 @@ def test_letters_are_replayed_by_reason_and_listed_until_they_are(rig: Rig) -> N
     assert _found(rig, "list", "--reason", mark, "--limit", "1", "--all")["total"] == 2400
 
 
+@ON_KAFKA
 def test_what_is_shown_cannot_steer_a_terminal_and_is_cut(rig: Rig) -> None:
     body = b"\x1b[31mred\x07 \xe2\x80\xae " + b"x" * 100_000
     (text_id, hex_id) = _kept(rig, [body, b"\xff" + b"y" * 100_000])
@@ -214,6 +222,7 @@ def test_what_is_shown_cannot_steer_a_terminal_and_is_cut(rig: Rig) -> None:
     }
 
 
+@ON_KAFKA
 def test_used_wrongly_it_says_so(rig: Rig, tmp_path: Path) -> None:
     mended = tmp_path / "mended.json"
     mended.write_text("{}")

@@ -18,6 +18,7 @@ from tests.support.waiting import wait_until
 from worker.domain.access import Role
 from worker.kafka.settings import KafkaSettings
 
+pytestmark = pytest.mark.parametrize("rig", ["kafka"], indirect=True)
 SETTLED_S = 30.0
 
 

@@ -9,6 +9,7 @@ from tests.support.rig import Rig
 from tests.support.topics import produce_raw
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.parametrize("rig", ["kafka"], indirect=True)
 T = "2026-11-23T10:00:0{}Z"
 
 

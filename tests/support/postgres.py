@@ -100,7 +100,17 @@ def _start_container(stack: ExitStack, image: str) -> str:
 def _start_embedded(stack: ExitStack, _: str) -> str:
     server = EmbeddedPostgres(stack.enter_context(folder()), fsync=False)
     stack.callback(server.stop)
-    return server.start().url
+    url = server.start().url
+    _sign_in_quickly(url)
+    return url
+
+
+def _sign_in_quickly(admin_url: str) -> None:
+    """Tests ask in a session a question: 4,096 rounds of hashing are half of what one costs."""
+    with _admin(admin_url).connect() as connection:
+        connection.execute(text("set scram_iterations = 1"))
+        same = {"password": make_url(admin_url).password}
+        connection.execute(text("alter role current_user password :password"), same)
 
 
 @contextmanager
