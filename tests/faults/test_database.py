@@ -67,6 +67,22 @@ def test_a_way_on_which_a_full_batch_takes_too_long_lets_smaller_ones_through(
         assert " batch=500 " in worker.words()
 
 
+def test_on_a_way_with_long_round_trips_a_batch_is_decided_while_another_is_written(
+    start: Start, load: Load, judge: Judge
+) -> None:
+    load.fire(5000)
+    with proxied(judge.database) as proxy:
+        proxy.delay_s = 0.07  # each way: a batch takes longer than a loop may go without a poll
+        start({"database_url": SecretStr(proxy.url)}, wait=False)
+        assert judge.settled(load.sent, 60) == _clean(load)
+    waits = (
+        "select decided_at - lag(min(created_at)) over (order by decided_at) as waited "
+        "from awp_job_execution group by decided_at"
+    )
+    overlaps = f"select count(*) from ({waits}) as found where waited < interval '0.5 s'"
+    assert sql.value(judge.database, overlaps) >= 3
+
+
 def test_a_database_away_for_10_s_is_waited_for_as_a_member_of_the_group(
     start: Start, load: Load, judge: Judge
 ) -> None:

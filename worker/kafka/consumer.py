@@ -110,7 +110,7 @@ class TopicConsumer:
         return batch
 
     def keep_membership(self) -> list[Delivery]:
-        """Poll while every partition is paused; returns what had been on its way already."""
+        """Poll; returns a slice of what is there, or of what was when all were paused."""
         return self._consume(_SLICE, 0)
 
     def commit_as_it_stands(self, partition: int) -> None:

@@ -174,12 +174,14 @@ class Loop:
     def _begin(self, wait_s: float) -> _Deciding | None:
         """Have a decision begun on what is there.
 
-        Waits for messages only when no events are waited for. Polls, so a rebalance may happen.
+        Waits for messages only when there are none and no events are waited for. Polls, so a
+        rebalance may happen.
         """
-        if not self._next:
+        most, most_bytes = self._room()
+        if most > 0 < most_bytes:
             self._polled_at = self._clock.monotonic()
-            is_idle = not self._relay.is_under_way
-            self._next = self._consumer.fetch(self._size, BATCH_BYTES, wait_s if is_idle else 0)
+            is_idle = not self._next and not self._relay.is_under_way
+            self._next += self._consumer.fetch(most, most_bytes, wait_s if is_idle else 0)
         batch = [delivery for delivery in self._next if self._takings.covers(delivery)]
         self._next = batch[self._size :]
         return self._deciding(batch[: self._size]) if batch else None
@@ -271,13 +273,24 @@ class Loop:
         return tick
 
     def _keep_membership(self) -> None:
-        """Poll, paused, when the last poll is a while ago; what comes belongs to the next batch."""
+        """Poll when the last poll is a while ago; what comes belongs to the next batch.
+
+        Paused only when that is full: after a pause the next messages take up to a second, and on
+        a bad way to the database nothing would be decided while a batch is written.
+        """
         if self._clock.monotonic() - self._polled_at < _POLL_EVERY_S:
             return
-        self._pause()
+        most, most_bytes = self._room()
+        if most <= 0 or most_bytes <= 0:
+            self._pause()
         self._next += self._consumer.keep_membership()
         self._polled_at = self._clock.monotonic()
         self._metrics.turned(self._clock.now())
+
+    def _room(self) -> tuple[int, int]:
+        """How many messages the next batch still wants, and how many bytes of them."""
+        held = sum(len(each.value or b"") for each in self._next)
+        return self._size - len(self._next), BATCH_BYTES - held
 
     def _pause(self) -> None:
         self._consumer.pause(self._consumer.assigned)

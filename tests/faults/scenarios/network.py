@@ -12,7 +12,7 @@ from tests.support.link import Link
 
 _DELAY_EACH_WAY_S = 0.25
 _DELAYED_S = 8.0
-_SLOWLY_S = 180.0
+_SLOWLY_S = 90.0
 _SILENT_S = 8.0
 _DRIPPING_S = 5.0
 _PATIENT = {"max_poll_interval_ms": 30_000, "session_timeout_ms": 6_000}
@@ -41,7 +41,7 @@ def delay(arena: Arena, *, ways: Ways) -> None:
     for way in ways(arena):
         way.delay_s = _DELAY_EACH_WAY_S
     time.sleep(_DELAYED_S)
-    arena.recovered(_SLOWLY_S)  # a batch takes some sixteen round trips
+    arena.recovered(_SLOWLY_S)  # a batch takes sixteen round trips, half of them beside another
     _heal(arena, ways)
     arena.changes = {}
 
