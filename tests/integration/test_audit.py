@@ -120,6 +120,7 @@ def test_the_audit_closes_after_a_normal_run_and_says_its_numbers(worked: Rig) -
     assert "✗" not in shown.stdout
 
 
+@ON_KAFKA
 def test_the_deep_audit_names_what_is_missing_and_what_is_too_much(worked: Rig) -> None:
     with worked.platform() as platform:
         job = platform.action_job(id=1)
@@ -334,6 +335,7 @@ def test_aborted_transactions_leave_gaps_that_nobody_misses(worked: Rig) -> None
     assert (found["deliveries"], found["deep"]["triggers_read"]) == (100, 100)
 
 
+@ON_KAFKA
 def test_compressed_triggers_are_read(worked: Rig) -> None:
     for place, codec in enumerate(["gzip", "snappy", "lz4", "zstd"]):
         producer = Producer({"bootstrap.servers": worked.broker.address, "compression.type": codec})
@@ -411,6 +413,7 @@ def test_a_log_that_ends_before_the_ledger_is_named(worked: Rig) -> None:
     assert "the log ends at offset 1, the ledger has read up to 500." in difference
 
 
+@ON_KAFKA
 def test_records_of_a_topic_that_is_gone_are_left_to_the_ledger(worked: Rig) -> None:
     worked.fire(*(trigger(404, scheduled_at=at(n)) for n in range(5)))
     _delivered(worked, 5)

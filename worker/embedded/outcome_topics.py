@@ -45,6 +45,7 @@ class OutcomeTopics:
                 place = TopicPartition(topic, partition)
                 bounds = self._consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S)
                 if bounds is None:
+                    self.close()
                     raise Transient(f"The broker does not say where {topic} ends.")
                 place.offset = bounds[1]
                 places.append(place)

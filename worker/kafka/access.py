@@ -100,11 +100,13 @@ def _check_sasl(kafka: KafkaSettings, deadline: float) -> None:
     config = {**kafka.confluent(), "log_level": 0, "error_cb": note}
     admin = AdminClient(config, logger=log)
     asked = admin.describe_cluster(request_timeout=max(0.1, deadline - time.monotonic()))
-    while not asked.done() and time.monotonic() < deadline:
-        admin.poll(_POLL_S)
-        if refusals and time.monotonic() - refusals[0][0] > _SECOND_OPINION_S:
-            break
-    close_admin(admin)
+    try:
+        while not asked.done() and time.monotonic() < deadline:
+            admin.poll(_POLL_S)
+            if refusals and time.monotonic() - refusals[0][0] > _SECOND_OPINION_S:
+                break
+    finally:
+        close_admin(admin)
     has_answer = asked.done() and asked.exception() is None
     if refusals and not has_answer:
         raise Stop(

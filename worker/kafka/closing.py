@@ -1,8 +1,8 @@
 """The end of a client of librdkafka, which may wait for ever.
 
 When brokers have died and come back, its destructor now and then waits for a thread that does not
-end (librdkafka's issues 4131 and 4674), and a `purge` asks each of its broker threads without a
-deadline. By then nothing of the client is worth a wait.
+end (librdkafka's issues 4131 and 4674), and a producer's `close` flushes without a deadline. By
+then nothing of the client is worth a wait.
 """
 
 from __future__ import annotations
@@ -19,12 +19,20 @@ CLOSE_S = 2.0
 """Longer than a client takes that can say goodbye to its brokers."""
 
 
-def close_within(timeout_s: float, close: Callable[[], object], what: str) -> bool:
-    """Run `close` in a thread of its own; False when it has not ended in time.
+def close_within(timeout_s: float, close: Callable[[], object], what: str) -> None:
+    """Run `close` in a thread of its own, and leave it behind when it has not ended in time.
 
-    It is left behind then, with a line in the log: it no longer keeps the process alive.
+    It has to let other threads run meanwhile. What it raises is a line in the log, and so is its
+    being left behind: neither keeps anybody from going on.
     """
-    closing = Thread(target=close, name=f"close {what}", daemon=True)
+
+    def closed() -> None:
+        try:
+            close()
+        except Exception as failure:  # noqa: BLE001 - a client that is not used any more
+            log.warning("action=close client=%s error=%s", what, failure)
+
+    closing = Thread(target=closed, name=f"close {what}", daemon=True)
     closing.start()
     closing.join(timeout_s)
     if closing.is_alive():
@@ -33,9 +41,8 @@ def close_within(timeout_s: float, close: Callable[[], object], what: str) -> bo
             what,
             timeout_s,
         )
-    return not closing.is_alive()
 
 
-def close_admin(admin: AdminClient) -> None:
+def close_admin(admin: AdminClient, timeout_s: float = CLOSE_S) -> None:
     """Disconnect an admin client, which has no `close` of its own."""
-    close_within(CLOSE_S, lambda: admin.__exit__(None, None, None), "admin client")
+    close_within(timeout_s, lambda: admin.__exit__(None, None, None), "admin client")

@@ -109,9 +109,9 @@ class TopicConsumer:
             batch += more
         return batch
 
-    def keep_membership(self) -> list[Delivery]:
-        """Poll; returns a slice of what is there, or of what was when all were paused."""
-        return self._consume(_SLICE, 0)
+    def keep_membership(self, most: int = _SLICE) -> list[Delivery]:
+        """Poll, without waiting; returns at most `most` messages, and no more than a slice."""
+        return self._consume(min(most, _SLICE), 0)
 
     def commit_as_it_stands(self, partition: int) -> None:
         """Commit the group's own offset again, which only a current member may do.

@@ -171,17 +171,19 @@ class Loop:
         except (Transient, Fenced) as problem:
             self._recover(problem)
 
-    def _begin(self, wait_s: float) -> _Deciding | None:
-        """Have a decision begun on what is there.
+    def _begin(self, wait_s: float, *, takes_more: bool = True) -> _Deciding | None:
+        """Have a decision begun on what is there; without `takes_more`, on what is in hand.
 
         Waits for messages only when there are none and no events are waited for. Polls, so a
         rebalance may happen.
         """
         most, most_bytes = self._room()
-        if most > 0 < most_bytes:
+        if takes_more and most > 0 < most_bytes:
             self._polled_at = self._clock.monotonic()
             is_idle = not self._next and not self._relay.is_under_way
             self._next += self._consumer.fetch(most, most_bytes, wait_s if is_idle else 0)
+        else:
+            self._keep_membership()
         batch = [delivery for delivery in self._next if self._takings.covers(delivery)]
         self._next = batch[self._size :]
         return self._deciding(batch[: self._size]) if batch else None
@@ -210,15 +212,18 @@ class Loop:
     def _handle(self, deciding: _Deciding) -> None:
         """Write and send a batch, and have the next one decided meanwhile."""
         decided, decided_at = self._decided(deciding)
-        self._next = [*decided.rest, *self._next]
-        self._ahead = self._begin(0)
         batch = deciding.batch
+        if self._is_old(decided_at):  # the batch before it took long to write
+            self._begin_anew(batch)
+            return
+        self._next = [*decided.rest, *self._next]
+        self._ahead = self._begin(0, takes_more=not decided.rest)
         if len(batch) < self._size:  # no backlog: what is on its way is not to linger
             self._relay.finish(self._ticking())
         began = self._clock.monotonic()
         claims = self._takings.claims
-        if began - decided_at > _FRESH_S or not {d.partition for d in batch} <= claims.keys():
-            # The brokers kept us waiting, or took a partition away: what was decided is old.
+        if self._is_old(decided_at) or not {d.partition for d in batch} <= claims.keys():
+            # The brokers kept us waiting, or took a partition away.
             self._begin_anew(batch)
             return
         deleted = [row for row in self._relay.acknowledged if self._takings.owns(row)]
@@ -251,8 +256,16 @@ class Loop:
         self._moved.clear()
         self._copied_at = now
 
+    def _is_old(self, decided_at: float) -> bool:
+        return self._clock.monotonic() - decided_at > _FRESH_S
+
     def _begin_anew(self, batch: list[Delivery]) -> None:
-        """Have a batch, and what came after it, decided again in the next turn."""
+        """Have a batch, and what came after it, decided again in the next turn.
+
+        Raises what the decision ahead has raised: that a reader lost its session is not forgotten.
+        """
+        if self._ahead is not None:
+            self._decided(self._ahead)
         following = [*(self._ahead.batch if self._ahead else ()), *self._next]
         seen = {(delivery.partition, delivery.offset) for delivery in batch}
         self._ahead = None
@@ -283,7 +296,7 @@ class Loop:
         most, most_bytes = self._room()
         if most <= 0 or most_bytes <= 0:
             self._pause()
-        self._next += self._consumer.keep_membership()
+        self._next += self._consumer.keep_membership(max(most, 1))
         self._polled_at = self._clock.monotonic()
         self._metrics.turned(self._clock.now())
 

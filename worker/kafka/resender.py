@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import NamedTuple, Self
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -79,8 +78,7 @@ class Resender:
 
     def _close(self) -> None:
         self._producer.purge(in_queue=True, in_flight=True)
-        with suppress(*FAILURES):  # said of each message already
-            self._producer.close()
+        self._producer.close()
 
     def send(self, messages: Sequence[Event]) -> list[Resent]:
         """Send messages and return what became of each, in the order given, within the deadline.

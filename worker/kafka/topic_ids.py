@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 
 from worker.errors import Stop, Transient
 from worker.kafka import access
-from worker.kafka.closing import close_admin
+from worker.kafka.closing import CLOSE_S, close_admin
 from worker.kafka.refusals import REFUSALS, REMEDY, SIGN_IN, error_of, words
 from worker.kafka.settings import KafkaSettings
 
@@ -50,8 +50,8 @@ class TopicIds:
         self.close()
 
     def close(self) -> None:
-        """Disconnect, within 2 s."""
-        close_admin(self._admin)
+        """Disconnect, within the deadline."""
+        close_admin(self._admin, min(CLOSE_S, self._deadline_s))
 
     def describe(self, topic: str) -> TopicDescription | None:
         """The topic of that name, None where there is none.

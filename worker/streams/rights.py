@@ -29,15 +29,15 @@ def check(confluent: Mapping[str, Any], *, source: str, changelog: str, group: s
     """
     config = {**confluent, "log_level": 0, "error_cb": lambda _: None}
     admin = AdminClient(config, logger=log)
-    topics = admin.describe_topics(
-        TopicCollection([source, changelog]),
-        include_authorized_operations=True,
-        request_timeout=_ASK_S,
-    )
-    groups = admin.describe_consumer_groups(
-        [group], include_authorized_operations=True, request_timeout=_ASK_S
-    )
     try:
+        topics = admin.describe_topics(
+            TopicCollection([source, changelog]),
+            include_authorized_operations=True,
+            request_timeout=_ASK_S,
+        )
+        groups = admin.describe_consumer_groups(
+            [group], include_authorized_operations=True, request_timeout=_ASK_S
+        )
         for what, asked, needed in (
             (f"topic {source}", topics[source], (_READ,)),
             (f"topic {changelog}", topics[changelog], (_READ, _WRITE)),

@@ -85,7 +85,7 @@ class StreamsProcess:
                 if not await self._prepare():
                     return
             finally:
-                self._changelog.close()
+                await asyncio.get_running_loop().run_in_executor(None, self._changelog.close)
             with tempfile.TemporaryDirectory(prefix="trigger-worker-streams-") as folder:
                 config = replace(self._config, data_folder=folder)
                 self._streams = FailureStreams(config, self._metrics, self._clock)

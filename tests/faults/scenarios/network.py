@@ -15,6 +15,7 @@ _DELAYED_S = 8.0
 _SLOWLY_S = 90.0
 _SILENT_S = 8.0
 _DRIPPING_S = 5.0
+_DRIPPED_S = 180.0
 _PATIENT = {"max_poll_interval_ms": 30_000, "session_timeout_ms": 6_000}
 
 Ways = Callable[[Arena], Sequence[Link]]
@@ -61,7 +62,7 @@ def drip(arena: Arena, *, ways: Ways) -> None:
     for way in ways(arena):
         way.is_dripping = True
     time.sleep(_DRIPPING_S)
-    arena.recovered(_SLOWLY_S)  # as fast as the harness can pass on single bytes
+    arena.recovered(_DRIPPED_S)  # as fast as the harness can pass on single bytes
     _heal(arena, ways)
 
 
