@@ -283,7 +283,7 @@ _LEAST_RATIO = 0.8
 
 SCENARIOS = (
     Scenario("backend killed in a transaction", kill_a_backend, is_short=True),
-    Scenario("immediate restart", restart_at_once, is_short=True),
+    Scenario("immediate restart", restart_at_once),
     Scenario("connections refused 30 s", refuse_connections),
     Scenario("lock timeout", lock_for_long),
     Scenario("deadlock", deadlock, is_short=True),
