@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -180,16 +180,16 @@ class Arena:
         self.tally.faults += 1
 
     @contextlib.contextmanager
-    def heard(self, words: str) -> Iterator[None]:
-        """A block after which a worker has to have said these words in its log."""
-        before = {worker.log: worker.words().count(words) for worker in self.workers}
+    def heard(self, *words: str) -> Iterator[None]:
+        """A block after which a worker has to have said one of these in its log."""
+        before = {worker.log: _count(worker, words) for worker in self.workers}
         yield
         wait_until(
             lambda: any(
-                worker.words().count(words) > before.get(worker.log, 0) for worker in self.workers
+                _count(worker, words) > before.get(worker.log, 0) for worker in self.workers
             ),
             RECOVERY_S,
-            f"a worker that says {words!r}",
+            f"a worker that says {' or '.join(words)}",
             every_s=_LOOK_S,
         )
 
@@ -365,6 +365,11 @@ class Arena:
             found = self._evidence(committed, with_events=False)
             if generation == self.traffic.generation == found.generation:
                 self.tally.violations += checker.early(committed, found)
+
+
+def _count(worker: WorkerProcess, words: Sequence[str]) -> int:
+    said = worker.words()
+    return sum(said.count(each) for each in words)
 
 
 def _jobs(platform: Platform) -> dict[int, Verdict]:

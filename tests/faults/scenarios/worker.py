@@ -117,7 +117,7 @@ def starve_of_file_descriptors(arena: Arena) -> None:
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, hard))
     try:
         arena.fault()
-        with arena.heard("no reason given"):  # libpq has no words where it can open nothing
+        with arena.heard("no reason given", "Too many open files"):  # libpq has no words for it
             arena.proxy.cut()
             time.sleep(_STARVED_S)
     finally:
