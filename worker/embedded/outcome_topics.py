@@ -9,7 +9,7 @@ import orjson
 from confluent_kafka import Consumer, TopicPartition
 
 from worker.errors import Transient
-from worker.kafka.closing import CLOSE_S, close_within
+from worker.kafka.closing import close_client
 from worker.kafka.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class OutcomeTopics:
 
     def close(self) -> None:
         """Disconnect."""
-        close_within(CLOSE_S, self._consumer.close, "reader of outcomes")
+        close_client("reader of outcomes", self._consumer.close)
 
     def _is_failure(self, topic: str | None) -> bool:
         return topic == self._failures_topic

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from worker.audit.equations import Line, equations
 from worker.embedded.probes import Cause, Figures, Histogram, read_causes, read_figures
 from worker.embedded.stack import Stack
-from worker.kafka.closing import CLOSE_S, close_within
+from worker.kafka.closing import close_client
 from worker.storage.activity import Failure, latest_failures
 from worker.storage.audit import LedgerRow, ledger_rows
 
@@ -118,7 +118,7 @@ class Readings:
         if not self._stopping.is_set():
             self._stopping.set()
             self._thread.join(2 * _BROKER_TIMEOUT_S)
-            close_within(CLOSE_S, self._consumer.close, "reader of figures")
+            close_client("reader of figures", self._consumer.close)
 
     def _run(self) -> None:
         while not self._stopping.wait(_INTERVAL_S):

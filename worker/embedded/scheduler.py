@@ -17,7 +17,7 @@ from cronsim import CronSim
 from schemas import JobTrigger
 from worker.embedded.demo_plan import Entry, Firing, entries, exactly, fire
 from worker.errors import Transient
-from worker.kafka.closing import CLOSE_S, close_within
+from worker.kafka.closing import close_client
 from worker.kafka.publisher import NotAcknowledged, TriggerPublisher
 from worker.kafka.settings import KafkaSettings
 
@@ -78,7 +78,7 @@ class Sender:
     def close(self) -> None:
         """Disconnect."""
         self._publisher.close()
-        close_within(CLOSE_S, self._raw.close, "producer of raw triggers")
+        close_client("producer of raw triggers", self._raw.close)
 
     def _publish(self, triggers: Sequence[JobTrigger]) -> None:
         """Send, and once more what was not acknowledged: the worker recognises a repeat."""

@@ -19,7 +19,7 @@ CLOSE_S = 2.0
 """Longer than a client takes that can say goodbye to its brokers."""
 
 
-def close_within(timeout_s: float, close: Callable[[], object], what: str) -> None:
+def close_client(what: str, close: Callable[[], object], timeout_s: float = CLOSE_S) -> None:
     """Run `close` in a thread of its own, and leave it behind when it has not ended in time.
 
     It has to let other threads run meanwhile. What it raises is a line in the log, and so is its
@@ -45,4 +45,4 @@ def close_within(timeout_s: float, close: Callable[[], object], what: str) -> No
 
 def close_admin(admin: AdminClient, timeout_s: float = CLOSE_S) -> None:
     """Disconnect an admin client, which has no `close` of its own."""
-    close_within(timeout_s, lambda: admin.__exit__(None, None, None), "admin client")
+    close_client("admin client", lambda: admin.__exit__(None, None, None), timeout_s)

@@ -17,7 +17,7 @@ from worker.config import Settings
 from worker.domain.delivery import Delivery
 from worker.errors import Stop, Transient
 from worker.kafka import access
-from worker.kafka.closing import close_within
+from worker.kafka.closing import close_client
 from worker.kafka.complaints import Complaints
 from worker.kafka.received import delivery
 from worker.kafka.refusals import REFUSALS, SIGN_IN, error_of, is_fatal, refused, words
@@ -202,7 +202,7 @@ class TopicConsumer:
         their way as long as a session lasts. Then the group notices when the session times out.
         """
         self._on_revoked = self._on_lost = lambda _: None
-        close_within(self._call_s, self._consumer.close, f"consumer of {self.topic}")
+        close_client(f"consumer of {self.topic}", self._consumer.close, self._call_s)
 
     def _consume(self, most: int, wait_s: float) -> list[Delivery]:
         try:

@@ -178,7 +178,7 @@ class Loop:
         rebalance may happen.
         """
         most, most_bytes = self._room()
-        if takes_more and most > 0 < most_bytes:
+        if takes_more and most:
             self._polled_at = self._clock.monotonic()
             is_idle = not self._next and not self._relay.is_under_way
             self._next += self._consumer.fetch(most, most_bytes, wait_s if is_idle else 0)
@@ -293,17 +293,18 @@ class Loop:
         """
         if self._clock.monotonic() - self._polled_at < _POLL_EVERY_S:
             return
-        most, most_bytes = self._room()
-        if most <= 0 or most_bytes <= 0:
+        most, _ = self._room()
+        if not most:
             self._pause()
         self._next += self._consumer.keep_membership(max(most, 1))
         self._polled_at = self._clock.monotonic()
         self._metrics.turned(self._clock.now())
 
     def _room(self) -> tuple[int, int]:
-        """How many messages the next batch still wants, and how many bytes of them."""
-        held = sum(len(each.value or b"") for each in self._next)
-        return self._size - len(self._next), BATCH_BYTES - held
+        """How many messages the next batch still wants, and how many bytes; nothing once full."""
+        most = self._size - len(self._next)
+        most_bytes = BATCH_BYTES - sum(len(each.value or b"") for each in self._next)
+        return (most, most_bytes) if most > 0 < most_bytes else (0, 0)
 
     def _pause(self) -> None:
         self._consumer.pause(self._consumer.assigned)

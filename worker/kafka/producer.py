@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from worker.domain.delivery import Event
 from worker.errors import Stop, Transient
-from worker.kafka.closing import CLOSE_S, close_within
+from worker.kafka.closing import close_client
 from worker.kafka.complaints import Complaints
 from worker.kafka.refusals import FAILURES, REFUSALS, error_of, is_fatal, words
 from worker.kafka.settings import KafkaSettings
@@ -130,7 +130,7 @@ class EventProducer:
             producer.purge(in_queue=True, in_flight=True)
             producer.close()
 
-        close_within(CLOSE_S, close, "producer")
+        close_client("producer", close)
 
     @contextmanager
     def _made_anew_on_failure(self) -> Iterator[None]:

@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from worker.domain.delivery import Event
 from worker.kafka.admin import TopicAdmin
-from worker.kafka.closing import CLOSE_S, close_within
+from worker.kafka.closing import close_client
 from worker.kafka.complaints import Complaints
 from worker.kafka.refusals import FAILURES, error_of, words
 from worker.kafka.settings import KafkaSettings
@@ -74,7 +74,7 @@ class Resender:
         return self
 
     def __exit__(self, *_: object) -> None:
-        close_within(CLOSE_S, self._close, "resender")
+        close_client("resender", self._close)
 
     def _close(self) -> None:
         self._producer.purge(in_queue=True, in_flight=True)

@@ -10,7 +10,7 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, To
 
 from worker.config import Settings
 from worker.errors import Stop, Transient
-from worker.kafka.closing import CLOSE_S, close_within
+from worker.kafka.closing import close_client
 from worker.kafka.settings import KafkaSettings
 from worker.kafka.topic_ids import TopicDescription, TopicIds
 
@@ -74,7 +74,7 @@ class Tail:
                     wait_s = self._look_s if found else min(_AWAY_S, self._look_s)
                     _read(consumer, listening, wait_s, state)
         finally:
-            close_within(CLOSE_S, consumer.close, "consumer of the live page")
+            close_client("consumer of the live page", consumer.close)
 
     def _describe(self, ids: TopicIds, state: _State) -> TopicDescription | None:
         try:

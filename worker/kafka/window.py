@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from worker.domain.delivery import Delivery
 from worker.errors import Transient
-from worker.kafka.closing import CLOSE_S, close_within
+from worker.kafka.closing import close_client
 from worker.kafka.received import delivery
 from worker.kafka.refusals import error_of, words
 from worker.kafka.settings import KafkaSettings
@@ -112,7 +112,7 @@ class WindowReader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        close_within(CLOSE_S, self._consumer.close, "reader of topics")
+        close_client("reader of topics", self._consumer.close)
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """Offset of the first message that the log holds, and of the next to come."""
