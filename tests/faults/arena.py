@@ -241,9 +241,15 @@ class Arena:
         raise AssertionError(f"not within {deadline_s:.0f} s (last answer: {found}): {statement}")
 
     def end(self) -> Evidence:
-        """Let everything come to rest, end the workers in order, and gather what is left."""
+        """Let everything come to rest, end the workers in order, and gather what is left.
+
+        Also of a run that does not come to rest: what it lacks says more than that it does.
+        """
         self.proxy.heal()
-        self.quiet()
+        try:
+            self.quiet()
+        except AssertionError as stuck:
+            self.broken(Kind.STUCK, f"at the end: {stuck}")
         if self.workers:
             self._wait_for_owners()
         self._is_over.set()

@@ -72,24 +72,44 @@ def repeats(outcomes: Sequence[Outcome]) -> int:
 def early(committed: Mapping[int, int], evidence: Evidence) -> list[Violation]:
     """Acknowledged triggers below the group's offset of their partition that have no record.
 
-    The offsets have to be older than the records that they are held against.
+    The offsets have to be older than the records that they are held against. Kafka's offsets name
+    a topic and not which of its lives: in one made anew, an offset beyond its end was read in the
+    one before, by a worker that has not looked yet.
     """
     recorded = {(record.job_id, record.scheduled_at) for record in evidence.records}
-    return [
-        Violation(Kind.EARLY, f"{sent} is below {committed[sent.partition]}")
+    placed = [
+        sent
         for sent in evidence.sent
-        if sent.topic_generation == evidence.generation
-        and sent.offset is not None
-        and sent.offset < committed.get(sent.partition, 0)
-        and sent.slot not in recorded
+        if sent.topic_generation == evidence.generation and sent.offset is not None
+    ]
+    ends: dict[int, int] = {}
+    for sent in placed:
+        ends[sent.partition] = max(ends.get(sent.partition, 0), _at(sent)[1] + 1)
+    of_this_life = {
+        partition: offset
+        for partition, offset in committed.items()
+        if not evidence.generation or offset <= ends.get(partition, 0)
+    }
+    return [
+        Violation(Kind.EARLY, f"{sent} is below {of_this_life[sent.partition]}")
+        for sent in placed
+        if _at(sent)[1] < of_this_life.get(sent.partition, 0) and sent.slot not in recorded
     ]
 
 
 def _records(evidence: Evidence) -> Iterable[Violation]:
     count = Counter((record.job_id, record.scheduled_at) for record in evidence.records)
     sent = {each.slot for each in evidence.sent}
-    for slot in sorted(sent.union(evidence.log or ()) - count.keys()):
-        yield Violation(Kind.LOST, f"job {slot[0]} at {slot[1]}")
+    standing = Counter(evidence.log or ())
+    lost = sent.union(standing) - count.keys()
+    places: dict[Slot, list[str]] = defaultdict(list)
+    for each in evidence.sent:
+        if each.slot in lost:
+            places[each.slot].append(f"partition {each.partition} offset {each.offset}")
+    for slot in sorted(lost):
+        times = "" if evidence.log is None else f", {standing[slot]} times in the log"
+        where = "".join(f", {place}" for place in places[slot])
+        yield Violation(Kind.LOST, f"job {slot[0]} at {slot[1]}{where}{times}")
     for slot, times in count.items():
         if times > 1:
             yield Violation(Kind.TWICE, f"job {slot[0]} at {slot[1]}: {times}")

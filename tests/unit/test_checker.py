@@ -53,6 +53,13 @@ def test_a_trigger_of_which_no_broker_says_where_it_stands_needs_a_record_and_ha
     ]
 
 
+def test_in_a_topic_made_anew_an_offset_beyond_its_end_is_of_the_one_before() -> None:
+    anew = [replace(each, topic_generation=1) for each in SENT]
+    lost = {"sent": anew, "records": RECORDS[1:], "outcomes": OUTCOMES[1:], "generation": 1}
+    assert _kinds(**lost) == [Kind.LOST, Kind.EARLY]
+    assert _kinds(**lost, committed={0: 4}) == [Kind.LOST]
+
+
 def test_what_keeps_every_promise_has_no_violation() -> None:
     assert violations(GOOD) == []
     assert repeats(GOOD.outcomes) == 0

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Iterable
 
 from confluent_kafka import (
-    OFFSET_BEGINNING,
     Consumer,
     KafkaError,
     KafkaException,
@@ -34,10 +33,10 @@ _LONGEST_CALL_S = 5.0
 class TopicConsumer:
     """What this process is assigned of one topic. Used by one thread.
 
-    Partitions start paused: `seek` and `resume` let them flow. Callbacks run inside any call that
-    polls; they keep `assigned` current and call `on_revoked` with what is about to be given up
-    while it is still ours, or `on_lost` with what is no longer. They may run between the two calls
-    of a fetch, so the caller drops what was fetched of partitions that changed meanwhile.
+    Nothing of a partition arrives before `seek` has said from where on. Callbacks run inside any
+    call that polls; they keep `assigned` current and call `on_revoked` with what is about to be
+    given up while it is still ours, or `on_lost` with what is no longer. They may run between the
+    two calls of a fetch, so the caller drops what was fetched of partitions that changed meanwhile.
     """
 
     def __init__(
@@ -52,6 +51,7 @@ class TopicConsumer:
         self.topic = topic
         self.assigned: set[int] = set()
         self.out_of_range: set[int] = set()
+        self._fetched: set[int] = set()  # what librdkafka has been told to fetch
         self._on_revoked = on_revoked
         self._on_lost = on_lost
         self._failure: KafkaError | None = None
@@ -156,14 +156,17 @@ class TopicConsumer:
         """Let the next message of a partition be the one at `offset`."""
         place = TopicPartition(self.topic, partition, offset)
         try:
-            try:
-                self._consumer.seek(place)
-            except KafkaException as error:
-                if error_of(error).code() != KafkaError._STATE:  # noqa: SLF001
-                    raise
-                # A fetcher that was told 'out of range' has ended; only a new one can be placed.
-                self._consumer.incremental_unassign([place])
+            if partition in self._fetched:
+                try:
+                    self._consumer.seek(place)
+                except KafkaException as error:
+                    if error_of(error).code() != KafkaError._STATE:  # noqa: SLF001
+                        raise
+                    # Told 'out of range', a fetcher has ended; only a new one can be placed.
+                    self._stop_fetching([place])
+            if partition not in self._fetched:
                 self._consumer.incremental_assign([place])
+                self._fetched.add(partition)
         except KafkaException as error:
             why = words(error_of(error))
             raise Transient(
@@ -172,13 +175,13 @@ class TopicConsumer:
 
     def pause(self, partitions: Iterable[int]) -> None:
         """Let nothing more of these arrive."""
-        places = [TopicPartition(self.topic, p) for p in partitions if p in self.assigned]
+        places = [TopicPartition(self.topic, p) for p in partitions if p in self._fetched]
         if places:
             self._consumer.pause(places)
 
     def resume(self, partitions: Iterable[int]) -> None:
         """Go on where `pause` stopped."""
-        places = [TopicPartition(self.topic, p) for p in partitions if p in self.assigned]
+        places = [TopicPartition(self.topic, p) for p in partitions if p in self._fetched]
         if places:
             self._consumer.resume(places)
 
@@ -264,28 +267,34 @@ class TopicConsumer:
         )
 
     def _assigned(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        for place in places:
-            place.offset = OFFSET_BEGINNING
-        consumer.incremental_assign(places)
-        consumer.pause(places)
+        # An answer to the group, and no more. A fetcher has to begin at a known offset: librdkafka
+        # (2.16) asks again for a relative one half a second after an answer that came too late, and
+        # goes back there, whatever was sought and read meanwhile.
+        consumer.incremental_assign([])
         self.assigned |= {place.partition for place in places}
         log.info("action=assigned topic=%s partitions=%s", self.topic, _numbers(places))
 
-    def _revoked(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+    def _revoked(self, _: Consumer, places: list[TopicPartition]) -> None:
         partitions = [place.partition for place in places]
         log.info("action=revoked topic=%s partitions=%s", self.topic, _numbers(places))
         self._on_revoked(partitions)
         self.assigned -= set(partitions)
         self.out_of_range -= set(partitions)
-        consumer.incremental_unassign(places)
+        self._stop_fetching(places)
 
-    def _lost(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+    def _lost(self, _: Consumer, places: list[TopicPartition]) -> None:
         partitions = [place.partition for place in places]
         log.warning("action=lost topic=%s partitions=%s", self.topic, _numbers(places))
         self.assigned -= set(partitions)
         self.out_of_range -= set(partitions)
         self._on_lost(partitions)
-        consumer.incremental_unassign(places)
+        self._stop_fetching(places)
+
+    def _stop_fetching(self, places: list[TopicPartition]) -> None:
+        """Also the answer to the group that takes them away, so it is given if there is nothing."""
+        fetched = [place for place in places if place.partition in self._fetched]
+        self._consumer.incremental_unassign(fetched)
+        self._fetched -= {place.partition for place in fetched}
 
 
 def call_deadline_s(settings: Settings) -> float:

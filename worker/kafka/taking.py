@@ -86,7 +86,7 @@ class Takings:
         self.claims.clear()
 
     def take_missing(self, tick: Callable[[], None]) -> dict[int, Claim]:
-        """Take what is assigned and not ours yet, and leave it paused.
+        """Take what is assigned and not ours yet; `start` lets it flow.
 
         The caller drops what it holds of the partitions returned and calls `start`. `tick` may
         poll, and has to raise `Transient` when that changes the assignment; `take_missing` raises

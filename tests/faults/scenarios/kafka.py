@@ -24,6 +24,7 @@ from tests.support.waiting import wait_until
 
 _ANSWER_S = 15.0
 _AWAY_S = 60.0
+_FROZEN_S = 2.5
 _TOO_FEW_S = 8.0
 _ADDED = 3
 _ABORTED = 200
@@ -40,6 +41,19 @@ def kill_the_leader(arena: Arena) -> None:
     arena.recovered()
     arena.cluster.restore()
     arena.recovered()
+
+
+def freeze_the_leader(arena: Arena) -> None:
+    """SIGSTOP for longer than the brokers miss it: it wakes in the belief that it leads."""
+    for _ in range(2):
+        arena.rest(0.2, 1.0)
+        node = arena.cluster.leader(arena.topics.triggers, arena.rng.randrange(PARTITIONS))
+        node.freeze()
+        arena.fault()
+        arena.rest(_FROZEN_S, 2 * _FROZEN_S)
+        node.wake()
+        arena.recovered()
+        arena.cluster.wait_until_whole()
 
 
 def kill_the_coordinator(arena: Arena) -> None:
@@ -192,6 +206,7 @@ def _set(arena: Arena, topic: str, name: str, value: str) -> None:
 
 SCENARIOS = (
     Scenario("leading broker killed", kill_the_leader, 2, Lane.ROUGH, is_short=True),
+    Scenario("leading broker frozen", freeze_the_leader, 1, Lane.ROUGH),
     Scenario("coordinator killed", kill_the_coordinator, 2, Lane.ROUGH, is_short=True),
     Scenario("each broker killed in turn", kill_each_in_turn, 1, Lane.ROUGH),
     Scenario("all brokers away 60 s", all_away, 2, Lane.ROUGH),
