@@ -260,6 +260,17 @@ class Arena:
         log = evidence.log(self.topics.triggers, self._read)
         return replace(self._evidence(self._committed()), count=count, log=log)
 
+    @contextlib.contextmanager
+    def twin(self) -> Iterator[Arena]:
+        """Another arena on the same ground, with a worker and traffic, judged when it ends."""
+        place = self.folder / "twin"
+        place.mkdir()
+        with arena(self.ground, f"{self.name}-twin", Random(self.rng.random()), place) as made:  # noqa: S311
+            made.begin(1)
+            yield made
+            found = checker.violations(made.end())
+            self.tally.violations += [*made.tally.violations, *found]
+
     def close(self) -> None:
         """End whatever still runs."""
         self._is_over.set()

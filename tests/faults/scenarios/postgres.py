@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import signal
-import statistics
 import subprocess
 import time
 from collections.abc import Iterator
@@ -33,17 +31,13 @@ _DISK_BYTES = 48 * 1024**2
 _RECORDED = """
     select coalesce(sum(records), 0) from awp_trigger_ledger where topic like '%.job.triggers.v1'
 """
-_PACE = """
-    with batches as (
-        select created_at as began, count(*) as records from awp_job_execution
-        where created_at > '{since}' group by created_at order by created_at offset 3
-    )
-    select sum(records) filter (where began < (select max(began) from batches))
-        / extract(epoch from max(began) - min(began))
-    from batches
+_BATCHES = """
+    select created_at, count(*) from awp_job_execution
+    where created_at > '{since}' group by created_at order by created_at
 """
-"""Records a second since a moment, by when each batch began to be written; not of its first three,
-which belong to a worker's start."""
+"""When each batch since a moment began to be written, and how many records it has."""
+_STARTING = 3
+"""Batches that belong to a worker's start."""
 _RECORD_INDEXES = "select indexname from pg_indexes where tablename = 'awp_job_execution'"
 _BLOCKED = """
     select coalesce(max(pid), 0) from pg_stat_activity
@@ -245,50 +239,60 @@ def _as_admin(arena: Arena, *statements: str) -> None:
 def hold_a_transaction_open(arena: Arena) -> None:
     """A foreign transaction that sees the past costs at most a fifth of the throughput.
 
-    Backlogs are drained in turn, without and with it. Each drain beside it is compared with the
-    two around it, so that a table that grows and a machine that tires count for nothing; of five
-    the median counts, because a drain takes seconds, in which other machines' work is felt.
+    Two workers drain as much at the same time, each on a database of its own, and the transaction
+    is open in one of the two in turn: whatever else the machine does, both feel it.
     """
-    for worker in list(arena.workers):
-        arena.stop(worker)
-    free, held = [_drain(arena, _BACKLOG)], []
-    for _ in range(5):
-        with sql.session(arena.database) as foreign, foreign.cursor() as cursor:
-            cursor.execute("set transaction isolation level repeatable read")
-            cursor.execute("create temporary table held on commit drop as select 1")
-            arena.fault()
-            _drain(arena, _AGEING, batch_triggers=1)  # many batches, whose dead rows stay
-            held.append(_drain(arena, _BACKLOG))
-        free.append(_drain(arena, _BACKLOG))
-    around = map(statistics.mean, itertools.pairwise(free))
-    ratio = statistics.median(rate / mean for rate, mean in zip(held, around, strict=True))
-    if ratio < _LEAST_RATIO:
-        arena.broken(Kind.SLOWED, f"a second: {_shown(held)} beside one, {_shown(free)} without")
-    arena.start()
+    with arena.twin() as twin:
+        for side in (arena, twin):
+            for worker in list(side.workers):
+                side.stop(worker)
+        beside = without = 0
+        for held, free in ((arena, twin), (twin, arena)):
+            with sql.session(held.database) as foreign, foreign.cursor() as cursor:
+                cursor.execute("set transaction isolation level repeatable read")
+                cursor.execute("create temporary table held on commit drop as select 1")
+                arena.fault()
+                _drain(held, free, _AGEING, batch_triggers=1)  # many batches, whose dead rows stay
+                done = _drain(held, free, _BACKLOG)
+                beside, without = beside + done[0], without + done[1]
+        if beside < _LEAST_RATIO * without:
+            arena.broken(Kind.SLOWED, f"{beside:,} beside one in the time of {without:,} without")
+        for side in (arena, twin):
+            side.start()
 
 
-def _shown(rates: list[float]) -> str:
-    return ", ".join(f"{rate:,.0f}" for rate in rates)
+def _drain(one: Arena, other: Arena, backlog: int, **changes: int) -> tuple[int, int]:
+    """How many triggers a worker each gets through while both have some, of so many.
 
-
-def _drain(arena: Arena, backlog: int, **changes: int) -> float:
-    """How many triggers a second one worker gets through, with so many waiting for it.
-
-    No worker may run before, and none runs afterwards. `changes` are settings of that worker.
+    No worker may run before, and none runs afterwards. `changes` are settings of the workers.
     """
-    arena.traffic.pause()
-    arena.traffic.burst(backlog)
-    total = arena.traffic.slots()
-    since = sql.value(arena.database, "select clock_timestamp()")
-    worker = arena.launch(**changes)
-    arena.look_until(_RECORDED, lambda found: found >= total)
-    arena.stop(worker)
-    arena.traffic.resume()
-    return float(sql.value(arena.database, _PACE.format(since=since)))
+    sides = (one, other)
+    for side in sides:
+        side.traffic.pause()
+        side.traffic.burst(backlog)
+    since = [sql.value(side.database, "select clock_timestamp()") for side in sides]
+    workers = [side.launch(**changes) for side in sides]
+    for side in sides:
+        total = side.traffic.slots()
+        side.look_until(_RECORDED, lambda found, total=total: found >= total)
+    for side, worker in zip(sides, workers, strict=True):
+        side.stop(worker)
+        side.traffic.resume()
+    batches = [
+        sql.rows(side.database, _BATCHES.format(since=moment))
+        for side, moment in zip(sides, since, strict=True)
+    ]
+    both_work = max(each[_STARTING][0] for each in batches)
+    both_worked = min(each[-1][0] for each in batches)
+    first, second = (
+        sum(records for began, records in each if both_work <= began < both_worked)
+        for each in batches
+    )
+    return first, second
 
 
-_BACKLOG = 25_000
-_AGEING = 1_500
+_BACKLOG = 60_000
+_AGEING = 1_000
 _LEAST_RATIO = 0.8
 
 SCENARIOS = (
