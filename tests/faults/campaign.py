@@ -123,7 +123,7 @@ class Campaign:
             f"triggers {run.took_s:5.0f} s"
         )
         if run.unanswered:
-            self._say(f"         {run.unanswered} triggers were never acknowledged by a broker")
+            self._say(f"         {run.unanswered} triggers have no answer that says where they are")
         for violation in run.violations[:5]:
             self._say(f"         {violation}")
 

@@ -26,7 +26,8 @@ class Traffic:
 
     Keyed by job id as Kafka's own producers do. One in fifty is a trigger sent before, as a
     scheduler that is not sure sends it again. `sent` holds what was acknowledged; `unknown` the
-    slots of which no answer came.
+    slots of which no answer came, or none that says where: then librdkafka has concluded from the
+    answer to later ones that the brokers must have these, too, and the log says whether they do.
     """
 
     def __init__(
@@ -154,10 +155,10 @@ class Traffic:
         generation = self.generation
 
         def answered(error: KafkaError | None, message: Message) -> None:
-            place = message.partition() or 0, message.offset()
+            partition, offset = message.partition() or 0, message.offset()
             with self._lock:
-                if error is None:
-                    self._sent.append(Sent(job_id, at, *place, generation))
+                if error is None and offset is not None:
+                    self._sent.append(Sent(job_id, at, partition, offset, generation))
                 else:
                     self._unknown.add(slot)
 
