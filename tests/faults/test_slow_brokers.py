@@ -1,22 +1,30 @@
-"""Brokers that answer late: a partition is read once, from where the worker went on."""
+"""Brokers that answer late: what librdkafka then gets wrong, and the worker may not."""
 
+import secrets
 import time
 from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import Producer
-from pydantic import SecretStr
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+)
+from kafka.partitioner.default import murmur2
 
 from tests.support import services
-from tests.support.kafka import Seat, new_cluster_id
-from tests.support.link import Link, linked
-from tests.support.topics import quiet_client
+from tests.support.cluster import NODES, KafkaCluster, running_cluster
+from tests.support.topics import quiet_client, read_whole
 from tests.support.waiting import wait_until
 from worker.config import Settings
+from worker.domain.delivery import Event
 from worker.domain.topics import Topics
-from worker.embedded.child import free_port
+from worker.errors import Transient
 from worker.kafka.admin import TopicAdmin
 from worker.kafka.consumer import TopicConsumer
+from worker.kafka.producer import EventProducer
 from worker.kafka.settings import KafkaSettings
 
 PARTITIONS = 12
@@ -25,40 +33,49 @@ DELAY_EACH_WAY_S = 0.15
 APART_S = 0.06
 """Over the time that librdkafka takes to look something up twice, with half a second between."""
 READ_S = 3.0
+ANSWER_S = 15.0
+SPREAD_S = 1.0
+"""After which each broker has heard of a setting."""
+HALF = 600_000
+"""Bytes of an event; two do not fit into a request."""
+SLOW = 400_000
+KEY = b"17"
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[KafkaCluster]:
+    """Brokers of its own, reached by ways that can be slow."""
+    with running_cluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture
-def way() -> Iterator[tuple[Link, Settings]]:
-    """A way to a broker of its own, and settings that take it."""
-    with linked(("127.0.0.1", 0)) as link:
-        seat = Seat(1, new_cluster_id(), (free_port(),), link.port)
-        with services.running_node(seat=seat) as node:
-            link.upstream = ("127.0.0.1", node.link_port)
-            settings = Settings(
-                database_url=SecretStr("postgresql+psycopg2://none"),
-                kafka_brokers=f"127.0.0.1:{link.port}",
-                topic_prefix="slow",
-                group="slow-worker",
-            )
-            direct = settings.model_copy(update={"kafka_brokers": node.address})
-            with TopicAdmin(KafkaSettings.of(direct)) as admin:
-                admin.create(Topics.under("slow"), partitions=PARTITIONS)
-            producer = Producer(quiet_client(node.address))
-            for partition in range(PARTITIONS):
-                for _ in range(BEFORE + BEHIND):
-                    producer.produce(Topics.under("slow").triggers, b"{}", partition=partition)
-            assert producer.flush(30) == 0
-            yield link, settings
+def topics(cluster: KafkaCluster, topic_prefix: str) -> Topics:
+    names = Topics.under(topic_prefix)
+    with TopicAdmin(KafkaSettings.of(Settings(kafka_brokers=cluster.address))) as admin:
+        admin.create(names, partitions=PARTITIONS)
+    return names
+
+
+@pytest.fixture
+def settings(cluster: KafkaCluster, topic_prefix: str) -> Settings:
+    return Settings(
+        kafka_brokers=cluster.linked_address, topic_prefix=topic_prefix, group=topic_prefix
+    )
 
 
 def test_a_partition_is_read_from_where_it_was_sought_whenever_that_was(
-    way: tuple[Link, Settings],
+    cluster: KafkaCluster, topics: Topics, settings: Settings
 ) -> None:
-    link, settings = way
+    producer = Producer(quiet_client(cluster.address))
+    for partition in range(PARTITIONS):
+        for _ in range(BEFORE + BEHIND):
+            producer.produce(topics.triggers, b"{}", partition=partition)
+    assert producer.flush(30) == 0
     consumer = TopicConsumer(
         KafkaSettings.of(settings),
         settings,
-        Topics.under("slow").triggers,
+        topics.triggers,
         on_revoked=lambda _: None,
         on_lost=lambda _: None,
     )
@@ -70,7 +87,8 @@ def test_a_partition_is_read_from_where_it_was_sought_whenever_that_was(
 
     try:
         consumer.fetch(1, 1, 0.1)
-        link.delay_s = DELAY_EACH_WAY_S
+        for link in cluster.links.values():
+            link.delay_s = DELAY_EACH_WAY_S
         wait_until(lambda: poll() or len(consumer.assigned) == PARTITIONS, 30, "an assignment")
         for partition in range(PARTITIONS):
             consumer.seek(partition, BEFORE)
@@ -82,8 +100,78 @@ def test_a_partition_is_read_from_where_it_was_sought_whenever_that_was(
         while time.monotonic() < end:
             poll()
     finally:
-        link.heal()
+        for link in cluster.links.values():
+            link.heal()
         consumer.close()
     assert read == {
         partition: list(range(BEFORE, BEFORE + BEHIND)) for partition in range(PARTITIONS)
     }
+
+
+def test_an_event_that_was_refused_is_not_taken_as_published_because_the_next_one_was(
+    cluster: KafkaCluster, topics: Topics, settings: Settings
+) -> None:
+    """A broker refuses a request for want of replicas, and takes the next, which was under way.
+
+    It knows nothing of the producer yet, so it cannot know that one is missing.
+    """
+    leader = cluster.leader(topics.failures, _partition())
+    (way,) = (cluster.links[number] for number, node in cluster.nodes.items() if node is leader)
+    next(node for node in cluster.nodes.values() if node is not leader).kill()
+    first, second = (
+        Event(topics.failures, KEY, [], b"%d" % number + secrets.token_bytes(HALF))
+        for number in (1, 2)
+    )
+    producer = EventProducer(KafkaSettings.of(settings))
+    try:
+        _wait_for_replicas(cluster, topics.failures, NODES - 1)
+        _want_in_sync(cluster, topics.failures, NODES)
+        way.bytes_per_s = SLOW
+        before = way.passed
+
+        def have_the_second_taken() -> None:
+            if before + HALF + HALF // 4 < way.passed and way.bytes_per_s:
+                way.is_silent = True
+                _want_in_sync(cluster, topics.failures, NODES - 1)
+                way.heal()
+
+        producer.send([first, second])
+        with pytest.raises(Transient, match=r"^No broker says where it has 1 of the events\.$"):
+            producer.wait(have_the_second_taken)
+        assert _log(cluster, topics.failures) == [second.value]
+        producer.send([first, second])
+        assert producer.wait() == []
+        assert _log(cluster, topics.failures) == [second.value, first.value, second.value]
+    finally:
+        producer.close()
+        cluster.restore()
+
+
+def _partition() -> int:
+    return int(murmur2(KEY) & 0x7FFFFFFF) % PARTITIONS
+
+
+def _wait_for_replicas(cluster: KafkaCluster, topic: str, count: int) -> None:
+    admin = AdminClient(quiet_client(cluster.address))
+
+    def in_sync() -> int:
+        found = admin.list_topics(topic, ANSWER_S).topics[topic].partitions[_partition()]
+        return len(found.isrs)
+
+    wait_until(lambda: in_sync() == count, 30, f"{count} replicas in sync")
+
+
+def _want_in_sync(cluster: KafkaCluster, topic: str, count: int) -> None:
+    entry = ConfigEntry(
+        "min.insync.replicas", str(count), incremental_operation=AlterConfigOpType.SET
+    )
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
+    admin = AdminClient(quiet_client(cluster.address))
+    for done in admin.incremental_alter_configs([resource]).values():
+        done.result(ANSWER_S)
+    time.sleep(SPREAD_S)
+
+
+def _log(cluster: KafkaCluster, topic: str) -> list[bytes | None]:
+    broker = services.Address("kafka", cluster.address)
+    return [each.value for each in read_whole(broker, topic)]

@@ -37,6 +37,11 @@ class EventProducer:
     One set of events at a time: `send`, then `wait`. Events of one key keep their order on their
     topic (Kafka's default partitioner). A message waits for its broker without limit: `wait` ends
     early only through its `tick`. What either raises has the set forgotten here; the outbox has it.
+
+    Acknowledged is what a broker has given an offset. librdkafka (2.16) also reports as delivered,
+    without one, a request that was refused when a later one was taken: so it is for a leader that
+    knows the producer, and takes nothing out of sequence. One that does not yet, as after an
+    election, takes the later one alone, and the earlier one is nowhere.
     """
 
     def __init__(self, kafka: KafkaSettings) -> None:
@@ -52,14 +57,13 @@ class EventProducer:
             "partitioner": "murmur2_random",
             "queue.buffering.max.messages": 200_000,
             "queue.buffering.max.kbytes": 65_536,
-            "delivery.report.only.error": True,
             "topic.metadata.propagation.max.ms": 10_000,
             "reconnect.backoff.max.ms": 2000,
             "error_cb": self._complaints.note,
             "log_level": 2,  # its errors come to `error_cb` too
         }
         self._sent: Sequence[Event] = ()
-        self._reports: list[tuple[KafkaError, Message]] = []
+        self._reports: list[tuple[KafkaError | None, Message]] = []
         self._untaken: list[tuple[KafkaError, Event]] = []
         self._producer = Producer(self._config, logger=log)
 
@@ -68,10 +72,10 @@ class EventProducer:
 
         Raises `Transient` when the producer had to be made anew, `Stop` when it may not write.
         """
-        reports: list[tuple[KafkaError, Message]] = []
+        reports: list[tuple[KafkaError | None, Message]] = []
 
         def reported(error: KafkaError | None, message: Message) -> None:
-            if error is not None:
+            if error is not None or message.offset() is None:
                 reports.append((error, message))
 
         self._sent, self._reports, self._untaken = events, reports, []
@@ -98,13 +102,17 @@ class EventProducer:
         """Wait until the broker has every event sent; those that it refuses for their size.
 
         `tick` runs about every 0.2 s of waiting; what it raises ends the wait. Raises `Transient`
-        when the producer had to be made anew, `Stop` for a topic that is missing or may not be
-        written.
+        when the producer had to be made anew or some events are only supposed to be there, `Stop`
+        for a topic that is missing or may not be written.
         """
         with self._made_anew_on_failure():
             while self._producer.flush(_SLICE_S):
                 tick()
-        refused = _too_large(_named(self._reports, self._sent))
+            refusals = [(error, message) for error, message in self._reports if error is not None]
+            supposed = len(self._reports) - len(refusals)
+            if supposed:
+                raise Transient(f"No broker says where it has {supposed} of the events.")
+        refused = _too_large(_named(refusals, self._sent))
         untaken = [event for _, event in self._untaken]
         if len(refused) + len(untaken) == 1 == len(self._sent):
             return refused + untaken

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from worker.domain.delivery import Event
 from worker.kafka.admin import TopicAdmin
@@ -90,11 +90,14 @@ class Resender:
 
             def answered(
                 error: KafkaError | None,
-                _: object,
+                sent: Message,
                 place: int = place,
                 to: str = message.topic,
             ) -> None:
-                outcomes[place] = Resent(None) if error is None else _failed(error, to)
+                if error is not None:
+                    outcomes[place] = _failed(error, to)
+                elif sent.offset() is not None:  # else only supposed to be there (`EventProducer`)
+                    outcomes[place] = Resent(None)
 
             try:
                 self._producer.produce(
