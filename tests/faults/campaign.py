@@ -31,7 +31,7 @@ Say = Callable[[str], None]
 class Run:
     """A scenario played once: what was counted, and every promise that was broken.
 
-    `unanswered` are triggers that no broker acknowledged: each may have a record, or none.
+    `unanswered` are triggers of which no broker has said where they are: each may have a record.
     """
 
     name: str

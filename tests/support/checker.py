@@ -78,13 +78,13 @@ def early(committed: Mapping[int, int], evidence: Evidence) -> list[Violation]:
     """
     recorded = {(record.job_id, record.scheduled_at) for record in evidence.records}
     placed = [
-        sent
+        (sent, sent.offset)
         for sent in evidence.sent
         if sent.topic_generation == evidence.generation and sent.offset is not None
     ]
     ends: dict[int, int] = {}
-    for sent in placed:
-        ends[sent.partition] = max(ends.get(sent.partition, 0), _at(sent)[1] + 1)
+    for sent, offset in placed:
+        ends[sent.partition] = max(ends.get(sent.partition, 0), offset + 1)
     of_this_life = {
         partition: offset
         for partition, offset in committed.items()
@@ -92,8 +92,8 @@ def early(committed: Mapping[int, int], evidence: Evidence) -> list[Violation]:
     }
     return [
         Violation(Kind.EARLY, f"{sent} is below {of_this_life[sent.partition]}")
-        for sent in placed
-        if _at(sent)[1] < of_this_life.get(sent.partition, 0) and sent.slot not in recorded
+        for sent, offset in placed
+        if offset < of_this_life.get(sent.partition, 0) and sent.slot not in recorded
     ]
 
 

@@ -99,8 +99,8 @@ class Count:
 class Evidence:
     """Everything that a run is judged by.
 
-    `sent` are the triggers that the broker has acknowledged; `unknown` the slots of those of which
-    no acknowledgement came, and which may be there or not. `log` has the slot of every message on
+    `sent` are the triggers that the broker has acknowledged; `unknown` the slots of those that may
+    be there or not, because no answer came that says where. `log` has the slot of every message on
     the topic of triggers as it is now: what an idempotent producer has sent again around a crash of
     its broker may stand there twice and be acknowledged once. `verdicts` say of each job what its
     triggers come to. `count` is taken when everything has come to rest. `apart` are jobs whose

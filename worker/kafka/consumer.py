@@ -37,6 +37,7 @@ class TopicConsumer:
     call that polls; they keep `assigned` current and call `on_revoked` with what is about to be
     given up while it is still ours, or `on_lost` with what is no longer. They may run between the
     two calls of a fetch, so the caller drops what was fetched of partitions that changed meanwhile.
+    A loss that happens while `seek` lets partitions flow may come as `on_revoked`.
     """
 
     def __init__(
@@ -153,7 +154,10 @@ class TopicConsumer:
         return first, end
 
     def seek(self, partition: int, offset: int) -> None:
-        """Let the next message of a partition be the one at `offset`."""
+        """Let the next message of a partition be the one at `offset`.
+
+        One that was paused needs `resume`, also when it was paused before it was last taken away.
+        """
         place = TopicPartition(self.topic, partition, offset)
         try:
             if partition in self._fetched:
@@ -275,23 +279,28 @@ class TopicConsumer:
         log.info("action=assigned topic=%s partitions=%s", self.topic, _numbers(places))
 
     def _revoked(self, _: Consumer, places: list[TopicPartition]) -> None:
-        partitions = [place.partition for place in places]
         log.info("action=revoked topic=%s partitions=%s", self.topic, _numbers(places))
-        self._on_revoked(partitions)
-        self.assigned -= set(partitions)
-        self.out_of_range -= set(partitions)
-        self._stop_fetching(places)
+        try:
+            self._on_revoked([place.partition for place in places])
+        finally:
+            self._forget(places)
 
     def _lost(self, _: Consumer, places: list[TopicPartition]) -> None:
-        partitions = [place.partition for place in places]
         log.warning("action=lost topic=%s partitions=%s", self.topic, _numbers(places))
-        self.assigned -= set(partitions)
-        self.out_of_range -= set(partitions)
-        self._on_lost(partitions)
+        self.assigned -= {place.partition for place in places}
+        try:
+            self._on_lost([place.partition for place in places])
+        finally:
+            self._forget(places)
+
+    def _forget(self, places: list[TopicPartition]) -> None:
+        """Say to the group that these are given up, whatever the caller made of it."""
+        partitions = {place.partition for place in places}
+        self.assigned -= partitions
+        self.out_of_range -= partitions
         self._stop_fetching(places)
 
     def _stop_fetching(self, places: list[TopicPartition]) -> None:
-        """Also the answer to the group that takes them away, so it is given if there is nothing."""
         fetched = [place for place in places if place.partition in self._fetched]
         self._consumer.incremental_unassign(fetched)
         self._fetched -= {place.partition for place in fetched}

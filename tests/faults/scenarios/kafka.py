@@ -44,7 +44,7 @@ def kill_the_leader(arena: Arena) -> None:
 
 
 def freeze_the_leader(arena: Arena) -> None:
-    """SIGSTOP for longer than the brokers miss it: it wakes in the belief that it leads."""
+    """SIGSTOP for longer than the brokers wait for it: it wakes believing that it leads."""
     for _ in range(2):
         arena.rest(0.2, 1.0)
         node = arena.cluster.leader(arena.topics.triggers, arena.rng.randrange(PARTITIONS))
