@@ -27,10 +27,6 @@ KEYS = (
 )
 """Of the object, in this order."""
 
-_REST_S = 1.0
-"""librdkafka looks at a partition again up to a second after it was paused for being taken; without
-this the latency of a short run would be that second."""
-
 _POLL_S = 0.02
 _SAY_EVERY_S = 2.0
 _READ_WAIT_S = 0.1
@@ -71,7 +67,6 @@ class TriggersRun:
 
     def run(self) -> Report:
         """Publish, wait, stop the worker, count. Says its progress on stderr."""
-        self._stopping.wait(_REST_S)
         base = self._sums()
         began = time.monotonic()
         self._publish()
