@@ -38,7 +38,7 @@ SPREAD_S = 1.0
 """After which each broker has heard of a setting."""
 HALF = 600_000
 """Bytes of an event; two do not fit into a request."""
-SLOW = 400_000
+REFUSED_S = 1.0
 KEY = b"17"
 
 
@@ -126,12 +126,12 @@ def test_an_event_that_was_refused_is_not_taken_as_published_because_the_next_on
     try:
         _wait_for_replicas(cluster, topics.failures, NODES - 1)
         _want_in_sync(cluster, topics.failures, NODES)
-        way.bytes_per_s = SLOW
-        before = way.passed
+        way.silent_after = HALF + HALF // 2
 
         def have_the_second_taken() -> None:
-            if before + HALF + HALF // 4 < way.passed and way.bytes_per_s:
-                way.is_silent = True
+            """Once the first has arrived, and half of the second, with the way silent."""
+            if way.is_silent:
+                time.sleep(REFUSED_S)
                 _want_in_sync(cluster, topics.failures, NODES - 1)
                 way.heal()
 

@@ -42,7 +42,7 @@ class Link:
 
     Set `delay_s` (each way), `is_silent` (what was sent waits, and nothing is closed),
     `is_dripping` (a byte at a time) and `bytes_per_s` (0: any) while it runs; `heal` ends all of
-    them. `passed` counts the bytes that clients have sent and that went on.
+    them. `silent_after` (0: never) is after how many more bytes of clients it falls silent.
     """
 
     def __init__(self, upstream: tuple[str, int], port: int = 0) -> None:
@@ -52,7 +52,7 @@ class Link:
         self.is_silent = False
         self.is_dripping = False
         self.bytes_per_s = 0
-        self.passed = 0
+        self.silent_after = 0
         self._lock = Lock()
         self._open: set[socket.socket] = set()
         self._listener: socket.socket | None = None
@@ -153,8 +153,9 @@ class Link:
                 if end is server:
                     count(data)
                 self._pass_on(under_way, client if end is server else server, data)
-                if end is client:
-                    self.passed += len(data)
+                if end is client and self.silent_after:
+                    self.silent_after = max(self.silent_after - len(data), 0)
+                    self.is_silent = not self.silent_after
                 then = hear(data) if end is client else Then.GO_ON
                 if then is Then.HEAR_NO_MORE:
                     heard = [client]
