@@ -6,12 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import (  # type: ignore[attr-defined]
-    AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-)
+from confluent_kafka.admin import AdminClient
 from kafka.partitioner.default import murmur2
 
 from tests.support import services
@@ -35,10 +30,11 @@ APART_S = 0.06
 READ_S = 3.0
 ANSWER_S = 15.0
 SPREAD_S = 1.0
-"""After which each broker has heard of a setting."""
+"""After which each broker has heard of a setting: none can be asked whether it has."""
 HALF = 600_000
 """Bytes of an event; two do not fit into a request."""
 REFUSED_S = 1.0
+"""After which the broker has refused what has arrived: its answer waits on the silent way."""
 KEY = b"17"
 
 
@@ -162,13 +158,7 @@ def _wait_for_replicas(cluster: KafkaCluster, topic: str, count: int) -> None:
 
 
 def _want_in_sync(cluster: KafkaCluster, topic: str, count: int) -> None:
-    entry = ConfigEntry(
-        "min.insync.replicas", str(count), incremental_operation=AlterConfigOpType.SET
-    )
-    resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
-    admin = AdminClient(quiet_client(cluster.address))
-    for done in admin.incremental_alter_configs([resource]).values():
-        done.result(ANSWER_S)
+    cluster.set_topic(topic, "min.insync.replicas", str(count))
     time.sleep(SPREAD_S)
 
 

@@ -8,7 +8,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+)
 
 from tests.support.kafka import KafkaNode, Seat, new_cluster_id
 from tests.support.link import Link
@@ -104,6 +109,15 @@ class KafkaCluster:
         admin = AdminClient(quiet_client(self.address))
         found = admin.describe_consumer_groups([group])[group].result(_ANSWER_S)
         return self.nodes[int(found.coordinator.id)]
+
+    def set_topic(self, topic: str, name: str, value: str) -> None:
+        """Change a setting of a topic; brokers hear of it one after the other."""
+        entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+        kind = ConfigResource.Type.TOPIC
+        resource = ConfigResource(kind, topic, incremental_configs=[entry])
+        admin = AdminClient(quiet_client(self.address))
+        (done,) = admin.incremental_alter_configs([resource]).values()
+        done.result(_ANSWER_S)
 
     def kill(self) -> None:
         """SIGKILL of every node at once."""

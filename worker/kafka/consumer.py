@@ -280,25 +280,21 @@ class TopicConsumer:
 
     def _revoked(self, _: Consumer, places: list[TopicPartition]) -> None:
         log.info("action=revoked topic=%s partitions=%s", self.topic, _numbers(places))
-        try:
-            self._on_revoked([place.partition for place in places])
-        finally:
-            self._forget(places)
+        self._give_up(places, self._on_revoked)
 
     def _lost(self, _: Consumer, places: list[TopicPartition]) -> None:
         log.warning("action=lost topic=%s partitions=%s", self.topic, _numbers(places))
-        self.assigned -= {place.partition for place in places}
-        try:
-            self._on_lost([place.partition for place in places])
-        finally:
-            self._forget(places)
+        self._give_up(places, self._on_lost)
 
-    def _forget(self, places: list[TopicPartition]) -> None:
-        """Say to the group that these are given up, whatever the caller made of it."""
-        partitions = {place.partition for place in places}
-        self.assigned -= partitions
-        self.out_of_range -= partitions
-        self._stop_fetching(places)
+    def _give_up(self, places: list[TopicPartition], tell: Callable[[list[int]], None]) -> None:
+        """The group is answered whatever the caller makes of it: it waits for nothing else."""
+        partitions = [place.partition for place in places]
+        try:
+            tell(partitions)
+        finally:
+            self.assigned -= set(partitions)
+            self.out_of_range -= set(partitions)
+            self._stop_fetching(places)
 
     def _stop_fetching(self, places: list[TopicPartition]) -> None:
         fetched = [place for place in places if place.partition in self._fetched]

@@ -10,9 +10,6 @@ from datetime import UTC, datetime, timedelta
 from confluent_kafka import Producer
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
     NewPartitions,
 )
 
@@ -97,14 +94,14 @@ def too_few_in_sync(arena: Arena) -> None:
     """What goes out needs three copies in sync, and one broker is dead."""
     outgoing = (arena.topics.dispatch_action, arena.topics.dispatch_orch, arena.topics.failures)
     for topic in outgoing:
-        _set(arena, topic, "min.insync.replicas", "3")
+        arena.cluster.set_topic(topic, "min.insync.replicas", "3")
     arena.rng.choice(list(arena.cluster.nodes.values())).kill()
     arena.fault()
     time.sleep(_TOO_FEW_S)
     arena.look_until(PENDING, lambda found: found > 0)
     arena.cluster.restore()
     for topic in outgoing:
-        _set(arena, topic, "min.insync.replicas", "2")
+        arena.cluster.set_topic(topic, "min.insync.replicas", "2")
     arena.recovered()
 
 
@@ -177,7 +174,7 @@ def abort_a_transaction(arena: Arena) -> None:
 
 def refuse_large_messages(arena: Arena) -> None:
     """The brokers take smaller dispatches than the worker makes: they become failures by rule."""
-    _set(arena, arena.topics.dispatch_action, "max.message.bytes", str(_SMALL_BYTES))
+    arena.cluster.set_topic(arena.topics.dispatch_action, "max.message.bytes", str(_SMALL_BYTES))
     arena.recovered()
     for _ in range(2):
         arena.add_job(
@@ -194,14 +191,6 @@ def _recreate(arena: Arena) -> None:
         admin.create(arena.topics, partitions=PARTITIONS)
     arena.fault()
     arena.traffic.recreated()
-
-
-def _set(arena: Arena, topic: str, name: str, value: str) -> None:
-    admin = AdminClient(quiet_client(arena.cluster.address))
-    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
-    (done,) = admin.incremental_alter_configs([resource]).values()
-    done.result(_ANSWER_S)
 
 
 SCENARIOS = (
