@@ -9,6 +9,7 @@ from typing import cast
 import click
 
 from worker.errors import Misused, TriggerWorkerError
+from worker.terminal_encoding import use_fallback
 
 COMMANDS = {
     "run": "Everything embedded on this machine, with live demo data.",
@@ -57,6 +58,7 @@ def app() -> None:
 
 def main() -> None:
     """Run the command line; an error of ours is one sentence on stderr and an exit status."""
+    use_fallback()
     try:
         app()
     except TriggerWorkerError as error:

@@ -11,6 +11,8 @@ from typing import Any
 import click
 from rich.console import Console
 
+from worker.terminal_encoding import holds_everything
+
 as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object, the last line of stdout."
 )
@@ -39,7 +41,8 @@ def finish(
 ) -> None:
     """Print a result for a program or for a person, and leave with 0 or 1."""
     if as_json:
-        sys.stdout.write(json.dumps(result, ensure_ascii=False, default=str) + "\n")
+        is_ascii = not holds_everything(sys.stdout.encoding)
+        sys.stdout.write(json.dumps(result, ensure_ascii=is_ascii, default=str) + "\n")
         sys.stdout.flush()
     else:
         show(console())
