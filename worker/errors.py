@@ -7,6 +7,8 @@ outcomes (failed, duplicate, dead-lettered) are values, not errors.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 
 class TriggerWorkerError(Exception):
     """Base of everything raised on purpose: one sentence that names the object and its value.
@@ -31,6 +33,20 @@ class Unknown(Transient):
     """A fact could not be read, so there is no verdict; never a finding (promise 6)."""
 
 
+class ViewRaised(Unknown):
+    """A view of the platform raised for the values of some row, which may concern few jobs.
+
+    `view` is its name, `sqlstate` what the database raised, and `words` what it said; they may
+    hold a value of that row, so they are for the log alone.
+    """
+
+    def __init__(self, view: str, sqlstate: str, words: str) -> None:
+        super().__init__(f"The view {view} cannot be read ({sqlstate}): {words}.")
+        self.view = view
+        self.sqlstate = sqlstate
+        self.words = words
+
+
 class ConnectionLost(Transient):
     """A database session ended; whether its last commit happened is not known.
 
@@ -42,8 +58,34 @@ class Fenced(TriggerWorkerError):
     """A ledger row has another epoch than ours: somebody else owns the partition now."""
 
 
+class Refusal(NamedTuple):
+    """What refused a write, as far as the database says: the same for every row that it refuses.
+
+    `sqlstate` is None where the driver refused the value before the database saw it.
+    """
+
+    sqlstate: str | None
+    constraint: str | None = None
+    table: str | None = None
+    column: str | None = None
+
+
 class Refused(TriggerWorkerError):
-    """The database refused the values of a write (SQLSTATE class 22, 23 or 54000)."""
+    """The database refused the values of a write; whose fault that is, `storage.isolation` finds.
+
+    `refusal` says what refused them.
+    """
+
+    def __init__(self, message: str, refusal: Refusal) -> None:
+        super().__init__(message)
+        self.refusal = refusal
+
+
+class Unwritable(Transient):
+    """The database refuses whatever is written: it is not the triggers, and a person has to act.
+
+    Nothing is written or acknowledged meanwhile; the worker goes on as soon as it can.
+    """
 
 
 class Stop(TriggerWorkerError):

@@ -6,6 +6,7 @@ acknowledged that is not committed.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,17 +18,20 @@ from worker.clock import Clock
 from worker.commit import Count, conclude
 from worker.decode import Unreadable, decode
 from worker.domain.delivery import Delivery, Event
+from worker.domain.inventory import UnreadableRow
 from worker.domain.record import Claim, DeadLetter, Handled, OutboxRow, Record
 from worker.domain.trigger import Trigger
 from worker.domain.verdict import Verdict
 from worker.errors import Refused
 from worker.metrics import IntakeMetrics
 from worker.outcome import Recorder
-from worker.preflight.facts import read_facts
+from worker.preflight.isolation import read_facts
 from worker.preflight.runner import judge
 from worker.storage import outbox, records
 from worker.storage.engine import Session
 from worker.storage.isolation import check_fuse, not_a_row, write_isolated
+
+log = logging.getLogger(__name__)
 
 MOST_EVENT_BYTES = 4 * 1024 * 1024
 """About how many bytes the events of one batch may have."""
@@ -115,7 +119,7 @@ class Intake:
         now = self._clock.now()
         decided = Decided(now)
         messages = [decode(delivery, claims[delivery.partition], now) for delivery in batch]
-        verdicts = self._judge(messages, now)
+        verdicts = self._judge(messages, claims, now)
         seen: set[str] = set()
         size = 0
         judged = zip(batch, messages, verdicts, strict=True)
@@ -155,14 +159,15 @@ class Intake:
         return Handled(rows, admitted.count.positions)
 
     def _judge(
-        self, messages: Sequence[Trigger | Unreadable], now: datetime
+        self, messages: Sequence[Trigger | Unreadable], claims: Mapping[int, Claim], now: datetime
     ) -> Sequence[Verdict | None]:
         """Preflight, on one snapshot of the inventory; None for what cannot be used."""
         usable = [m for m in messages if isinstance(m, Trigger) and m.problem is None]
         if not usable:
             return [None] * len(messages)
-        with self._session.snapshot() as connection:
-            facts = read_facts(connection, {trigger.job_id for trigger in usable})
+        facts = read_facts(self._session.snapshot, {trigger.job_id for trigger in usable})
+        if facts.unreadable:
+            _say_unreadable(usable, facts.unreadable, claims)
         verdicts = judge(usable, facts, now, self._default_max_lateness_s)
         if len(usable) == len(messages):
             return verdicts
@@ -282,6 +287,29 @@ def _admit(decided: Decided, claims: Mapping[int, Claim]) -> _Admitted:
         else:
             admitted.outcomes.append((delivery, outcome))
     return admitted
+
+
+def _say_unreadable(
+    triggers: Sequence[Trigger],
+    unreadable: Mapping[int, UnreadableRow],
+    claims: Mapping[int, Claim],
+) -> None:
+    """A line for each trigger whose job needs a row that cannot be read."""
+    partitions = {claim.ledger_id: claim.partition for claim in claims.values()}
+    for trigger in triggers:
+        row = unreadable.get(trigger.job_id)
+        if row is not None:
+            log.warning(
+                "action=unreadable job=%d partition=%d offset=%d view=%s sqlstate=%s row='%s' "
+                "reason=%s",
+                trigger.job_id,
+                partitions[trigger.origin.ledger_id],
+                trigger.origin.offset,
+                row.view,
+                row.sqlstate,
+                ", ".join(f"{name}={value}" for name, value in row.key),
+                row.words,
+            )
 
 
 def _records(outcomes: Outcomes) -> list[Record]:

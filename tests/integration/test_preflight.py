@@ -20,7 +20,7 @@ from worker.domain.inventory import ServerState
 from worker.domain.messages import as_json, summary
 from worker.domain.trigger import Origin, Trigger, TriggerKind
 from worker.domain.verdict import Target, Verdict
-from worker.preflight.facts import Facts, read_facts
+from worker.preflight.facts import Facts, facts_in
 from worker.preflight.runner import judge
 
 
@@ -40,7 +40,7 @@ def platform(engine: Engine) -> Iterator[Platform]:
 def facts_of(engine: Engine, job_ids: Iterable[int]) -> Facts:
     reading = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     with reading.connect() as connection, connection.begin():
-        return read_facts(connection, set(job_ids))
+        return facts_in(connection, set(job_ids))
 
 
 def verdict(engine: Engine, job_id: int, late_s: float = 0) -> Verdict:
@@ -178,7 +178,7 @@ def test_a_batch_sees_one_moment_of_the_inventory(engine: Engine) -> None:
                 other.execute(text("delete from awp_server"))
 
     with saying(reading, remove), reading.connect() as connection, connection.begin():
-        facts = read_facts(connection, [job_id])
+        facts = facts_in(connection, [job_id])
     assert set(facts.accounts) == {target}
     assert codes(engine, job_id) == ["server_not_found"]
 
@@ -330,7 +330,8 @@ def test_a_view_that_raises_is_could_not_check_and_no_verdict(
     env = {"TRIGGER_WORKER_DATABASE_URL": database}
     ended = trigger_worker("preflight", str(job_id), env=env)
     assert ended.status == 1
-    assert ended.stdout.startswith(f"job {job_id}: could not check. A fact could not be read")
+    words = "could not check. The view preflight_server cannot be read (22012): "
+    assert ended.stdout.startswith(f"job {job_id}: {words}")
     ended = trigger_worker("preflight", str(job_id), "--json", env=env)
     assert (ended.status, ended.json["unknown"], ended.json["failed"]) == (1, 1, 0)
     assert ended.json["jobs"] == [{"job_id": str(job_id), "verdict": "unknown"}]

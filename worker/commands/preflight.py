@@ -21,7 +21,7 @@ from worker.domain import messages
 from worker.domain.trigger import NAMESPACE, Origin, Trigger, TriggerKind
 from worker.domain.verdict import Target, Verdict
 from worker.errors import Misused, Stop, Transient
-from worker.preflight.facts import read_facts
+from worker.preflight.isolation import read_facts
 from worker.preflight.runner import judge
 from worker.storage.engine import Session, make_engine
 
@@ -85,8 +85,7 @@ def _judge(triggers: Sequence[Trigger], now: datetime, settings: Settings) -> li
     engine = make_engine(settings)
     session = Session(engine)
     try:
-        with session.snapshot() as connection:
-            facts = read_facts(connection, {trigger.job_id for trigger in triggers})
+        facts = read_facts(session.snapshot, {trigger.job_id for trigger in triggers})
     finally:
         session.close()
         engine.dispose()

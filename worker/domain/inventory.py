@@ -26,6 +26,19 @@ class ServerState(StrEnum):
     UNKNOWN = "unknown"
 
 
+class UnreadableRow(NamedTuple):
+    """A row that a job needs and that its view raises for.
+
+    `key` names the row by its view's columns, in text; a job's id alone where it was not told which
+    of the job's rows it is. `words` are the database's, for the log alone: they may hold a value.
+    """
+
+    view: str
+    sqlstate: str
+    key: tuple[tuple[str, str], ...]
+    words: str
+
+
 class Job(NamedTuple):
     """A row of `preflight_job`.
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from worker.domain.cause import cause
 from worker.domain.codes import FailureCode
+from worker.domain.inventory import Job, UnreadableRow
 from worker.domain.trigger import Trigger
 from worker.domain.verdict import Finding, Target, Verdict
 from worker.preflight.checks import CHECKS, Check, Circumstances
@@ -31,7 +32,9 @@ def judge(
 
     The triggers are those that could be read. `facts` were read for all of their jobs. An exception
     in a check becomes `internal_error` of that trigger alone, with a correlation id that is in the
-    log beside the traceback; what the other checks found stands too. Raises nothing of its own.
+    log beside the traceback; what the other checks found stands too. A trigger whose job needs a
+    row that cannot be read is an `internal_error` that names the row, and nothing else is looked
+    at. Raises nothing of its own.
     """
     at = Circumstances(now, default_max_lateness_s)
     return [_judge(trigger, facts, at, checks) for trigger in triggers]
@@ -39,6 +42,8 @@ def judge(
 
 def _judge(trigger: Trigger, facts: Facts, at: Circumstances, checks: Sequence[Check]) -> Verdict:
     job = facts.jobs.get(trigger.job_id)
+    if (row := facts.unreadable.get(trigger.job_id)) is not None:
+        return Verdict((_unreadable(row, trigger, job),), (), job)
     if job is None:
         code = FailureCode.JOB_NOT_FOUND
         job_id = trigger.job_id
@@ -76,6 +81,21 @@ def _resolve(job_id: int, facts: Facts) -> tuple[Target, ...]:
         credential_id = None if account is None else account.credential_id
         resolved.append(make((server_id, ip, name, credential_id, node_id, action_id)))
     return tuple(resolved)
+
+
+def _unreadable(row: UnreadableRow, trigger: Trigger, job: Job | None) -> Finding:
+    code = FailureCode.INTERNAL_ERROR
+    key = dict(row.key)
+    objects = {
+        **key,
+        "job_id": str(trigger.job_id),
+        "job_name": job and job.name,
+        "reason": "unreadable",
+        "view": row.view,
+        "sqlstate": row.sqlstate,
+        "row": ", ".join(f"{name}={value}" for name, value in row.key),
+    }
+    return Finding(code, objects, cause(code, view=row.view, **key))
 
 
 def _fault(error: Exception, check: Check, trigger: Trigger) -> Finding:

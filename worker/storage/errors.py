@@ -1,29 +1,53 @@
-"""From a database's error to what has to be done about it (DESIGN section 6: waiting, poison)."""
+"""From a database's error to what has to be done about it (DESIGN section 6: waiting, poison).
+
+What an error means is told by its SQLSTATE, which is the same in every language. The words that the
+server says are shown beside it, and decide nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
-from worker.errors import ConnectionLost, Refused, Stop, Transient, TriggerWorkerError, Unknown
+from worker.errors import (
+    ConnectionLost,
+    Refusal,
+    Refused,
+    Stop,
+    Transient,
+    TriggerWorkerError,
+    Unknown,
+    ViewRaised,
+)
 
-_DATA_CLASSES = ("22", "23")
-_PROGRAM_LIMIT = "54000"
-_TRANSIENT_CLASSES = ("08", "40", "53", "57", "58")
+_OF_THE_ROW = ("09", "21", "22", "23", "27", "2F", "38", "39", "44", "54", "P0")
+"""Classes that a row's values may raise, also in a function or trigger of the platform."""
+_NO_RIGHT = "42501"
+"""On a write also what row level security says of a row."""
+_TRANSIENT_CLASSES = ("08", "40", "53", "55", "57", "58", "XX")
 _TRANSIENT_STATES = {
-    "55P03",  # lock_timeout
     "25006",  # the server is read-only for now: a failover, a full disk
     "25P03",  # idle in transaction for too long: we were frozen
     "25P04",  # transaction_timeout
-    "XX000",  # an internal error of the server: seen while it shuts down
 }
+_DAMAGED = ("XX001", "XX002")
+"""A page or an index that cannot be read: other rows may be."""
+_STRUCTURE = ("42", "28", "3D", "3F", "0A")
 _SESSION_ENDS = {
     *("57P01", "57P02", "57P03", "57P05", "25P03", "25P04"),
     "26000",  # it lacks what was prepared in it: somebody cleared it, or it is another one
 }
-_STALE_PLAN = "cached plan must not change result type"  # a view was redefined: plan it anew
+_CHECK_TABLES = "Check `trigger-worker migrate current`, and the grants in deploy/sql/roles.sql."
+_LISTED = "migrations/README.md lists its columns and their types."
+_VIEW_REMEDIES = {
+    "42P01": f"Define it over the platform's tables, or run `trigger-worker migrate`; {_LISTED}",
+    "42703": f"Give it every column that preflight reads; {_LISTED}",
+    _NO_RIGHT: "Grant the worker's role select on it, as deploy/sql/roles.sql does.",
+}
+
+
 _ADDRESS = "Correct TRIGGER_WORKER_DATABASE_URL."
 _SERVERS = (
     "Its certificate has expired, or no authority in sslrootcert has signed it: have it renewed, "
@@ -60,59 +84,87 @@ _HOPELESS_CONNECTS = {
 
 
 @contextmanager
-def reading() -> Iterator[None]:
-    """Turn what a read raises into ours: a view that raises is `Unknown`, never a finding."""
-    with _translated(is_write=False):
+def reading(view: str | None = None) -> Iterator[None]:
+    """Turn what a read raises into ours: a view that raises is `Unknown`, never a finding.
+
+    With the name of the `view` that is read, an error says so, and is a `ViewRaised` where a row's
+    values may have raised it.
+    """
+    with _translated(is_write=False, view=view):
         yield
 
 
 @contextmanager
 def writing() -> Iterator[None]:
     """Turn what a write raises into ours: values that the database refuses are `Refused`."""
-    with _translated(is_write=True):
+    with _translated(is_write=True, view=None):
         yield
 
 
 @contextmanager
-def _translated(*, is_write: bool) -> Iterator[None]:
+def _translated(*, is_write: bool, view: str | None) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        raise classify(error, is_write=is_write) from error
+        raise classify(error, is_write=is_write, view=view) from error
+    except UnicodeDecodeError as error:
+        raise ConnectionLost(
+            "The database ended the session, in words that are not UTF-8."
+        ) from error
     except ValueError as error:
         # The driver refuses NUL and lone surrogates before the server sees them.
         if is_write:
-            raise Refused(f"A value cannot be sent to PostgreSQL: {error}.") from error
+            raise Refused(
+                f"A value cannot be sent to PostgreSQL: {error}.", Refusal(None)
+            ) from error
         raise
 
 
-def classify(error: DBAPIError, *, is_write: bool) -> TriggerWorkerError:
+def classify(error: DBAPIError, *, is_write: bool, view: str | None = None) -> TriggerWorkerError:
     """Say what a database error means for the caller, by its SQLSTATE."""
     state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
     words = _words(error)
     if state is None:
-        return _without_state(error, words)
-    if state in _SESSION_ENDS or state.startswith("08") or _STALE_PLAN in words:
+        return hopeless(error) or ConnectionLost(f"The database is away: {words}.")
+    if state in _SESSION_ENDS or error.connection_invalidated:
         return ConnectionLost(f"The database ended the session ({state}): {words}.")
-    if state in _TRANSIENT_STATES or state.startswith(_TRANSIENT_CLASSES):
-        return Transient(f"The database cannot do it now ({state}): {words}.")
-    if is_write and (state.startswith(_DATA_CLASSES) or state == _PROGRAM_LIMIT):
-        return Refused(f"The database refused a value ({state}): {words}.")
-    if not is_write and not state.startswith(("42", "28", "3D", "3F", "0A")):
+    if state in _TRANSIENT_STATES or (
+        state.startswith(_TRANSIENT_CLASSES) and (is_write or state not in _DAMAGED)
+    ):
+        what = "The database cannot do it now" if view is None else f"The view {view} is away"
+        return Transient(f"{what} ({state}): {words}.")
+    if is_write:
+        return _of_a_write(error, state, words)
+    return _of_a_read(state, words, view)
+
+
+def _of_a_write(error: DBAPIError, state: str, words: str) -> TriggerWorkerError:
+    if state.startswith(_OF_THE_ROW) or state == _NO_RIGHT:
+        return Refused(f"The database refused a value ({state}): {words}.", _refusal(error, state))
+    return Stop(f"The database cannot serve the worker ({state}): {words}.", remedy=_CHECK_TABLES)
+
+
+def _of_a_read(state: str, words: str, view: str | None) -> TriggerWorkerError:
+    is_structure = state.startswith(_STRUCTURE)
+    if view is None:
+        if is_structure:
+            message = f"The database cannot serve the worker ({state}): {words}."
+            return Stop(message, remedy=_CHECK_TABLES)
         return Unknown(f"A fact could not be read ({state}): {words}.")
-    return Stop(
-        f"The database cannot serve the worker ({state}): {words}.",
-        remedy="Check `trigger-worker migrate current`, and the grants in deploy/sql/roles.sql.",
+    if is_structure:
+        remedy = _VIEW_REMEDIES.get(state, f"Correct its definition; {_LISTED}")
+        return Stop(f"The view {view} cannot be read ({state}): {words}.", remedy=remedy)
+    return ViewRaised(view, state, words)
+
+
+def _refusal(error: DBAPIError, state: str) -> Refusal:
+    diagnosis = getattr(error.orig, "diag", None)
+    return Refusal(
+        state,
+        getattr(diagnosis, "constraint_name", None) or getattr(diagnosis, "datatype_name", None),
+        getattr(diagnosis, "table_name", None),
+        getattr(diagnosis, "column_name", None),
     )
-
-
-def _without_state(error: DBAPIError, words: str) -> TriggerWorkerError:
-    refusal = hopeless(error)
-    if refusal is not None:
-        return refusal
-    if isinstance(error, OperationalError | InterfaceError):
-        return ConnectionLost(f"The database is away: {words}.")
-    return ConnectionLost(f"The database session broke: {words}.")
 
 
 def hopeless(error: DBAPIError) -> Stop | None:

@@ -5,7 +5,8 @@ need, and a null flag counts as true: not knowing is never a finding. The keys i
 so that an index under the view serves them: ids compare with `bigint` and names with `text`.
 
 One statement a function, whatever the number of keys; no statement for none. Keys go out as array
-literals. An error is the caller's to classify: a fact that could not be read is *unknown*.
+literals. What is raised names the view: a `ViewRaised` where some row's values may be the reason,
+because a fact that could not be read is *unknown* and never a finding.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from worker.domain.inventory import (
     Server,
     ServerState,
 )
+from worker.storage import errors
 from worker.storage.arrays import bigints, texts
 from worker.storage.prepared import Prepared, Rows, every_batch
 
@@ -84,6 +86,15 @@ _GRANTS = every_batch(
            or principal_kind = 'group' and principal_id = any(cast(:groups as bigint[])))
     """
 )
+_VIEWS = {
+    _JOBS.name: "preflight_job",
+    _SERVERS.name: "preflight_server",
+    _ACCOUNTS.name: "preflight_account",
+    _CREDENTIALS.name: "preflight_credential",
+    _OWNERS.name: "preflight_owner",
+    _AUTOMATIONS.name: "preflight_automation",
+    _GRANTS.name: "preflight_grant",
+}
 _STATES = {str(state): state for state in ServerState}
 _HOST_MASKS = ("/32", "/128")
 
@@ -163,4 +174,7 @@ def select_grants(
 def _rows(
     connection: Connection, statement: Prepared, ids: Collection[int], **columns: str
 ) -> Rows:
-    return statement.rows(connection, {"ids": bigints(ids), **columns}) if ids else []
+    if not ids:
+        return []
+    with errors.reading(_VIEWS[statement.name]):
+        return statement.rows(connection, {"ids": bigints(ids), **columns})

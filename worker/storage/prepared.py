@@ -17,6 +17,7 @@ from psycopg2 import Error
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+_CANNOT = "0A000"
 _KNOWN = "trigger_worker_prepared"
 _PARAMETER = re.compile(r"(?<!:):([a-z_]+)")
 
@@ -51,8 +52,9 @@ class Prepared:
         """Raises `DBAPIError` like a statement of SQLAlchemy's, without the values."""
         known: set[str] = connection.info.setdefault(_KNOWN, set())
         cursor: Any = connection.connection.cursor()
+        is_known = self.name in known
         try:
-            if self.name not in known:
+            if not is_known:
                 cursor.execute(self.preparation)
                 known.add(self.name)
             cursor.execute(self.call, values)
@@ -60,6 +62,9 @@ class Prepared:
         except Error as error:
             fault: Any = error
             is_lost = connection.dialect.is_disconnect(fault, cursor.connection, cursor)
+            # A plan whose view was redefined is of no use any more, and its session's others are as
+            # old: what is prepared in a new one is planned anew.
+            is_lost = is_lost or (is_known and error.pgcode == _CANNOT)
             if is_lost:
                 connection.invalidate(error)
             raise DBAPIError.instance(

@@ -7,22 +7,24 @@ never a finding, and never a page that fails.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, NamedTuple
 
+from sqlalchemy import Connection
+
 from worker.clock import Clock
 from worker.domain.access import Principal
-from worker.domain.inventory import Job
 from worker.domain.trigger import NAMESPACE, Origin, Trigger, TriggerKind
 from worker.domain.verdict import Finding, Verdict
-from worker.errors import TriggerWorkerError
-from worker.preflight.facts import Facts, facts_of
+from worker.errors import TriggerWorkerError, ViewRaised
+from worker.preflight.facts import Change, Facts, facts_in
+from worker.preflight.isolation import isolated_facts
 from worker.preflight.runner import judge
-from worker.storage.inventory import select_grants, select_jobs
+from worker.storage.inventory import select_grants
 from worker.storage.pool import Pool
 from worker.storage.saved import limit_statements
 
@@ -33,8 +35,6 @@ _AT_ONCE = 4
 _NOWHERE = Origin(0, 0)
 
 Result = Literal["passed", "failed", "unknown"]
-Change = Callable[[Job], Job]
-"""What somebody would make of a job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,21 +103,36 @@ class LivePreflight:
         trigger = Trigger(
             job_id, NAMESPACE, NAMESPACE, TriggerKind.MANUAL, now, now, None, _NOWHERE
         )
+        try:
+            facts, may_see = self._read(facts_in, job_id, viewer, draft)
+        except ViewRaised:
+            facts, may_see = self._read(isolated_facts, job_id, viewer, draft)
+        (verdict,) = judge([trigger], facts, now, self._default_max_lateness_s)
+        return Live("passed" if verdict.has_passed else "failed", verdict, facts, may_see)
+
+    def _read(
+        self,
+        read: Callable[[Connection, Collection[int], Change | None], Facts],
+        job_id: int,
+        viewer: Principal,
+        draft: Change | None,
+    ) -> tuple[Facts, bool | None]:
+        """The facts, and whether the viewer may see the job's automation, of one moment."""
         may_see = None
         with self._pool.snapshot() as connection:
             limit_statements(connection, _STATEMENT_MS)
-            saved = select_jobs(connection, {job_id})
-            jobs = {number: draft(each) if draft else each for number, each in saved.items()}
-            facts = facts_of(connection, jobs)
+            facts = read(connection, {job_id}, draft)
             job = facts.jobs.get(job_id)
             if viewer.sees_all_jobs:
                 may_see = True
             elif job is not None and job.target_id is not None and viewer.user_id is not None:
                 key = (job.job_type, job.target_id)
                 users, groups = {viewer.user_id}, set(viewer.group_ids)
-                grants = select_grants(connection, {key}, users, groups)
-                may_see = any((grant.job_type, grant.target_id) == key for grant in grants)
+                try:
+                    grants = select_grants(connection, {key}, users, groups)
+                    may_see = any((grant.job_type, grant.target_id) == key for grant in grants)
+                except ViewRaised:
+                    may_see = None  # the last read of the transaction, which is over now
             elif viewer.user_id is None:
                 may_see = False
-        (verdict,) = judge([trigger], facts, now, self._default_max_lateness_s)
-        return Live("passed" if verdict.has_passed else "failed", verdict, facts, may_see)
+        return facts, may_see

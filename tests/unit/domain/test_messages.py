@@ -268,6 +268,22 @@ SAID = [
         "Preflight itself went wrong; its log has the reason under 6f2b7d1c.",
         "前置检查自身出错，原因见日志，关联号 6f2b7d1c。",
     ),
+    (
+        Finding(
+            Code.INTERNAL_ERROR,
+            JOB
+            | {"reason": "unreadable", "view": "preflight_account", "sqlstate": "22P02"}
+            | {"row": "server_id=7, account=财务"},
+        ),
+        (
+            "What job 17 (log-backup) needs cannot be read: the database raises 22P02 for"
+            " server_id=7, account=财务 in the view preflight_account."
+        ),
+        (
+            "无法读取任务 17（log-backup）所需的数据："
+            "数据库读取视图 preflight_account 的 server_id=7, account=财务 时报错 22P02。"
+        ),
+    ),
 ]
 
 

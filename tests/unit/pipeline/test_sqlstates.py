@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from worker.errors import ConnectionLost, Refused, Stop, Transient, Unknown
+from worker.errors import ConnectionLost, Refused, Stop, Transient, Unknown, ViewRaised
 from worker.storage.errors import classify
 
 ON_WRITE = {
@@ -11,6 +11,11 @@ ON_WRITE = {
     "22P02": Refused,
     "23514": Refused,
     "54000": Refused,
+    "21000": Refused,  # from a function of the platform's, as the next two
+    "P0001": Refused,
+    "39004": Refused,
+    "44000": Refused,
+    "42501": Refused,  # row level security; where it is a grant, nothing at all can be written
     "40001": Transient,
     "40P01": Transient,
     "55P03": Transient,
@@ -18,19 +23,26 @@ ON_WRITE = {
     "57014": Transient,
     "25006": Transient,
     "57P01": ConnectionLost,
-    "08006": ConnectionLost,
+    "08006": Transient,  # of a server behind the server: the session lives
+    "55000": Transient,
+    "XX001": Transient,
     "25P03": ConnectionLost,
     "26000": ConnectionLost,
     "42P01": Stop,
-    "42501": Stop,
 }
 ON_READ = {
-    "22012": Unknown,
-    "P0001": Unknown,
-    "23514": Unknown,
+    "22012": ViewRaised,
+    "21000": ViewRaised,
+    "P0001": ViewRaised,
+    "23514": ViewRaised,
+    "XX001": ViewRaised,  # a damaged page: rows on others can be read
+    "55000": Transient,  # a materialized view that was never filled
+    "08001": Transient,  # of a server behind the server
     "40001": Transient,
     "26000": ConnectionLost,
     "42P01": Stop,
+    "42703": Stop,
+    "42501": Stop,
 }
 
 
@@ -49,7 +61,20 @@ def test_what_a_write_raises(state: str) -> None:
 
 @pytest.mark.parametrize("state", ON_READ)
 def test_what_a_read_raises_is_never_the_triggers_fault(state: str) -> None:
-    assert type(classify(DBAPIError("select", {}, _Fault(state)), is_write=False)) is ON_READ[state]
+    raised = DBAPIError("select", {}, _Fault(state))
+    found = classify(raised, is_write=False, view="preflight_job")
+    assert type(found) is ON_READ[state]
+    if ON_READ[state] is not ConnectionLost:
+        assert "The view preflight_job" in str(found)
+
+
+def test_a_read_that_is_of_no_view_is_unknown_too() -> None:
+    assert type(classify(DBAPIError("select", {}, _Fault("22012")), is_write=False)) is Unknown
+
+
+def test_what_broke_the_session_is_a_lost_connection_whatever_its_state() -> None:
+    raised = DBAPIError("insert", {}, _Fault("08006"), connection_invalidated=True)
+    assert type(classify(raised, is_write=True)) is ConnectionLost
 
 
 def test_a_wrong_password_stops_and_a_server_that_is_away_is_waited_for() -> None:

@@ -70,6 +70,10 @@ SENTENCES = {
         "User {owner_id}{owner_note}, the job's owner, may not use {kind} {target_id}{target_note}."
     ),
     "event_invalid": "The trigger cannot be used: {problem}.",
+    "internal_error.unreadable": (
+        "What job {job_id}{job_note} needs cannot be read: the database raises {sqlstate} for"
+        " {row} in the view {view}."
+    ),
     "internal_error": "Preflight itself went wrong; its log has the reason under {correlation_id}.",
 }
 
@@ -89,7 +93,10 @@ REMEDIES = {
     "owner_disabled": "Enable the user, or give the job another owner.",
     "permission_denied": "Grant it to the owner or one of their groups, or change the owner.",
     "event_invalid": "Correct the producer; the dead letter can be mended and replayed.",
-    "internal_error": "Report it with the correlation id and its log lines.",
+    "internal_error": (
+        "Correct the row that is named, in the platform's tables; where none is, report the"
+        " correlation id with its log lines."
+    ),
 }
 
 WORDS = {

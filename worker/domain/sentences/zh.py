@@ -51,6 +51,10 @@ SENTENCES = {
         "任务所有者用户 {owner_id}{owner_note}没有{kind} {target_id}{target_note}的权限。"
     ),
     "event_invalid": "触发事件无法使用：{problem}。",
+    "internal_error.unreadable": (
+        "无法读取任务 {job_id}{job_note}所需的数据："
+        "数据库读取视图 {view} 的 {row} 时报错 {sqlstate}。"
+    ),
     "internal_error": "前置检查自身出错，原因见日志，关联号 {correlation_id}。",
 }
 
@@ -70,7 +74,7 @@ REMEDIES = {
     "owner_disabled": "请启用该用户，或为任务指定其他所有者。",
     "permission_denied": "请授权给所有者或其所在的用户组，或更换所有者。",
     "event_invalid": "请修正事件的生产者；死信可修改后重放。",
-    "internal_error": "请附上关联号和日志进行反馈。",
+    "internal_error": "请在平台的表中更正所指的行；若未指明，请附上关联号和日志进行反馈。",
 }
 
 WORDS = {

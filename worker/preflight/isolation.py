@@ -1,0 +1,219 @@
+"""Reading facts where some rows cannot be read: which jobs that concerns, and the others' facts.
+
+A row of the platform that makes its view raise (a parameter that is no JSON under a cast) costs the
+jobs that need it, not their neighbours (promise 5). A view of which nothing can be read is an
+outage, and costs nobody a verdict (promise 6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from worker.domain.inventory import UnreadableRow
+from worker.domain.parameter import parse
+from worker.errors import Unknown, ViewRaised
+from worker.preflight.facts import Change, Facts, facts_in
+from worker.storage import inventory, neighbours
+
+Key = TypeVar("Key", bound=Hashable)
+Found = TypeVar("Found", bound=Collection[object])
+
+_MOST_READS = 500
+"""Statements for one view; what takes more is tried again in a smaller batch."""
+
+
+Snapshot = Callable[[], AbstractContextManager[Connection]]
+"""Begins a REPEATABLE READ READ ONLY transaction."""
+
+
+def read_facts(snapshot: Snapshot, job_ids: Collection[int]) -> Facts:
+    """The facts for these jobs, all of one moment; `unreadable` where some rows cannot be read.
+
+    In the usual case `facts_in`, at most seven statements. Raises what cannot be told apart by job:
+    then there is no verdict for anybody.
+    """
+    try:
+        with snapshot() as connection:
+            return facts_in(connection, job_ids)
+    except ViewRaised:
+        with snapshot() as connection:
+            return isolated_facts(connection, job_ids)
+
+
+def isolated_facts(
+    connection: Connection, job_ids: Collection[int], change: Change | None = None
+) -> Facts:
+    """The facts that `facts_in` reads, with `unreadable` for the jobs that need a row that raises.
+
+    A view that raises is halved by its keys, with a savepoint a step, until the rows are found that
+    raise, or rows that one job alone needs: n of m keys cost about 2 * n * log2(m / n) statements.
+    All of them see the snapshot of the connection's transaction. Raises `ViewRaised` where no row
+    of a view can be read, and `Unknown` where too many of them raise for one batch.
+    """
+    isolation = _Isolation(connection)
+    rows = isolation.read(
+        "preflight_job", inventory.select_jobs, {i: {i} for i in job_ids}, ("job_id",)
+    )
+    jobs = {job.job_id: change(job) if change else job for found in rows for job in found.values()}
+    parameters = {job.job_id: parse(job.job_type, job.parameter) for job in jobs.values()}
+    targets = _by_key(
+        ((target.server_id, target.account), job_id)
+        for job_id, parameter in parameters.items()
+        for target in parameter.targets
+    )
+    of_servers = _by_key((key[0], job_id) for key, ids in targets.items() for job_id in ids)
+    servers = _merged(
+        isolation.read("preflight_server", inventory.select_servers, of_servers, ("server_id",))
+    )
+    accounts = _merged(
+        isolation.read(
+            "preflight_account", inventory.select_accounts, targets, ("server_id", "account")
+        )
+    )
+    credentials = _merged(
+        isolation.read(
+            "preflight_credential",
+            inventory.select_credentials,
+            _by_key(
+                (account.credential_id, job_id)
+                for key, account in accounts.items()
+                if account.credential_id is not None
+                for job_id in targets[key]
+            ),
+            ("credential_id",),
+        )
+    )
+    owners = _merged(
+        isolation.read(
+            "preflight_owner",
+            inventory.select_owners,
+            _by_key((job.owner_id, i) for i, job in jobs.items() if job.owner_id is not None),
+            ("owner_id",),
+        )
+    )
+    automated = {i: job for i, job in jobs.items() if job.target_id is not None}
+    automations = _merged(
+        isolation.read(
+            "preflight_automation",
+            inventory.select_automations,
+            _by_key(((job.job_type, job.target_id or 0), i) for i, job in automated.items()),
+            ("job_type", "target_id"),
+        )
+    )
+    groups = {owner_id: owner.group_ids for owner_id, owner in owners.items()}
+    granted = isolation.read(
+        "preflight_grant",
+        lambda connection, keys: inventory.select_grants(
+            connection,
+            {(job_type, target_id) for job_type, target_id, _ in keys},
+            {owner_id for _, _, owner_id in keys},
+            {group_id for _, _, owner_id in keys for group_id in groups.get(owner_id, ())},
+        ),
+        _by_key(
+            ((job.job_type, job.target_id or 0, job.owner_id), i)
+            for i, job in automated.items()
+            if job.owner_id in groups
+        ),
+        ("job_type", "target_id", "principal_id"),
+    )
+    grants = {grant for found in granted for grant in found}
+    return Facts(
+        jobs,
+        parameters,
+        servers,
+        accounts,
+        credentials,
+        owners,
+        automations,
+        grants,
+        isolation.unreadable,
+    )
+
+
+@dataclass(slots=True)
+class _Isolation:
+    """Reads views in the transaction of `connection`; `unreadable` are rows, by job id."""
+
+    connection: Connection
+    unreadable: dict[int, UnreadableRow] = field(default_factory=dict)
+    reads: int = 0
+
+    def read(
+        self,
+        view: str,
+        select: Callable[[Connection, Collection[Key]], Found],
+        needed: Mapping[Key, set[int]],
+        columns: tuple[str, ...],
+    ) -> list[Found]:
+        """What `select` finds of `needed`, but for the rows that raise.
+
+        `needed` has the jobs that need a key; those that are unreadable already need nothing more.
+        `columns` are those of a key.
+        """
+        wanted = {
+            key: left for key, ids in needed.items() if (left := ids - self.unreadable.keys())
+        }
+        if not wanted:
+            return []
+        self.reads = 0
+        found: list[Found] = []
+        raised: list[tuple[Sequence[Key], ViewRaised]] = []
+        self._halve(select, wanted, sorted(wanted, key=lambda key: min(wanted[key])), found, raised)
+        if not raised:
+            return found
+        if not any(found) and not neighbours.can_be_read(self.connection, view, needed):
+            raise raised[0][1]
+        for keys, error in raised:
+            for job_id in {job_id for key in keys for job_id in wanted[key]}:
+                row = _named(columns, keys[0]) if len(keys) == 1 else (("job_id", str(job_id)),)
+                self.unreadable[job_id] = UnreadableRow(view, error.sqlstate, row, error.words)
+        return found
+
+    def _halve(
+        self,
+        select: Callable[[Connection, Collection[Key]], Found],
+        wanted: Mapping[Key, set[int]],
+        keys: Sequence[Key],
+        found: list[Found],
+        raised: list[tuple[Sequence[Key], ViewRaised]],
+    ) -> None:
+        """Add what of the keys can be read to `found`, and what raises to `raised`."""
+        try:
+            found.append(self._select(select, keys))
+        except ViewRaised as error:
+            if len(keys) == 1 or len(set().union(*(wanted[key] for key in keys))) == 1:
+                raised.append((keys, error))
+                return
+            middle = len(keys) // 2
+            self._halve(select, wanted, keys[:middle], found, raised)
+            self._halve(select, wanted, keys[middle:], found, raised)
+
+    def _select(
+        self, select: Callable[[Connection, Collection[Key]], Found], keys: Sequence[Key]
+    ) -> Found:
+        self.reads += 1
+        if self.reads > _MOST_READS:
+            raise Unknown("More rows of the platform's views raise than one batch can tell apart.")
+        with self.connection.begin_nested():
+            return select(self.connection, keys)
+
+
+def _by_key(pairs: Iterable[tuple[Key, int]]) -> dict[Key, set[int]]:
+    needed: dict[Key, set[int]] = {}
+    for key, job_id in pairs:
+        needed.setdefault(key, set()).add(job_id)
+    return needed
+
+
+def _merged(found: Iterable[Mapping[Key, Found]]) -> dict[Key, Found]:
+    return {key: row for rows in found for key, row in rows.items()}
+
+
+def _named(columns: tuple[str, ...], key: object) -> tuple[tuple[str, str], ...]:
+    values = key if isinstance(key, tuple) else (key,)
+    return tuple((name, str(value)) for name, value in zip(columns, values, strict=True))

@@ -1,0 +1,113 @@
+"""Whether a view can be read at all: rows beside those that it raised for.
+
+What one statement says of single rows proves nothing of a view that raises for every row, so others
+are looked for, by their keys alone, and read one by one until one of them can be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, TextClause, text
+
+from worker.errors import ViewRaised
+from worker.storage import errors, inventory
+from worker.storage.arrays import bigints, texts
+
+_MOST = 64
+
+Key = Any
+"""As `worker.preflight` names a row: an id, or the values of the view's key columns."""
+
+
+class _Beside(NamedTuple):
+    """How to find other keys than some of a view, and how to read one of them."""
+
+    pick: TextClause
+    values: Callable[[Collection[Key]], dict[str, object]]
+    read: Callable[[Connection, Any], Collection[object]]
+
+
+def _by_id(view: str, column: str, read: Callable[[Connection, Any], Any]) -> _Beside:
+    pick = text(
+        f"select cast({column} as bigint) from {view} "
+        f"where {column} <> all(cast(:ids as bigint[])) limit {_MOST}"
+    )
+    return _Beside(
+        pick,
+        lambda keys: {"ids": bigints(keys)},
+        lambda connection, row: read(connection, {row[0]}),
+    )
+
+
+_BESIDE = {
+    "preflight_job": _by_id("preflight_job", "job_id", inventory.select_jobs),
+    "preflight_server": _by_id("preflight_server", "server_id", inventory.select_servers),
+    "preflight_credential": _by_id(
+        "preflight_credential", "credential_id", inventory.select_credentials
+    ),
+    "preflight_owner": _by_id("preflight_owner", "owner_id", inventory.select_owners),
+    "preflight_account": _Beside(
+        text(
+            f"""
+            select cast(server_id as bigint), cast(account as text) from preflight_account
+            where server_id <> all(cast(:ids as bigint[]))
+               or account <> all(cast(:names as text[])) limit {_MOST}
+            """
+        ),
+        lambda keys: {"ids": bigints(k[0] for k in keys), "names": texts(k[1] for k in keys)},
+        lambda connection, row: inventory.select_accounts(connection, {(row[0], row[1])}),
+    ),
+    "preflight_automation": _Beside(
+        text(
+            f"""
+            select cast(job_type as text), cast(target_id as bigint) from preflight_automation
+            where target_id <> all(cast(:ids as bigint[]))
+               or job_type <> all(cast(:types as text[])) limit {_MOST}
+            """
+        ),
+        lambda keys: {"ids": bigints(k[1] for k in keys), "types": texts(k[0] for k in keys)},
+        lambda connection, row: inventory.select_automations(connection, {(row[0], row[1])}),
+    ),
+    "preflight_grant": _Beside(
+        text(
+            f"""
+            select cast(job_type as text), cast(target_id as bigint),
+                   cast(principal_kind as text), cast(principal_id as bigint)
+            from preflight_grant where target_id <> all(cast(:ids as bigint[]))
+               or principal_id <> all(cast(:users as bigint[]))
+            limit {_MOST}
+            """
+        ),
+        lambda keys: {"ids": bigints(k[1] for k in keys), "users": bigints(k[2] for k in keys)},
+        lambda connection, row: inventory.select_grants(
+            connection,
+            {(row[0], row[1])},
+            {row[3]} if row[2] == "user" else set(),
+            {row[3]} if row[2] == "group" else set(),
+        ),
+    ),
+}
+
+
+def can_be_read(connection: Connection, view: str, keys: Collection[Key]) -> bool:
+    """True when some row of a view can be read beside those of `keys`; at most 64 are tried.
+
+    Leaves the transaction as it was.
+    """
+    beside = _BESIDE[view]
+    try:
+        with connection.begin_nested(), errors.reading(view):
+            others = connection.execute(beside.pick, beside.values(keys)).all()
+    except ViewRaised:
+        return False
+    return any(_is_read(connection, beside, row) for row in others if None not in row)
+
+
+def _is_read(connection: Connection, beside: _Beside, row: Any) -> bool:
+    try:
+        with connection.begin_nested():
+            return bool(beside.read(connection, row))
+    except ViewRaised:
+        return False
