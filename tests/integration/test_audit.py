@@ -255,11 +255,11 @@ def test_tables_that_were_tampered_with_are_named(database: str, words: str) -> 
         """,
     )
     here = Settings(database_url=SecretStr(database))
-    assert run(here, is_deep=False, does_acknowledge=False, progress=_quiet).closes
+    assert run(here, is_offline=True, progress=_quiet).closes
 
     sql.execute(database, TAMPERINGS[words])
 
-    found = run(here, is_deep=False, does_acknowledge=False, progress=_quiet)
+    found = run(here, is_offline=True, progress=_quiet)
     assert not found.closes
     assert [each for line in found.lines for each in line.differences if words in each]
 

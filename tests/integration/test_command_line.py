@@ -107,13 +107,17 @@ def test_settings_of_brokers_that_cannot_be_are_one_sentence_and_exit_2(
     assert "Traceback" not in ended.stderr
 
 
-def test_a_deep_audit_without_brokers_says_what_to_do(database: str, unused_address: str) -> None:
+@pytest.mark.parametrize("flags", [(), ("--deep",)], ids=["plain", "deep"])
+def test_an_audit_without_brokers_says_what_to_do(
+    database: str, unused_address: str, flags: tuple[str, ...]
+) -> None:
     env = {"TRIGGER_WORKER_DATABASE_URL": database, "TRIGGER_WORKER_KAFKA_BROKERS": unused_address}
-    ended = trigger_worker("audit", "--deep", env=env)
+    ended = trigger_worker("audit", *flags, env=env)
     assert (ended.status, ended.stdout) == (1, "")
     assert ended.stderr.startswith(f"trigger-worker: The brokers at {unused_address} do not ")
     assert ended.stderr.endswith(
-        "Start the brokers or correct TRIGGER_WORKER_KAFKA_BROKERS, and run the audit again.\n"
+        "Start the brokers or correct TRIGGER_WORKER_KAFKA_BROKERS, and run the audit again. "
+        "`trigger-worker audit --offline` asks the tables alone, which proves less.\n"
     )
 
 

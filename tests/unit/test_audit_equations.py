@@ -18,6 +18,7 @@ def _row(**changed: Any) -> LedgerRow:
         "topic_id": "first",
         "partition": 0,
         "last_offset": 9,
+        "updated_at": None,
         "is_triggers": True,
         "deliveries": 10,
         "records": 7,
@@ -69,7 +70,7 @@ def test_a_ledger_that_closes_is_said_in_numbers() -> None:
     assert all(line.holds for line in lines)
     assert [f"{line.promise}: {line.words}" for line in lines] == [
         (
-            "Every trigger has a record: "
+            "Every trigger that was read has a record: "
             "10 delivered = 7 records + 1 sent again + 1 delivered again + 1 unreadable"
         ),
         "Every record has its event: 7 = 4 dispatched + 3 failures · 2 waiting",

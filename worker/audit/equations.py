@@ -53,7 +53,7 @@ class _Names:
 def _records(rows: Sequence[LedgerRow], names: _Names) -> Line:
     triggers = [row for row in rows if row.is_triggers]
     return Line(
-        "Every trigger has a record",
+        "Every trigger that was read has a record",
         f"{_sum(triggers, 'deliveries')} delivered = {_count(triggers, 'records', 'record')} "
         f"+ {_sum(triggers, 'duplicates')} sent again "
         f"+ {_sum(triggers, 'redeliveries')} delivered again "

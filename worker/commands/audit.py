@@ -16,11 +16,14 @@ from rich.text import Text
 
 from worker.audit.deep import Deep, Progress
 from worker.audit.run import Audit, run
+from worker.audit.unread import summed
 from worker.commands.brokers import broker_flags
 from worker.commands.database import asking
 from worker.commands.output import as_json, console, finish
 from worker.config import load
+from worker.domain import durations
 from worker.domain.counting import counted
+from worker.errors import Misused
 from worker.storage.audit import LostRange
 
 _TELL_EVERY_S = 5.0
@@ -39,6 +42,19 @@ _ROW_SUMS = (
 @click.command("audit")
 @click.option("--deep", "is_deep", is_flag=True, help="Read the topics too; takes its time.")
 @click.option(
+    "--offline",
+    "is_offline",
+    is_flag=True,
+    help="Do not ask the brokers; then nobody knows what waits.",
+)
+@click.option(
+    "--max-wait",
+    metavar="TIME",
+    default="5m",
+    show_default=True,
+    help="How long a trigger may wait to be read (90s, 5m, 1h).",
+)
+@click.option(
     "--acknowledge-lost",
     "does_acknowledge",
     is_flag=True,
@@ -50,6 +66,8 @@ _ROW_SUMS = (
 def command(
     *,
     is_deep: bool,
+    is_offline: bool,
+    max_wait: str,
     does_acknowledge: bool,
     brokers: str | None,
     topic_prefix: str | None,
@@ -57,15 +75,28 @@ def command(
 ) -> None:
     """Prove that every trigger has a record and every record its event. Exit 0 only if so.
 
-    Asks the tables alone, in one snapshot; with --deep the topics themselves, as far as they reach
-    back, and names each trigger without a record and each record without its event. The worker may
-    run meanwhile.
+    Asks the tables, in one snapshot, and the brokers, how many triggers wait to be read and since
+    when; longer than --max-wait is too long. With --deep it reads the topics themselves, as far as
+    they reach back, and names each trigger without a record and each record without its event. The
+    worker may run meanwhile.
     """
+    if is_offline and is_deep:
+        raise Misused("--deep reads the topics.", remedy="Leave out --offline or --deep.")
+    max_wait_s = durations.parsed(max_wait)
+    if max_wait_s is None:
+        raise Misused(f"--max-wait {max_wait} cannot be used.", remedy="It looks like 90s, 5m, 1h.")
     settings = load(kafka_brokers=brokers, topic_prefix=topic_prefix)
     logging.getLogger("worker.kafka").setLevel(logging.CRITICAL)
     began = time.monotonic()
     with _progress() as progress:
-        found = run(settings, is_deep=is_deep, does_acknowledge=does_acknowledge, progress=progress)
+        found = run(
+            settings,
+            is_deep=is_deep,
+            is_offline=is_offline,
+            max_wait_s=max_wait_s,
+            does_acknowledge=does_acknowledge,
+            progress=progress,
+        )
     finish(
         _result(found, seconds=time.monotonic() - began),
         as_json=as_json,
@@ -91,6 +122,7 @@ def _result(found: Audit, *, seconds: float) -> dict[str, Any]:
         "lines": [{**asdict(line), "holds": line.holds} for line in found.lines],
         "lost": [asdict(lost) for row in found.rows for lost in row.lost],
         "acknowledged": [asdict(lost) for lost in found.acknowledged],
+        "unread": None if found.unread is None else summed(found.unread),
         "deep": _deep(found.deep, found.offences) if found.deep else None,
         "seconds": round(seconds, 3),
     }
@@ -125,6 +157,8 @@ def _show(out: Console, found: Audit) -> None:
             "`trigger-worker audit --acknowledge-lost`.",
             soft_wrap=True,
         )
+    if found.unread is None:
+        out.print("What waits on the topics is not known: the brokers were not asked.")
     out.print("The count closes." if found.closes else "The count does not close.")
 
 

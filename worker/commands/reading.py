@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
@@ -19,14 +18,13 @@ from sqlalchemy import Connection
 from worker.clock import SystemClock
 from worker.commands.database import asking
 from worker.config import load
+from worker.domain import durations
 from worker.domain.letter_text import printable
 from worker.domain.reading import TROUBLE, AsOf, RecordRow, Status, Window
 from worker.errors import Misused
 from worker.storage import errors
 from worker.storage.engine import make_engine
 
-_AGO = re.compile(r"([0-9]{1,6})(s|m|h|d)")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _PLAIN_WIDTH = 1000
 """Columns of a table in a pipe: nobody's terminal cuts it."""
 
@@ -51,8 +49,9 @@ def session() -> Iterator[tuple[Connection, AsOf]]:
 
 def moment(written: str, now: datetime) -> datetime:
     """The time that `--since` means. Raises `Misused` for what is none."""
-    if ago := _AGO.fullmatch(written):
-        return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    ago = durations.parsed(written)
+    if ago is not None:
+        return now - timedelta(seconds=ago)
     try:
         found = datetime.fromisoformat(written)
     except ValueError:

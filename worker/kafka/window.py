@@ -24,11 +24,24 @@ from worker.kafka.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
 
+UNPACKABLE = frozenset(
+    {
+        KafkaError._BAD_MSG,  # noqa: SLF001  # librdkafka's own codes begin with _
+        KafkaError._BAD_COMPRESSION,  # noqa: SLF001
+        KafkaError._NOT_IMPLEMENTED,  # noqa: SLF001
+        KafkaError.INVALID_MSG,
+    }
+)
+"""What a client says of a message that it cannot unpack, or whose checksum is wrong."""
+
 _CALL_S = 10.0
 _SILENCE_S = 60.0
 """How long the brokers may say nothing before reading ends with an error."""
 _BATCH = 5_000
 _BATCH_WAIT_S = 0.2
+_FETCH_WAIT_MS = 100
+"""How long a broker may take to say that a log has ended."""
+
 _REMEDY = "Check the brokers and the rights of this user; run the audit again."
 
 
@@ -37,8 +50,13 @@ class Window:
     """Offsets `first` to `last` of one partition, and how far they are read.
 
     `first` moves up when the log deletes its beginning meanwhile. `is_open` marks a window that
-    goes to the end of the log as the brokers tell it with the first message. `began_ms` is the
-    timestamp of the first message at or behind `first` (milliseconds since 1970).
+    goes to the end of the log as the brokers tell it with the first message. `began_at` and
+    `began_ms` are the offset of the first message at or behind `first` and its timestamp
+    (milliseconds since 1970).
+
+    A window that `ends_with_first` is read when its first message has been seen. Of such a one
+    `fault` says why a client cannot hand that message over, and `is_beyond` that `first` lies
+    behind the log's end; of every other both are errors.
     """
 
     partition: int
@@ -46,8 +64,12 @@ class Window:
     last: int
     is_open: bool = False
     position: int = 0
+    began_at: int | None = None
     began_ms: int | None = None
     has_ended: bool = False
+    ends_with_first: bool = False
+    is_beyond: bool = False
+    fault: str = ""
 
     def __post_init__(self) -> None:
         self.position = self.first
@@ -60,6 +82,8 @@ class Window:
     @property
     def is_read(self) -> bool:
         """True when everything up to `last`, or all that there is, lies behind us."""
+        if self.ends_with_first and self.began_at is not None:
+            return True
         return self.has_ended or self.position > self.last
 
     @property
@@ -71,7 +95,7 @@ class Window:
         """Go on at the log's new beginning."""
         self.first = first
         self.position = max(self.position, first)
-        self.began_ms = None
+        self.began_at = self.began_ms = None
 
     def accept(self, message: Message) -> bool:
         """Note a message; False for one behind the window."""
@@ -79,8 +103,8 @@ class Window:
         self.position = max(self.position, offset + 1)
         if offset > self.last:
             return False
-        if self.began_ms is None:
-            self.began_ms = message.timestamp()[1]
+        if self.began_at is None:
+            self.began_at, self.began_ms = offset, message.timestamp()[1]
         return True
 
 
@@ -102,6 +126,7 @@ class WindowReader:
                 "enable.partition.eof": True,
                 "isolation.level": "read_committed",
                 "queued.max.messages.kbytes": 16_384,
+                "fetch.wait.max.ms": _FETCH_WAIT_MS,
                 "fetch.queue.backoff.ms": 20,
                 "log_level": 3,
             },
@@ -215,25 +240,33 @@ class WindowReader:
                 window.has_ended = True
         elif code == KafkaError._AUTO_OFFSET_RESET and window is not None:  # noqa: SLF001
             first, _ = self.bounds(topic, window.partition)
-            if first <= window.position:
+            if first <= window.position and window.ends_with_first:
+                window.is_beyond = window.has_ended = True
+            elif first <= window.position:
                 raise Transient(
                     f"{topic} partition {window.partition} no longer holds offset "
                     f"{window.position}: the brokers lost its end, or made it again.",
                     remedy="Run the audit again.",
                 )
-            window.move_to(first)
-            # A partition in this state cannot be sought; assigned anew it goes on.
-            self._consumer.incremental_unassign([TopicPartition(topic, window.partition)])
-            self._consumer.incremental_assign(
-                [TopicPartition(topic, window.partition, window.position)]
-            )
+            else:
+                self._go_on(topic, window, first)
         elif code == KafkaError.GROUP_AUTHORIZATION_FAILED:
             return  # of a group that is never joined: reading goes on without it
+        elif window is not None and window.ends_with_first and code in UNPACKABLE:
+            window.began_at, window.fault = window.position, words(error)
         else:
             raise Transient(
                 f"{topic} cannot be read: {words(error)}.",
                 remedy=_REMEDY,
             )
+
+    def _go_on(self, topic: str, window: Window, first: int) -> None:
+        """Read on at the log's new beginning: in this state a partition cannot be sought."""
+        window.move_to(first)
+        self._consumer.incremental_unassign([TopicPartition(topic, window.partition)])
+        self._consumer.incremental_assign(
+            [TopicPartition(topic, window.partition, window.position)]
+        )
 
     def _leave(self, topic: str, open_: dict[int, Window]) -> None:
         read = [window.partition for window in open_.values() if window.is_read]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection, text
 
@@ -43,6 +44,7 @@ _ROWS = text(
     )
     select
         coalesce(l.id, r.ledger_id) as id, l.topic, l.topic_id, l."partition", l.last_offset,
+        l.updated_at,
         l.topic like :triggers as is_triggers,
         coalesce(l.deliveries, 0) as deliveries, coalesce(l.records, 0) as records,
         coalesce(l.applied, 0) as applied, coalesce(l.duplicates, 0) as duplicates,
@@ -134,6 +136,7 @@ class LedgerRow:
     topic_id: str
     partition: int
     last_offset: int
+    updated_at: datetime | None
     is_triggers: bool
     deliveries: int
     records: int
