@@ -79,7 +79,7 @@ def decode(delivery: Delivery, claim: Claim, now: datetime) -> Trigger | Unreada
         except ValidationError as error:
             problem = explain(error)
     if replay_of is None:
-        key = keys.poison_key(claim.topic_id, claim.partition, delivery.offset)
+        key = keys.poison_key(delivery.key, delivery.value, delivery.appended_ms)
     else:
         key = keys.replay_key(replay_of)
     slot = _slot(fields, delivery, now)

@@ -24,7 +24,7 @@ from worker.domain.inventory import JobType
 from worker.domain.record import Claim, DeadLetter
 from worker.domain.shortening import cut
 from worker.domain.topics import Topics
-from worker.domain.trigger import Trigger, Uuid, event_id
+from worker.domain.trigger import EventKind, Trigger, Uuid, event_id
 from worker.domain.verdict import Finding, Target, Verdict
 
 MOST_BYTES = 900 * 1024
@@ -50,7 +50,6 @@ def dispatch(
     topics: Topics,
     trigger: Trigger,
     verdict: Verdict,
-    execution_id: Uuid,
     decided_at: datetime,
     targets: bytes,
 ) -> Event | None:
@@ -63,7 +62,8 @@ def dispatch(
         raise ValueError(f"trigger {trigger.trigger_id} has passed without a job")
     if len(job.parameter) + len(targets) > MOST_BYTES:
         return None
-    outcome_id = event_id(execution_id)
+    execution_id = trigger.idempotency_key
+    outcome_id = event_id(execution_id, EventKind.DISPATCH)
     job_id = str(trigger.job_id)
     value = orjson.dumps(
         {
@@ -93,13 +93,13 @@ def failure(
     topics: Topics,
     trigger: Trigger,
     verdict: Verdict,
-    execution_id: Uuid,
     decided_at: datetime,
     findings: Sequence[dict[str, Any]],
 ) -> Event:
     """The event that tells of a failed trigger; findings that do not fit are counted."""
     job = verdict.job
-    outcome_id = event_id(execution_id)
+    execution_id = trigger.idempotency_key
+    outcome_id = event_id(execution_id, EventKind.FAILURE)
     causes = list(dict.fromkeys(finding.cause for finding in verdict.findings))
     body = {
         "event_id": outcome_id,
@@ -190,10 +190,10 @@ class FailedDispatch:
 
 
 def shorten(event: Event, topics: Topics, language: Language) -> Shortened:
-    """The same event, small enough for a broker that refused it, under the same `event_id`.
+    """What the broker takes instead of an event that it refused.
 
-    A dispatch becomes a `parameter_invalid` failure, a failure loses findings, a dead letter is
-    cut: each time to half of what was refused at the most.
+    A dispatch becomes a `parameter_invalid` failure under the id of that failure, a failure loses
+    findings, a dead letter is cut: each time to half of what was refused at the most.
     """
     limit = max(size(event) // 2, 1024)
     if event.topic == topics.dead_letters:
@@ -203,7 +203,9 @@ def shorten(event: Event, topics: Topics, language: Language) -> Shortened:
         return Shortened(event._replace(value=_fit(body, limit)), None)
     finding = too_large(int(body["job_id"]), len(event.value or b""), "refused")
     rendered = messages.as_json(finding, language)
+    outcome_id = event_id(body["execution_id"], EventKind.FAILURE)
     failed = {
+        "event_id": outcome_id,
         **{name: body[name] for name in _SHARED},
         "job_name": None,
         "failed_at": body["dispatched_at"],
@@ -214,18 +216,25 @@ def shorten(event: Event, topics: Topics, language: Language) -> Shortened:
         "causes": [finding.cause],
         "cause": finding.cause,
     }
-    headers = [
-        (name, _FAILURE if name == cloudevents.HEADER_TYPE else content)
-        for name, content in event.headers
-    ]
+    headers = [(name, _of_failure(name, content, outcome_id)) for name, content in event.headers]
     return Shortened(
         Event(topics.failures, event.key, headers, orjson.dumps(failed)),
         FailedDispatch(body["execution_id"], finding),
     )
 
 
+def _of_failure(name: str, content: str | bytes | None, outcome_id: Uuid) -> str | bytes | None:
+    """A dispatch's header as it stands on the failure that follows it."""
+    if name == cloudevents.HEADER_TYPE:
+        return _FAILURE
+    if name == cloudevents.HEADER_ID:
+        return outcome_id.encode()
+    if name == cloudevents.HEADER_TRACEPARENT and isinstance(content, bytes):
+        return _traceparent(content.split(b"-")[1].decode(), outcome_id)
+    return content
+
+
 _SHARED = (
-    "event_id",
     "execution_id",
     "trigger_id",
     "job_id",
@@ -302,9 +311,12 @@ def _headers(
         (cloudevents.HEADER_TIME, _moment(at)),
     ]
     if trace_id is not None:
-        traceparent = f"00-{trace_id}-{outcome_id.replace('-', '')[:16]}-01"
-        headers.append((cloudevents.HEADER_TRACEPARENT, traceparent.encode()))
+        headers.append((cloudevents.HEADER_TRACEPARENT, _traceparent(trace_id, outcome_id)))
     return headers
+
+
+def _traceparent(trace_id: str, outcome_id: str) -> bytes:
+    return f"00-{trace_id}-{outcome_id.replace('-', '')[:16]}-01".encode()
 
 
 @lru_cache(maxsize=8)  # one moment of decision serves a whole batch

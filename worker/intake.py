@@ -87,7 +87,7 @@ class _Admitted:
 class _Inserted:
     """A batch whose records are in the transaction: what the database took of what was decided.
 
-    `ids` are those of new records, by execution id. The rest is as in `Decided`.
+    `ids` are those of new records, by idempotency key. The rest is as in `Decided`.
     """
 
     ids: dict[str, int]
@@ -202,7 +202,7 @@ class Intake:
                     continue
                 ledger_id = outcome.trigger.origin.ledger_id
                 key = outcome.trigger.idempotency_key
-                if outcome.execution_id not in inserted.ids:
+                if key not in inserted.ids:
                     tallies[ledger_id].duplicates += 1
                     repeats[key] += 1
                     continue

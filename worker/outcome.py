@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import orjson
-from uuid_utils import uuid7
 
 from worker import events
 from worker.config import Language
@@ -15,7 +14,7 @@ from worker.domain.cause import cause
 from worker.domain.codes import FailureCode
 from worker.domain.record import Record
 from worker.domain.topics import Topics
-from worker.domain.trigger import Trigger, Uuid
+from worker.domain.trigger import Trigger
 from worker.domain.verdict import Finding, Verdict
 
 
@@ -27,26 +26,24 @@ class Recorder:
     language: Language
 
     def record(self, trigger: Trigger, verdict: Verdict, decided_at: datetime) -> Record:
-        """The record of a trigger; mints its `execution_id`.
+        """The record of a trigger.
 
         A dispatch too large to be sent is a `parameter_invalid` failure.
         """
-        execution_id = str(uuid7())
         if not verdict.has_passed:
-            return self._failed(trigger, verdict, execution_id, decided_at)
+            return self._failed(trigger, verdict, decided_at)
         targets = events.render_targets(verdict.targets)
-        event = events.dispatch(self.topics, trigger, verdict, execution_id, decided_at, targets)
+        event = events.dispatch(self.topics, trigger, verdict, decided_at, targets)
         if event is None:
             job = verdict.job
             size = len(targets) + len(job.parameter or "" if job else "")
             refused = Verdict(
                 (events.too_large(trigger.job_id, size),), verdict.targets, job, verdict.owner_name
             )
-            return self._failed(trigger, refused, execution_id, decided_at)
+            return self._failed(trigger, refused, decided_at)
         return Record(
             trigger,
             verdict,
-            execution_id,
             decided_at,
             None,
             None,
@@ -63,17 +60,14 @@ class Recorder:
             {"job_id": str(trigger.job_id), "problem": problem},
             cause(FailureCode.EVENT_INVALID, job=trigger.job_id),
         )
-        return self._failed(trigger, Verdict((finding,), (), None), str(uuid7()), decided_at)
+        return self._failed(trigger, Verdict((finding,), (), None), decided_at)
 
-    def _failed(
-        self, trigger: Trigger, verdict: Verdict, execution_id: Uuid, decided_at: datetime
-    ) -> Record:
+    def _failed(self, trigger: Trigger, verdict: Verdict, decided_at: datetime) -> Record:
         findings = [messages.as_json(finding, self.language) for finding in verdict.findings]
-        event = events.failure(self.topics, trigger, verdict, execution_id, decided_at, findings)
+        event = events.failure(self.topics, trigger, verdict, decided_at, findings)
         return Record(
             trigger,
             verdict,
-            execution_id,
             decided_at,
             verdict.findings[0].code,
             messages.summary(verdict.findings, self.language),

@@ -68,7 +68,8 @@ RECORD_COLUMNS = {
 }
 RECORD_INDEXES = {
     "awp_job_execution_idempotency_key": ("(idempotency_key)", True),
-    "awp_job_execution_execution": ("(execution_id)", False),
+    # Of rows that the platform writes itself; in ours the idempotency key is the execution id.
+    "awp_job_execution_execution": ("(execution_id) where idempotency_key is null", False),
     # The newest record of a job; a canary is none.
     "awp_job_execution_newest": (
         """(job_id, scheduled_at desc nulls last, id desc)

@@ -90,7 +90,9 @@ _PLATFORM = """
 """
 
 _DRAWN = """
-    select n, job_id, at, type_of(job_id) as job_type, cast(md5('run' || n) as uuid) as run_id,
+    select n, job_id, at, type_of(job_id) as job_type,
+        cast(lpad(to_hex(cast(extract(epoch from at) * 1000 as bigint)), 12, '0') || '8'
+            || substr(md5('run' || n), 1, 19) as uuid) as run_id,
         case when draw < 0.002 then 'canary' when draw < 0.012 then 'manual'
             when draw < 0.015 then 'replay' else 'schedule' end as kind,
         n % 200 = 7 as is_foreign, chance(n, 5) as fate,
@@ -142,7 +144,7 @@ _RECORDS = f"""
             'credential_id', cast(n % 9000 as text))) end,
         case when n % 997 = 0 then 1 else 0 end, case when is_ours then n end
     from (
-        select *, cast(md5('key' || n) as uuid) as key,
+        select *, run_id as key,
             case when is_ours then date_trunc('minute', at)
                 - case when kind = 'replay' then interval '1 day' else interval '0' end end as slot,
             'What ' || split_part(cause, ':', 2) || ' names (10.0.0.7, db-07) does not exist.'

@@ -18,7 +18,7 @@ _INSERT = """
         idempotency_key, trigger_kind, triggered_by, scheduled_at, fired_at, decided_at,
         trigger_status, trigger_code, trigger_message, findings, causes, job_name, owner_id,
         target_id, targets, ledger_id, origin_offset)
-    select job_id, case when job_id % 4 = 0 then 'workflow' else 'action' end, run_id, at, key, key,
+    select job_id, case when job_id % 4 = 0 then 'workflow' else 'action' end, key, at, key, key,
         'schedule', 'common-job', at, at, at, case when is_bad then 2 else 1 end,
         case when is_bad then 'server_powered_off' end, case when is_bad then said end,
         case when is_bad then jsonb_build_array(jsonb_build_object('code', 'server_powered_off',
@@ -31,12 +31,13 @@ _INSERT = """
         1, n
     from (
         select n, n % {jobs} + 1 as job_id, n % 100 = 0 as is_bad,
-            cast(lpad(to_hex(n), 12, '0') || '7' || substr(md5(n || 'run'), 1, 19) as uuid)
-                as run_id,
-            cast(md5(n || 'key') as uuid) as key,
-            now() - interval '1 year' + n * interval '1 second' as at,
-            'Server ' || n % 1000 || ' (10.0.0.7, db-7) is powered off.' as said
-        from generate_series(cast({first} as bigint), {last}) n
+            cast(lpad(to_hex(cast(extract(epoch from at) * 1000 as bigint)), 12, '0') || '8'
+                || substr(md5(n || 'key'), 1, 19) as uuid) as key,
+            at, 'Server ' || n % 1000 || ' (10.0.0.7, db-7) is powered off.' as said
+        from (
+            select n, now() - interval '1 year' + n * interval '1 second' as at
+            from generate_series(cast({first} as bigint), {last}) n
+        ) as timed
     ) as drawn
 """
 

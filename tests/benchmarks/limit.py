@@ -60,7 +60,6 @@ class Limit:
         self.ends: dict[int, int] = {}
         self.copied_at = time.monotonic()
         self.known: set[tuple[str, int]] = set()  # what is prepared, and on which connection
-        self.tails = [f"7{place:03x}8000{place:012x}" for place in range(BATCH)]
 
     def take(self) -> None:
         """Claim what was assigned since the last look, and let it flow."""
@@ -134,7 +133,7 @@ class Limit:
             values = statement.values
             changed: dict[str, Any] = {}
             if "idempotency_key" in values:
-                changed = {"idempotency_key": _keys(), "execution_id": self.execution_ids()}
+                changed = {"idempotency_key": _keys()}
             elif "record_id" in values:
                 jobs = values["record_id"].count(",") + 1
                 slot = f"2{self.batches:03d}-01-01T00:00:00Z"
@@ -162,11 +161,6 @@ class Limit:
             self.known.add(place)
         cursor.execute(statement.call, values)
 
-    def execution_ids(self) -> str:
-        """Ids that grow with time, like UUIDv7."""
-        head = f"{time.time_ns() // 1_000_000:012x}"
-        return "{" + ",".join([head + tail for tail in self.tails]) + "}"
-
     def positions(self, counts: Counter[int], ends: dict[int, int]) -> dict[str, str]:
         """The ledger's columns."""
         claims = [self.claims[partition] for partition in ends]
@@ -190,8 +184,12 @@ def _under(prefix: str, template: Template) -> Template:
 
 
 def _keys() -> str:
-    noise = os.urandom(16 * BATCH).hex()
-    return "{" + ",".join(sorted([noise[at : at + 32] for at in range(0, len(noise), 32)])) + "}"
+    """Keys of triggers of this moment: its time, then noise."""
+    head = f"{time.time_ns() // 1_000_000:012x}8"
+    length = 32 - len(head)
+    noise = os.urandom(length * BATCH).hex()
+    tails = sorted([noise[at : at + length] for at in range(0, length * BATCH, length)])
+    return "{" + ",".join([head + tail for tail in tails]) + "}"
 
 
 def _connect(settings: Settings) -> Any:

@@ -143,7 +143,7 @@ def test_the_deep_audit_names_what_is_missing_and_what_is_too_much(worked: Rig) 
         "trigger_status, ledger_id, origin_offset, decided_at) "
         "values (7, 'workflow', %s, %s, 1, %s, %s, now()) returning id",
         str(silent),
-        str(uuid4()),
+        str(silent),
         ledger_id,
         place[1] + 1,
     )
@@ -185,6 +185,7 @@ def test_the_deep_audit_names_what_is_missing_and_what_is_too_much(worked: Rig) 
     assert {each["execution_id"] for each in deep["events_with_a_wrong_id"]["first"]} == {
         wrong,
         str(stranger),
+        twice,  # a dispatch's id, on a failure
     }
     (offender,) = deep["records_with_two_outcomes"]["first"]
     assert offender["execution_id"] == twice
@@ -249,8 +250,9 @@ def test_tables_that_were_tampered_with_are_named(database: str, words: str) -> 
         values ('awp.job.triggers.v1', 'some-id', 0, 9, 10, 10, 10, 10);
         insert into awp_job_execution
             (job_id, execution_id, idempotency_key, trigger_status, ledger_id, origin_offset)
-        select 1, gen_random_uuid(), gen_random_uuid(), 1, l.id, n
-        from awp_trigger_ledger l, generate_series(0, 9) n;
+        select 1, id, id, 1, ledger_id, n
+        from (select l.id as ledger_id, n, gen_random_uuid() as id
+              from awp_trigger_ledger l, generate_series(0, 9) n) as made;
         insert into awp_job_execution (job_id, execution_id) values (1, gen_random_uuid());
         """,
     )
@@ -301,7 +303,7 @@ def test_events_that_wait_in_the_outbox_are_not_missed(worked: Rig) -> None:
         "select 1, 'action', %s, %s, 1, id, 0, now() from l returning id",
         payload,
         str(execution_id),
-        str(uuid4()),
+        str(execution_id),
     )
 
     found = _found(worked, "--deep")

@@ -164,11 +164,11 @@ def test_an_id_names_everything_of_that_id(
         assert find(connection, EVERYTHING, nothing) == ()
 
 
-def test_a_trigger_without_an_id_of_its_own_is_found_by_its_key(
+def test_a_trigger_without_an_id_of_its_own_is_found_once_by_that_of_its_execution(
     connection: Connection, history: History
 ) -> None:
-    record_id = history.passed(5, before(1), idempotency_key=TRIGGER)
-    assert find(connection, EVERYTHING, TRIGGER) == (Named(Kind.TRIGGER, 5, record_id),)
+    record_id = history.passed(5, before(1), execution_id=TRIGGER)
+    assert find(connection, EVERYTHING, TRIGGER) == (Named(Kind.EXECUTION, 5, record_id),)
     followed = executions.records_of_triggers(connection, EVERYTHING, AS_OF, [TRIGGER, RUN])
     assert {key: row.id for key, row in followed.items()} == {TRIGGER: record_id}
 

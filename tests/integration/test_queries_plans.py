@@ -42,11 +42,11 @@ FILL = """
     insert into awp_job_execution (job_id, job_type, execution_id, idempotency_key, trigger_id,
         trigger_kind, scheduled_at, decided_at, trigger_status, trigger_code, causes, findings)
     select 1 + n % 40000, case n % 2 when 1 then 'action' else 'workflow' end,
-        gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'schedule', at, at,
+        id, case when n % 500 > 0 then id end, gen_random_uuid(), 'schedule', at, at,
         case n % 20 when 0 then 2 else 1 end,
         case n % 20 when 0 then 'server_not_found' end,
         case n % 20 when 0 then array['server_not_found:server=' || n / 20 % 300] end, '[]'
-    from (select n, now() - (60000 - n) * interval '1 minute' as at
+    from (select n, gen_random_uuid() as id, now() - (60000 - n) * interval '1 minute' as at
           from generate_series(1, 60000) n) as made;
     insert into awp_action_execution (execution_id, status)
     select execution_id, 'succeeded' from awp_job_execution

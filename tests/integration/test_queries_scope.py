@@ -26,10 +26,9 @@ from worker.storage.queries.scope import groups_of, sees
 MINE, THEIRS, NOBODY = Scope((70,)), Scope((80,)), Scope(())
 CAUSE = "server_not_found:server=7"
 SECRET = "secret"  # noqa: S105 - a word to look for
-_RUN, _TRIGGER, _KEY = (f"{n}f2b7d1c-55d4-5a0e-9d0b-3c1f0f7a9e2" for n in (6, 7, 8))
+_RUN, _TRIGGER = (f"{n}f2b7d1c-55d4-5a0e-9d0b-3c1f0f7a9e2" for n in (6, 7))
 RUNS = {"mine": f"{_RUN}1", SECRET: f"{_RUN}2"}
 TRIGGERS = {"mine": f"{_TRIGGER}1", SECRET: f"{_TRIGGER}2"}
-KEYS = {"mine": f"{_KEY}1", SECRET: f"{_KEY}2"}
 
 Read = Callable[[Connection, Scope], object]
 
@@ -47,7 +46,6 @@ def connection(database: str) -> Iterator[Connection]:
             history.failed(
                 job_id, before(10), CAUSE, f"account_not_found:account={name}", message=name,
                 job_name=name, execution_id=RUNS[name], trigger_id=TRIGGERS[name],
-                idempotency_key=KEYS[name],
             )  # fmt: skip
         history.failed(404, before(5), CAUSE, message=SECRET, job_name=SECRET)
         connection.commit()
@@ -99,7 +97,7 @@ SUMS: dict[str, Read] = {
     "by_time": lambda c, s: failures.by_time(c, s, since=before(60), until=before(0), step_s=600),
     "newest": lambda c, s: feed.newest_failures(c, s, AS_OF).rows,
     "after": lambda c, s: feed.failures_after(c, s, AS_OF, 0).rows,
-    "keys": lambda c, s: executions.records_of_triggers(c, s, AS_OF, list(KEYS.values())),
+    "keys": lambda c, s: executions.records_of_triggers(c, s, AS_OF, list(RUNS.values())),
 }
 GUESSES: dict[str, Read] = {
     "job": lambda c, s: jobs.get_job(c, s, AS_OF, 2),

@@ -13,6 +13,7 @@ from schemas import JobDispatch, TriggerFailure
 from tests.support.rig import Rig, at, trigger
 from tests.support.topics import Received, produce_raw
 from tests.support.waiting import wait_until
+from worker.domain.trigger import EventKind, event_id
 
 KIB = 1024
 
@@ -89,9 +90,7 @@ def test_a_dead_letter_is_whole_in_its_table_and_cut_on_its_topic(rig: Rig) -> N
 
 
 @pytest.mark.parametrize("rig", ["kafka"], indirect=True)
-def test_a_dispatch_that_the_broker_refuses_becomes_a_failure_under_the_same_event_id(
-    rig: Rig,
-) -> None:
+def test_a_dispatch_that_the_broker_refuses_becomes_a_failure(rig: Rig) -> None:
     with rig.platform() as platform:
         account = platform.target("big-03", "10.1.0.3")
         parameter = {**_parameter(account[0]), "script": os.urandom(50_000).hex()}
@@ -105,6 +104,7 @@ def test_a_dispatch_that_the_broker_refuses_becomes_a_failure_under_the_same_eve
     event = rig.event(rig.topics.failures, record["execution_id"])
     failure = TriggerFailure.model_validate_json(event.value or b"")
     assert event.header("ce_id") == str(failure.event_id).encode()
+    assert str(failure.event_id) == event_id(str(record["execution_id"]), EventKind.FAILURE)
     record = rig.record(large)
     assert (record["trigger_status"], record["trigger_code"]) == (2, "parameter_invalid")
     assert failure.message == record["trigger_message"]

@@ -103,9 +103,7 @@ class History:
         row = {
             "job_id": job_id,
             "job_type": "action",
-            "execution_id": str(uuid.uuid4()),
             "trigger_id": str(uuid.uuid4()),
-            "idempotency_key": str(uuid.uuid4()),
             "trigger_kind": "schedule",
             "triggered_by": "common-job",
             "scheduled_at": slot,
@@ -115,6 +113,8 @@ class History:
             "owner_id": 1,
             "target_id": 1,
         } | columns
+        row.setdefault("execution_id", str(uuid.uuid4()))
+        row.setdefault("idempotency_key", row["execution_id"])
         record_id = self._insert("awp_job_execution", row)
         self.connection.execute(
             text(

@@ -73,11 +73,11 @@ class History:
         """A record of ours, and the job as it shows it."""
         given = {
             "job_type": "action",
-            "execution_id": str(uuid4()),
-            "idempotency_key": str(uuid4()),
             "trigger_kind": "schedule",
             "job_name": f"job {job_id}",
         } | columns
+        given.setdefault("execution_id", str(uuid4()))
+        given.setdefault("idempotency_key", given["execution_id"])
         given.setdefault("trigger_id", given["idempotency_key"])
         record_id = self.insert(
             job_id=job_id,

@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from worker.decode import decode
 from worker.domain.delivery import Delivery
 from worker.domain.record import Claim
-from worker.domain.trigger import Trigger, Uuid, event_id
+from worker.domain.trigger import EventKind, Trigger, Uuid, event_id
 from worker.errors import Stop, Transient
 from worker.kafka.settings import KafkaSettings
 from worker.kafka.topic_ids import TopicDescription, TopicIds
@@ -31,6 +31,9 @@ from worker.storage.evidence import EventSeen, Offence, TriggerSeen
 CLOCK_SKEW = timedelta(minutes=5)
 """How far the clocks of workers and brokers may be apart: near the edge of what the outgoing
 topics still hold, a record is not judged."""
+
+_FAILURES = 2
+"""Place of the failure topic among those of the outcomes (`EventSeen`)."""
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -211,13 +214,14 @@ def _trigger(delivery: Delivery, claim: Claim, now: datetime) -> TriggerSeen:
 
 def _event(place: int, delivery: Delivery) -> EventSeen:
     execution_id, own_id = _ids(delivery.value)
+    kind = EventKind.FAILURE if place == _FAILURES else EventKind.DISPATCH
     return EventSeen(
         place,
         delivery.partition,
         delivery.offset,
         execution_id,
         own_id,
-        execution_id is not None and own_id == event_id(execution_id),
+        execution_id is not None and own_id == event_id(execution_id, kind),
     )
 
 

@@ -27,7 +27,6 @@ class Record(NamedTuple):
 
     trigger: Trigger
     verdict: Verdict
-    execution_id: Uuid
     decided_at: datetime
     code: str | None
     message: str | None
@@ -35,6 +34,11 @@ class Record(NamedTuple):
     causes: tuple[str, ...] | None
     targets: str | None
     event: Event
+
+    @property
+    def execution_id(self) -> Uuid:
+        """`execution_id` of the row: the trigger's key, so that it is the same each time."""
+        return self.trigger.idempotency_key
 
     @property
     def status(self) -> int:

@@ -92,15 +92,15 @@ _VERDICTS = {
         select r.ledger_id, r.origin_offset as "offset", r.job_id, r.execution_id,
             {_TOPIC_OF_RECORD} as expected_on
         from {_JUDGED_RECORDS}
-          and not exists (select from audit_event e where e.execution_id = r.execution_id)
-          and not exists (select from audit_waiting o where o.execution_id = r.execution_id)
+          and not exists (select from audit_event e where e.execution_id = r.idempotency_key)
+          and not exists (select from audit_waiting o where o.execution_id = r.idempotency_key)
         order by r.ledger_id, r.origin_offset
         """,
     "events_without_a_record": """
         select e.topic, e."partition", e.origin_offset as "offset", e.execution_id
         from audit_event e
         where e.execution_id is null
-           or not exists (select from awp_job_execution r where r.execution_id = e.execution_id)
+           or not exists (select from awp_job_execution r where r.idempotency_key = e.execution_id)
         order by e.topic, e."partition", e.origin_offset
         """,
     "events_with_a_wrong_id": """
@@ -112,14 +112,14 @@ _VERDICTS = {
     "records_with_two_outcomes": """
         select e.execution_id, min(r.job_id) as job_id,
             array_agg(distinct e.topic order by e.topic) as topics
-        from audit_event e left join awp_job_execution r on r.execution_id = e.execution_id
+        from audit_event e left join awp_job_execution r on r.idempotency_key = e.execution_id
         where e.execution_id is not null
         group by e.execution_id having count(distinct e.topic) > 1
         order by e.execution_id
         """,
     "events_of_another_outcome": f"""
         select e.topic, e."partition", e.origin_offset as "offset", e.execution_id, r.job_id
-        from audit_event e join awp_job_execution r on r.execution_id = e.execution_id
+        from audit_event e join awp_job_execution r on r.idempotency_key = e.execution_id
         where (e.topic = 2) <> ({_TOPIC_OF_RECORD} = 2)
         order by e.topic, e."partition", e.origin_offset
         """,
@@ -139,7 +139,7 @@ class EventSeen(NamedTuple):
     """An outcome event in a topic (0 dispatch action, 1 dispatch orch, 2 failures).
 
     `execution_id` is None for what is no outcome event; `is_own_id` says that the `event_id` is the
-    one of that execution.
+    one of that execution and topic.
     """
 
     topic: int

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 
 from worker.domain.delivery import Headers
 from worker.domain.trigger import Uuid
-from worker.storage.arrays import bigints
+from worker.storage.arrays import bigints, uuids
 
 _COLUMNS = """
     d.id, l.topic, l.topic_id, l."partition", d.origin_offset as "offset", d.reason, d.job_id,
@@ -69,7 +69,7 @@ _RECORD = text(
     select r.id, r.job_id, cast(r.execution_id as text) as execution_id, r.trigger_status,
         r.trigger_code, r.trigger_message, r.duplicate_count, r.decided_at
     from awp_job_execution r
-    where r.execution_id = cast(:execution_id as uuid) or r.idempotency_key = cast(:key as uuid)
+    where r.idempotency_key = any(cast(:keys as uuid[]))
     """
 )
 _PAGE_ROWS = 500
@@ -191,9 +191,8 @@ def records(
     connection: Connection, *, execution_id: UUID | None, key: Uuid
 ) -> list[dict[str, Any]]:
     """The record that a letter has itself, and the one that its replay has made."""
-    rows = connection.execute(
-        _RECORD, {"execution_id": execution_id and str(execution_id), "key": key}
-    )
+    own = [] if execution_id is None else [str(execution_id)]
+    rows = connection.execute(_RECORD, {"keys": uuids([*own, key])})
     return [dict(row._mapping) for row in rows]  # noqa: SLF001
 
 

@@ -24,12 +24,12 @@ _INSERT = every_batch(
         findings, causes, job_name, owner_id, target_id, targets, ledger_id, origin_offset,
         trace_id)
     select
-        b.job_id, b.job_type, b.execution_id, b.trigger_id, b.idempotency_key, b.trigger_kind,
+        b.job_id, b.job_type, b.idempotency_key, b.trigger_id, b.idempotency_key, b.trigger_kind,
         b.triggered_by, b.scheduled_at, b.fired_at, cast(:decided_at as timestamptz), b.status,
         b.code, b.message, b.findings, cast(b.causes as text[]), b.job_name, b.owner_id,
         b.target_id, b.targets, b.ledger_id, b.origin_offset, b.trace_id
     from unnest(
-        cast(:job_id as bigint[]), cast(:job_type as text[]), cast(:execution_id as uuid[]),
+        cast(:job_id as bigint[]), cast(:job_type as text[]),
         cast(:trigger_id as uuid[]), cast(:idempotency_key as uuid[]),
         cast(:trigger_kind as text[]), cast(:triggered_by as text[]),
         cast(:scheduled_at as timestamptz[]),
@@ -38,11 +38,11 @@ _INSERT = every_batch(
         cast(:job_name as text[]), cast(:owner_id as bigint[]), cast(:target_id as bigint[]),
         cast(:targets as jsonb[]), cast(:ledger_id as int[]), cast(:origin_offset as bigint[]),
         cast(:trace_id as text[])
-    ) as b (job_id, job_type, execution_id, trigger_id, idempotency_key, trigger_kind,
+    ) as b (job_id, job_type, trigger_id, idempotency_key, trigger_kind,
             triggered_by, scheduled_at, fired_at, status, code, message, findings, causes,
             job_name, owner_id, target_id, targets, ledger_id, origin_offset, trace_id)
     on conflict (idempotency_key) do nothing
-    returning id, cast(execution_id as text)
+    returning id, cast(idempotency_key as text)
     """
 )
 _COUNT_REPEATS = every_batch(
@@ -84,7 +84,7 @@ _FAIL = text(
     update awp_job_execution set
         trigger_status = 2, trigger_code = :code, trigger_message = :message,
         findings = cast(:findings as jsonb), causes = cast(:causes as text[])
-    where execution_id = cast(:execution_id as uuid) and trigger_status = 1
+    where idempotency_key = cast(:key as uuid) and trigger_status = 1
     returning id
     """
 )
@@ -117,7 +117,6 @@ def columns(records: Sequence[Record]) -> Columns:
         "decided_at": rows[0].decided_at,
         "job_id": bigints(trigger.job_id),
         "job_type": texts(job.job_type),
-        "execution_id": uuids(record.execution_id),
         "trigger_id": uuids(trigger.trigger_id),
         "idempotency_key": uuids(trigger.idempotency_key),
         "trigger_kind": texts(trigger.kind),
@@ -142,11 +141,11 @@ def columns(records: Sequence[Record]) -> Columns:
 def insert(connection: Connection, rows: Columns) -> dict[str, int]:
     """Write those records whose idempotency key is new.
 
-    Returns the ids of the rows written, by the text of their `execution_id`; a record that is not
-    in it was sent before.
+    Returns the ids of the rows written, by that key, which is their `execution_id` too; a record
+    that is not in it was sent before.
     """
     written = _INSERT.rows(connection, rows)
-    return {execution_id: record_id for record_id, execution_id in written}
+    return {key: record_id for record_id, key in written}
 
 
 def _transposed(kind: Any, rows: Sequence[Any]) -> Any:
@@ -177,7 +176,7 @@ def project(connection: Connection, records: Sequence[Record], ids: Mapping[str,
     """
     by_job: dict[int, list[tuple[Record, int]]] = {}
     for record in records:
-        record_id = ids.get(record.execution_id)
+        record_id = ids.get(record.trigger.idempotency_key)
         if record_id is not None and record.trigger.kind is not TriggerKind.CANARY:
             by_job.setdefault(record.trigger.job_id, []).append((record, record_id))
     if not by_job:
@@ -239,7 +238,7 @@ def fail(
     `findings` is JSON text. The job follows if this is still its newest record.
     """
     values = {
-        "execution_id": execution_id,
+        "key": execution_id,
         "code": code,
         "message": message,
         "findings": findings,

@@ -11,7 +11,7 @@ from schemas import cloudevents
 from worker.domain.reading import RecordDetail
 from worker.domain.record import FAILED, SUCCEEDED
 from worker.domain.topics import Topics
-from worker.domain.trigger import event_id
+from worker.domain.trigger import EventKind, event_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +34,16 @@ def rebuild(detail: RecordDetail, topics: Topics) -> Rebuilt | None:
     if record.trigger_status == SUCCEEDED:
         is_action = record.job_type == "action"
         topic = topics.dispatch_action if is_action else topics.dispatch_orch
-        kind, body = cloudevents.TYPE_JOB_DISPATCH, _dispatch(detail)
+        of, kind, body = EventKind.DISPATCH, cloudevents.TYPE_JOB_DISPATCH, _dispatch(detail)
         missing.append("parameter")
     elif record.trigger_status == FAILED:
-        topic, kind = topics.failures, cloudevents.TYPE_TRIGGER_FAILURE
+        topic, of, kind = topics.failures, EventKind.FAILURE, cloudevents.TYPE_TRIGGER_FAILURE
         body = _failure(detail)
     else:
         return None
     if detail.owner_id is not None:
         missing.append("owner.name")
-    outcome_id = event_id(str(record.execution_id))
+    outcome_id = event_id(str(record.execution_id), of)
     headers = {
         cloudevents.HEADER_SPEC_VERSION: cloudevents.SPEC_VERSION,
         cloudevents.HEADER_SOURCE: cloudevents.SOURCE,

@@ -45,5 +45,11 @@ def test_what_a_body_says_does_not_depend_on_space_around_it(
     )
 
     assert type(plain) is type(padded)
-    if isinstance(plain, Trigger):
-        assert plain == padded
+    if isinstance(plain, Trigger) and isinstance(padded, Trigger):
+        if plain.problem is None:
+            assert plain == padded
+        else:  # known by its bytes, and these are others
+            assert plain.idempotency_key != padded.idempotency_key
+            assert plain == padded._replace(
+                trigger_id=plain.trigger_id, idempotency_key=plain.idempotency_key
+            )

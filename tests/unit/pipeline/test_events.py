@@ -84,7 +84,7 @@ def test_a_finding_that_fills_an_event_by_itself_is_cut_until_it_can_be_sent() -
     assert events.size(again) < events.size(record.event)
 
 
-def test_a_dispatch_that_was_refused_becomes_a_failure_under_the_same_event_id() -> None:
+def test_a_dispatch_that_was_refused_becomes_a_failure_of_the_same_execution() -> None:
     event = Recorder(TOPICS, "en").record(TRIGGER, Verdict((), (), _job(), "li.wei"), NOW).event
     before = JobDispatch.model_validate_json(event.value or b"")
 
@@ -92,7 +92,9 @@ def test_a_dispatch_that_was_refused_becomes_a_failure_under_the_same_event_id()
 
     sent = TriggerFailure.model_validate_json(shortened.event.value or b"")
     assert shortened.event.topic == "awp.job.trigger-failures.v1"
-    assert (sent.event_id, sent.code) == (before.event_id, "parameter_invalid")
+    assert (sent.execution_id, sent.code) == (before.execution_id, "parameter_invalid")
+    assert sent.event_id != before.event_id
+    assert dict(shortened.event.headers)["ce_id"] == str(sent.event_id).encode()
     assert shortened.failed is not None
     assert shortened.failed.execution_id == str(before.execution_id)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from worker.domain.reading import (
 from worker.storage.arrays import uuids
 from worker.storage.queries import combined, paging
 from worker.storage.queries.combined import RUN
-from worker.storage.queries.record_streams import of_records
+from worker.storage.queries.record_streams import OF_EXECUTION, of_records
 from worker.storage.queries.records import NAME, NAMED, record
 from worker.storage.queries.scope import may_see, viewer
 
@@ -99,24 +99,28 @@ def get_record(
     connection: Connection, scope: Scope, as_of: AsOf, record_id: int
 ) -> RecordDetail | None:
     """One record; None where there is none that the viewer may see."""
-    return _detail(connection, scope, as_of, "r.id = :wanted", record_id)
+    return _detail(connection, scope, as_of, "r.id = :record_id", {"record_id": record_id})
 
 
 def get_record_of_execution(
     connection: Connection, scope: Scope, as_of: AsOf, execution_id: UUID
 ) -> RecordDetail | None:
     """The record of an execution; None where there is none that the viewer may see."""
-    condition = "r.execution_id = cast(:wanted as uuid)"
-    return _detail(connection, scope, as_of, condition, str(execution_id))
+    values = {"execution_id": str(execution_id)}
+    return _detail(connection, scope, as_of, OF_EXECUTION, values)
 
 
 def _detail(
-    connection: Connection, scope: Scope, as_of: AsOf, condition: str, wanted: object
+    connection: Connection,
+    scope: Scope,
+    as_of: AsOf,
+    condition: str,
+    wanted: Mapping[str, object],
 ) -> RecordDetail | None:
     statement = f"""
         {_DETAIL} where {condition} and {may_see(scope, "r.job_id")} order by r.id desc limit 1
     """
-    values = {"wanted": wanted, **viewer(scope), **combined.moment(as_of)}
+    values = {**wanted, **viewer(scope), **combined.moment(as_of)}
     row = connection.execute(text(statement), values).mappings().one_or_none()
     if row is None:
         return None

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from worker.domain.reading import Kind, Named, Scope
 from worker.domain.trigger import MAX_ID
-from worker.storage.queries.record_streams import TRIGGER
+from worker.storage.queries.record_streams import OF_EXECUTION, TRIGGER
 from worker.storage.queries.scope import may_see, viewer
 
 _NUMBER = re.compile(r"[0-9]{1,19}")
@@ -56,12 +56,13 @@ def _of_uuid(connection: Connection, scope: Scope, uuid: str) -> tuple[Named, ..
         text(
             f"""
             select '{Kind.EXECUTION}' as kind, r.job_id, r.id from awp_job_execution r
-            where r.execution_id = cast(:uuid as uuid) and {may_see(scope, "r.job_id")}
+            where {OF_EXECUTION} and {may_see(scope, "r.job_id")}
             union all
             (select '{Kind.TRIGGER}', r.job_id, r.id from awp_job_execution r
-             where {TRIGGER} and {may_see(scope, "r.job_id")} order by r.id desc limit {_MOST})
+             where {TRIGGER} and r.idempotency_key <> cast(:trigger_id as uuid)
+               and {may_see(scope, "r.job_id")} order by r.id desc limit {_MOST})
             """
         ),
-        {"uuid": uuid, "trigger_id": uuid, **viewer(scope)},
+        {"execution_id": uuid, "trigger_id": uuid, **viewer(scope)},
     )
     return tuple(Named(Kind(row.kind), row.job_id, row.id) for row in rows)

@@ -34,6 +34,13 @@ _GLANCED = 1_000
 _ABOUT = 10_000
 """Records within which ids and times of decision may differ in order: transactions overlap."""
 
+OF_EXECUTION = """
+    (r.idempotency_key = cast(:execution_id as uuid)
+     or r.execution_id = cast(:execution_id as uuid) and r.idempotency_key is null)
+"""
+"""A condition: record `r` is of the execution `execution_id`. An index serves our rows, another one
+those that the platform wrote itself."""
+
 TRIGGER = """
     r.id in (
         select t.id from awp_job_execution t where t.idempotency_key = cast(:trigger_id as uuid)
