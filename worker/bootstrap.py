@@ -28,6 +28,7 @@ from worker.kafka.producer import EventProducer
 from worker.kafka.settings import KafkaSettings
 from worker.kafka.taking import Takings
 from worker.kafka.topic_ids import TopicIds
+from worker.kafka.unreadable import UnreadableBatches
 from worker.metrics import IntakeMetrics, LoopMetrics, Metrics
 from worker.outcome import Recorder
 from worker.relay import Relay
@@ -130,6 +131,12 @@ class Worker:
             session=session,
             relay=relay,
             topic_ids=TopicIds(self._kafka, call_deadline_s(settings)),
+            unreadable=UnreadableBatches(
+                session,
+                self._kafka,
+                timeout_s=call_deadline_s(settings),
+                metrics=self._figures[topic],
+            ),
             owner=self._owner,
             clock=self._clock,
             metadata_interval_s=settings.metadata_interval_ms / 1000,

@@ -74,6 +74,7 @@ def conclude(
     """
     owned = {claim.ledger_id: claim for claim in claims.values()}
     queues = {ledger_id: list(queue) for ledger_id, queue in leaving.items()}
+    letters = [letter.bounded() for letter in letters]
     if letters:
         dead_letters.insert(connection, letters)
     for letter in letters:

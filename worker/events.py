@@ -129,7 +129,9 @@ def failure(
 def dead_letter(topics: Topics, letter: DeadLetter, claim: Claim) -> Event:
     """The original bytes, with reason and origin in headers; cut where they are too large.
 
-    A producer's headers by the names of ours are left out: they would say something untrue.
+    A producer's headers by the names of ours are left out: they would say something untrue. A range
+    of offsets that could not be unpacked has its last one in a header, and no bytes; a message of
+    which less than all is kept has its value's length and SHA-256.
     """
     delivery = letter.delivery
     headers: EventHeaders = [
@@ -141,6 +143,11 @@ def dead_letter(topics: Topics, letter: DeadLetter, claim: Claim) -> Event:
     ]
     if letter.execution_id is not None:
         headers.append(("dead-letter-execution-id", letter.execution_id.encode()))
+    if letter.last_offset is not None:
+        headers.append(("dead-letter-last-offset", str(letter.last_offset).encode()))
+    if letter.sha256 is not None:
+        headers.append(("dead-letter-sha256", letter.sha256.hex().encode()))
+        headers.append((_TRUNCATED, str(letter.size).encode()))
     event = Event(topics.dead_letters, delivery.key, headers, delivery.value)
     return event if size(event) <= MOST_BYTES else _cut_letter(event, MOST_BYTES)
 

@@ -62,6 +62,12 @@ class Metrics:
             ["topic"],
             registry=registry,
         )
+        self.unreadable = Counter(
+            "trigger_worker_unreadable_batches_total",
+            "Batches passed because they cannot be unpacked; a dead letter names each.",
+            ["topic"],
+            registry=registry,
+        )
         self.waiting = Gauge(
             "trigger_worker_waiting",
             "1 while a loop waits for a broker or the database.",
@@ -116,6 +122,7 @@ class LoopMetrics:
 
     def __init__(self, metrics: Metrics, topic: str) -> None:
         self.retries = metrics.retries.labels(topic)
+        self.unreadable = metrics.unreadable.labels(topic)
         self._waiting = metrics.waiting.labels(topic)
         self.partitions = metrics.partitions.labels(topic)
         self._last_turn = metrics.last_turn.labels(topic)

@@ -155,12 +155,15 @@ OURS = {
             id bigint generated always as identity primary key,
             ledger_id int not null references awp_trigger_ledger,
             origin_offset bigint not null,
+            last_offset bigint,  -- of a range that could not be unpacked
             reason text not null,
             job_id bigint,
             execution_id uuid,
             key bytea,
             headers bytea not null,
             value bytea,
+            size int,  -- with sha256: the value as it came, where less of it is kept
+            sha256 bytea,
             message_at timestamptz,
             created_at timestamptz not null default now(),
             replayed_at timestamptz,

@@ -8,16 +8,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from confluent_kafka.admin import (  # type: ignore[attr-defined]
-    AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-)
+from confluent_kafka.admin import AdminClient
 
 from tests.support.kafka import KafkaNode, Seat, new_cluster_id
 from tests.support.link import Link
-from tests.support.topics import quiet_client
+from tests.support.topics import quiet_client, set_topic
 from tests.support.waiting import wait_until
 from worker.embedded.child import free_port
 
@@ -112,12 +107,7 @@ class KafkaCluster:
 
     def set_topic(self, topic: str, name: str, value: str) -> None:
         """Change a setting of a topic; brokers hear of it one after the other."""
-        entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
-        kind = ConfigResource.Type.TOPIC
-        resource = ConfigResource(kind, topic, incremental_configs=[entry])
-        admin = AdminClient(quiet_client(self.address))
-        (done,) = admin.incremental_alter_configs([resource]).values()
-        done.result(_ANSWER_S)
+        set_topic(self.address, topic, name, value)
 
     def kill(self) -> None:
         """SIGKILL of every node at once."""

@@ -13,6 +13,12 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+)
 
 Header = tuple[str, bytes | None]
 Raw = tuple[bytes | str | None, bytes | str | None, list[Header] | None]
@@ -46,6 +52,15 @@ class Received:
 def quiet_client(address: str) -> dict[str, Any]:
     """Settings of a client whose brokers may die, which is no news to a test."""
     return {"bootstrap.servers": address, "log_level": 0, "error_cb": lambda _: None}
+
+
+def set_topic(address: str, topic: str, name: str, value: str) -> None:
+    """Change a setting of a topic; brokers hear of it one after the other."""
+    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
+    admin = AdminClient(quiet_client(address))
+    (done,) = admin.incremental_alter_configs([resource]).values()
+    done.result(10)
 
 
 def produce_raw(

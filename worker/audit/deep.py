@@ -24,7 +24,7 @@ from worker.errors import Stop, Transient
 from worker.kafka.settings import KafkaSettings
 from worker.kafka.topic_ids import TopicDescription, TopicIds
 from worker.kafka.window import Window, WindowReader
-from worker.storage import evidence
+from worker.storage import dead_letters, evidence
 from worker.storage.audit import LedgerRow
 from worker.storage.evidence import EventSeen, Offence, TriggerSeen
 
@@ -128,8 +128,16 @@ class DeepAudit:
 
     def _read_triggers(self, reader: WindowReader, rows: dict[int, LedgerRow], deep: Deep) -> None:
         topic = self._kafka.topics.triggers
+        with self._connection.begin():
+            ids = [row.id for row in rows.values() if row.id is not None]
+            unreadable = dead_letters.unreadable_ranges(self._connection, ids)
         windows = [
-            Window(partition, reader.bounds(topic, partition)[0], row.last_offset)
+            Window(
+                partition,
+                reader.bounds(topic, partition)[0],
+                row.last_offset,
+                unreadable=unreadable.get(row.id or 0, ()),
+            )
             for partition, row in rows.items()
         ]
         claims = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -46,11 +47,21 @@ class Record(NamedTuple):
         return SUCCEEDED if self.code is None else FAILED
 
 
+MOST_LETTER_BYTES = 1024 * 1024
+"""Most bytes that are kept of a message which could not be read or stored."""
+
+_MOST_OF_KEY = MOST_LETTER_BYTES // 4
+_MOST_OF_HEADERS = MOST_LETTER_BYTES // 4
+
+
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """What could not be read or stored, with the bytes as they came.
 
     `execution_id` names its record; None means that it has none and counts in a bin of its own.
+    `last_offset` is set for a range of offsets that could not be unpacked: it begins at the
+    delivery's offset, and has no bytes. `size` and `sha256` are those of the value as it came,
+    where less than all of the message is kept (`bounded`).
     """
 
     ledger_id: int
@@ -58,6 +69,30 @@ class DeadLetter:
     reason: str
     job_id: int | None = None
     execution_id: Uuid | None = None
+    last_offset: int | None = None
+    size: int | None = None
+    sha256: bytes | None = None
+
+    def bounded(self) -> DeadLetter:
+        """The same with at most `MOST_LETTER_BYTES` of key, headers and value."""
+        delivery = self.delivery
+        key, value = delivery.key or b"", delivery.value or b""
+        sizes = [len(name.encode()) + len(content or b"") for name, content in delivery.headers]
+        if len(key) + sum(sizes) + len(value) <= MOST_LETTER_BYTES:
+            return self
+        headers, room = [], _MOST_OF_HEADERS
+        for header, size in zip(delivery.headers, sizes, strict=True):
+            if size <= room:
+                headers.append(header)
+                room -= size
+        room += MOST_LETTER_BYTES - _MOST_OF_HEADERS - len(key[:_MOST_OF_KEY])
+        kept = delivery._replace(
+            key=delivery.key and key[:_MOST_OF_KEY],
+            headers=headers,
+            value=delivery.value and value[:room],
+        )
+        digest = hashlib.sha256(value).digest()
+        return replace(self, delivery=kept, size=len(value), sha256=digest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from confluent_kafka import (
     Consumer,
     KafkaError,
     KafkaException,
+    Message,
     TopicPartition,
 )
 
@@ -18,6 +19,7 @@ from worker.errors import Stop, Transient
 from worker.kafka import access
 from worker.kafka.closing import close_client
 from worker.kafka.complaints import Complaints
+from worker.kafka.faults import ERRORS, Fault
 from worker.kafka.received import delivery
 from worker.kafka.refusals import REFUSALS, SIGN_IN, error_of, is_fatal, refused, words
 from worker.kafka.settings import KafkaSettings
@@ -38,6 +40,10 @@ class TopicConsumer:
     given up while it is still ours, or `on_lost` with what is no longer. They may run between the
     two calls of a fetch, so the caller drops what was fetched of partitions that changed meanwhile.
     A loss that happens while `seek` lets partitions flow may come as `on_revoked`.
+
+    A partition whose next message the client cannot read is `halted`: it brings nothing more until
+    `seek`, and everything before that message was handed over. `faults` has the newest by
+    partition.
     """
 
     def __init__(
@@ -52,6 +58,8 @@ class TopicConsumer:
         self.topic = topic
         self.assigned: set[int] = set()
         self.out_of_range: set[int] = set()
+        self.faults: dict[int, Fault] = {}
+        self.halted: set[int] = set()
         self._fetched: set[int] = set()  # what librdkafka has been told to fetch
         self._on_revoked = on_revoked
         self._on_lost = on_lost
@@ -69,6 +77,7 @@ class TopicConsumer:
                 "enable.auto.offset.store": False,
                 "auto.offset.reset": "error",
                 "isolation.level": "read_committed",
+                "check.crcs": True,
                 "partition.assignment.strategy": "cooperative-sticky",
                 "max.poll.interval.ms": settings.max_poll_interval_ms,
                 **session_of(settings),
@@ -159,6 +168,7 @@ class TopicConsumer:
         One that was paused needs `resume`, also when it was paused before it was last taken away.
         """
         place = TopicPartition(self.topic, partition, offset)
+        self.halted.discard(partition)
         try:
             if partition in self._fetched:
                 try:
@@ -219,13 +229,15 @@ class TopicConsumer:
             if is_fatal(error) or error.code() in REFUSALS:
                 raise self._refusal(error) from failure
             raise Transient(f"{self.topic} cannot be read: {words(error)}.") from failure
-        deliveries = []
+        deliveries: list[Delivery] = []
         for message in messages:
-            fault = message.error()
-            if fault is None:
+            if self.halted and message.partition() in self.halted:
+                continue  # behind a message that cannot be read; `seek` brings it again
+            problem = message.error()
+            if problem is None:
                 deliveries.append(delivery(message))
             else:
-                self._note_message_error(message.partition(), fault)
+                self._note_message_error(message, problem)
         if self._failure is not None:
             raise self._refusal(self._failure)
         if self._is_in_doubt:
@@ -233,12 +245,23 @@ class TopicConsumer:
             access.check(self._kafka, self._call_s)
         return deliveries
 
-    def _note_message_error(self, partition: int | None, error: KafkaError) -> None:
+    def _note_message_error(self, message: Message, error: KafkaError) -> None:
+        partition, offset = message.partition(), message.offset()
         if error.code() == KafkaError._AUTO_OFFSET_RESET and partition is not None:  # noqa: SLF001
             self.out_of_range.add(partition)
+        elif error.code() in ERRORS and partition is not None and offset is not None:
+            self._halt(partition, offset, words(error))
         elif error.code() in REFUSALS or is_fatal(error):
             self._failure = error
         log.warning("action=consume topic=%s error=%s", self.topic, error.str())
+
+    def _halt(self, partition: int, offset: int, reason: str) -> None:
+        """By itself librdkafka tries again for ever, or goes on behind what it cannot read."""
+        known = self.faults.get(partition)
+        times = known.times + 1 if known is not None and known.offset == offset else 1
+        self.faults[partition] = Fault(offset, reason, times)
+        self.halted.add(partition)
+        self._stop_fetching([TopicPartition(self.topic, partition)])
 
     def _note_error(self, error: KafkaError) -> None:
         if error.code() == SIGN_IN:
@@ -294,6 +317,9 @@ class TopicConsumer:
         finally:
             self.assigned -= set(partitions)
             self.out_of_range -= set(partitions)
+            self.halted -= set(partitions)
+            for partition in partitions:
+                self.faults.pop(partition, None)
             self._stop_fetching(places)
 
     def _stop_fetching(self, places: list[TopicPartition]) -> None:

@@ -147,6 +147,7 @@ class Loop:
 
     def _turn(self) -> None:
         try:
+            self._takings.retake(self._at_fault())
             taken = self._takings.take_missing(self._ticking())
             if taken:
                 waiting = [*(self._ahead.batch if self._ahead else ()), *self._next]
@@ -170,6 +171,13 @@ class Loop:
             self._metrics.turned(self._clock.now())
         except (Transient, Fenced) as problem:
             self._recover(problem)
+
+    def _at_fault(self) -> set[int]:
+        """Partitions that stand before what cannot be read, with nothing of them left in hand."""
+        if not self._consumer.halted:
+            return set()
+        in_hand = {d.partition for d in (*(self._ahead.batch if self._ahead else ()), *self._next)}
+        return self._consumer.halted & self._takings.claims.keys() - in_hand
 
     def _begin(self, wait_s: float, *, takes_more: bool = True) -> _Deciding | None:
         """Have a decision begun on what is there; without `takes_more`, on what is in hand.

@@ -12,9 +12,11 @@ from collections.abc import Callable, Mapping
 from worker.clock import Clock
 from worker.domain.delivery import Delivery
 from worker.domain.record import Claim, OutboxRow
-from worker.errors import Fenced, Transient
+from worker.errors import ConnectionLost, Fenced, Transient
 from worker.kafka.consumer import TopicConsumer
+from worker.kafka.faults import TRIES
 from worker.kafka.topic_ids import TopicDescription, TopicIds
+from worker.kafka.unreadable import UnreadableBatches
 from worker.relay import Relay
 from worker.storage import ledger
 from worker.storage.engine import Session
@@ -37,6 +39,7 @@ class Takings:
         session: Session,
         relay: Relay,
         topic_ids: TopicIds,
+        unreadable: UnreadableBatches,
         owner: str,
         clock: Clock,
         metadata_interval_s: float,
@@ -47,6 +50,8 @@ class Takings:
         self._session = session
         self._relay = relay
         self._topic_ids = topic_ids
+        self._unreadable = unreadable
+        self._at_fault: set[int] = set()
         self._owner = owner
         self._clock = clock
         self._interval_s = metadata_interval_s
@@ -84,6 +89,17 @@ class Takings:
         """Stop serving; what is still assigned is taken again, or given up as it was."""
         self._former |= self.claims
         self.claims.clear()
+        self._at_fault.clear()
+
+    def retake(self, partitions: set[int]) -> None:
+        """Have partitions taken again that stand before a message which cannot be read.
+
+        Everything before it is accounted for. Taken again, a batch is read once more; one that has
+        brought the same error `TRIES` times is passed.
+        """
+        for partition in partitions & self.claims.keys():
+            self._former[partition] = self.claims.pop(partition)
+            self._at_fault.add(partition)
 
     def take_missing(self, tick: Callable[[], None]) -> dict[int, Claim]:
         """Take what is assigned and not ours yet; `start` lets it flow.
@@ -166,6 +182,7 @@ class Takings:
         for partition in partitions:
             self._former.pop(partition, None)
             self.claims.pop(partition, None)
+            self._at_fault.discard(partition)
         return [mine[partition] for partition in partitions if partition in mine]
 
     def _forget(self, claims: list[Claim]) -> None:
@@ -187,6 +204,8 @@ class Takings:
                 owner=self._owner,
                 log_start=log_start,
             )
+        if partition in self._at_fault:
+            claim = self._past_fault(claim)
         self._former[partition] = claim
         if partition == 0:
             self._catch_up_orphans(tick)
@@ -202,6 +221,20 @@ class Takings:
             repeated,
         )
         return claim
+
+    def _past_fault(self, claim: Claim) -> Claim:
+        """The claim behind a batch that was tried often enough; once for each `retake`."""
+        self._at_fault.discard(claim.partition)
+        fault = self.consumer.faults.get(claim.partition)
+        if fault is None or fault.times < TRIES:
+            return claim
+        try:
+            return self._unreadable.skip(claim, fault)
+        except ConnectionLost:
+            raise
+        except Transient as problem:  # no reason to keep the other partitions waiting
+            log.warning("action=unreadable topic=%s reason=%s", claim.topic, problem)
+            return claim
 
     def _catch_up_orphans(self, tick: Callable[[], None], idle_s: float = 0.0) -> None:
         """Publish what partitions that no longer exist have left; partition 0 speaks for them.
@@ -303,6 +336,7 @@ class Takings:
             )
             self.let_go()
             self.consumer.out_of_range.clear()  # said of the other topic
+            self.consumer.faults.clear()
         for partition in self.consumer.out_of_range & self.claims.keys():
             self._former[partition] = self.claims.pop(partition)
         return True

@@ -18,21 +18,12 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from worker.domain.delivery import Delivery
 from worker.errors import Transient
 from worker.kafka.closing import close_client
+from worker.kafka.faults import ERRORS
 from worker.kafka.received import delivery
 from worker.kafka.refusals import error_of, words
 from worker.kafka.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
-
-UNPACKABLE = frozenset(
-    {
-        KafkaError._BAD_MSG,  # noqa: SLF001  # librdkafka's own codes begin with _
-        KafkaError._BAD_COMPRESSION,  # noqa: SLF001
-        KafkaError._NOT_IMPLEMENTED,  # noqa: SLF001
-        KafkaError.INVALID_MSG,
-    }
-)
-"""What a client says of a message that it cannot unpack, or whose checksum is wrong."""
 
 _CALL_S = 10.0
 _SILENCE_S = 60.0
@@ -52,7 +43,8 @@ class Window:
     `first` moves up when the log deletes its beginning meanwhile. `is_open` marks a window that
     goes to the end of the log as the brokers tell it with the first message. `began_at` and
     `began_ms` are the offset of the first message at or behind `first` and its timestamp
-    (milliseconds since 1970).
+    (milliseconds since 1970). `unreadable` are ranges of offsets, first and last, that no client
+    can unpack and that are accounted for: they are left out.
 
     A window that `ends_with_first` is read when its first message has been seen. Of such a one
     `fault` says why a client cannot hand that message over, and `is_beyond` that `first` lies
@@ -63,6 +55,7 @@ class Window:
     first: int
     last: int
     is_open: bool = False
+    unreadable: Sequence[tuple[int, int]] = ()
     position: int = 0
     began_at: int | None = None
     began_ms: int | None = None
@@ -125,6 +118,7 @@ class WindowReader:
                 "auto.offset.reset": "error",
                 "enable.partition.eof": True,
                 "isolation.level": "read_committed",
+                "check.crcs": True,
                 "queued.max.messages.kbytes": 16_384,
                 "fetch.wait.max.ms": _FETCH_WAIT_MS,
                 "fetch.queue.backoff.ms": 20,
@@ -204,12 +198,17 @@ class WindowReader:
     def _accept(
         self, topic: str, messages: Sequence[Message], open_: dict[int, Window]
     ) -> Iterator[Delivery]:
+        passed: set[int | None] = set()
         for message in messages:
             partition = message.partition()
+            if partition in passed:
+                continue  # said of a batch that is passed by now
             window = open_.get(-1 if partition is None else partition)
             error = message.error()
             if error is not None:
                 self._look_at(topic, message, error, window)
+                if error.code() in ERRORS:
+                    passed.add(partition)
                 continue
             if window is None:
                 continue
@@ -249,20 +248,35 @@ class WindowReader:
                     remedy="Run the audit again.",
                 )
             else:
-                self._go_on(topic, window, first)
+                window.move_to(first)
+                self._go_on(topic, window)
         elif code == KafkaError.GROUP_AUTHORIZATION_FAILED:
             return  # of a group that is never joined: reading goes on without it
-        elif window is not None and window.ends_with_first and code in UNPACKABLE:
+        elif window is not None and window.ends_with_first and code in ERRORS:
             window.began_at, window.fault = window.position, words(error)
+        elif window is not None and code in ERRORS:
+            self._pass(topic, window, message.offset() or 0, error)
         else:
             raise Transient(
                 f"{topic} cannot be read: {words(error)}.",
                 remedy=_REMEDY,
             )
 
-    def _go_on(self, topic: str, window: Window, first: int) -> None:
-        """Read on at the log's new beginning: in this state a partition cannot be sought."""
-        window.move_to(first)
+    def _pass(self, topic: str, window: Window, offset: int, error: KafkaError) -> None:
+        """Go on behind a batch that cannot be unpacked, if somebody has accounted for it."""
+        last = next((last for first, last in window.unreadable if first <= offset <= last), None)
+        if last is None:
+            raise Transient(
+                f"{topic} partition {window.partition} cannot be read at offset {offset}: "
+                f"{words(error)}.",
+                remedy="The worker passes such a batch and keeps a dead letter of it; run the "
+                "audit again when it has.",
+            )
+        window.position = last + 1
+        self._go_on(topic, window)
+
+    def _go_on(self, topic: str, window: Window) -> None:
+        """A partition in the state of an error cannot be sought; assigned anew it goes on."""
         self._consumer.incremental_unassign([TopicPartition(topic, window.partition)])
         self._consumer.incremental_assign(
             [TopicPartition(topic, window.partition, window.position)]

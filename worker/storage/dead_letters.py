@@ -1,4 +1,4 @@
-"""Dead letters: what could not be read or stored, whole."""
+"""Dead letters: what could not be read or stored, whole or bounded (`DeadLetter.bounded`)."""
 
 from __future__ import annotations
 
@@ -14,24 +14,35 @@ from worker.storage.arrays import bigints, bytestrings, texts, timestamps, uuids
 _INSERT = text(
     """
     insert into awp_dead_letter (
-        ledger_id, origin_offset, reason, job_id, execution_id, key, headers, value, message_at)
+        ledger_id, origin_offset, last_offset, reason, job_id, execution_id, key, headers, value,
+        size, sha256, message_at)
     select * from unnest(
-        cast(:ledger_id as int[]), cast(:origin_offset as bigint[]), cast(:reason as text[]),
+        cast(:ledger_id as int[]), cast(:origin_offset as bigint[]),
+        cast(:last_offset as bigint[]), cast(:reason as text[]),
         cast(:job_id as bigint[]), cast(:execution_id as uuid[]), cast(:key as bytea[]),
-        cast(:headers as bytea[]), cast(:value as bytea[]), cast(:message_at as timestamptz[]))
+        cast(:headers as bytea[]), cast(:value as bytea[]), cast(:size as int[]),
+        cast(:sha256 as bytea[]), cast(:message_at as timestamptz[]))
     on conflict (ledger_id, origin_offset) do nothing
+    """
+)
+_RANGES = text(
+    """
+    select ledger_id, origin_offset, last_offset from awp_dead_letter
+    where last_offset is not null and ledger_id = any(cast(:ledger_ids as int[]))
+    order by ledger_id, origin_offset
     """
 )
 
 
 def insert(connection: Connection, letters: Sequence[DeadLetter]) -> None:
-    """Keep letters with their original bytes; a redelivery adds nothing."""
+    """Keep letters as they are given; a redelivery adds nothing."""
     deliveries = [letter.delivery for letter in letters]
     connection.execute(
         _INSERT,
         {
             "ledger_id": bigints(letter.ledger_id for letter in letters),
             "origin_offset": bigints(d.offset for d in deliveries),
+            "last_offset": bigints(letter.last_offset for letter in letters),
             "reason": texts(letter.reason for letter in letters),
             "job_id": bigints(letter.job_id for letter in letters),
             "execution_id": uuids(letter.execution_id for letter in letters),
@@ -41,9 +52,24 @@ def insert(connection: Connection, letters: Sequence[DeadLetter]) -> None:
                 for d in deliveries
             ),
             "value": bytestrings(d.value for d in deliveries),
+            "size": bigints(letter.size for letter in letters),
+            "sha256": bytestrings(letter.sha256 for letter in letters),
             "message_at": timestamps(_moment(d.appended_ms) for d in deliveries),
         },
     )
+
+
+def unreadable_ranges(
+    connection: Connection, ledger_ids: Sequence[int]
+) -> dict[int, list[tuple[int, int]]]:
+    """Offsets, first and last, that no client could unpack, by ledger id and in their order.
+
+    A dead letter stands for each range. Whoever reads the topic has to leave them out.
+    """
+    found: dict[int, list[tuple[int, int]]] = {}
+    for row in connection.execute(_RANGES, {"ledger_ids": bigints(ledger_ids)}):
+        found.setdefault(row.ledger_id, []).append((row.origin_offset, row.last_offset))
+    return found
 
 
 def _moment(appended_ms: int) -> datetime | None:

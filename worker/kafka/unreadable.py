@@ -1,0 +1,82 @@
+"""What stands in front of the log: a batch that the client cannot unpack, and the way past it.
+
+A wrong checksum, an unknown codec, more bytes than the client takes: librdkafka gives an error for
+the offset, goes back to it, and gives the error again, for ever (its issue 5260). Nobody can know
+what such a batch holds, so its place and the reason are what is kept of it (promise 5).
+"""
+
+from __future__ import annotations
+
+import logging
+
+from worker.commit import conclude
+from worker.domain.delivery import Delivery
+from worker.domain.record import Claim, DeadLetter, Tally
+from worker.kafka.batches import batch_at
+from worker.kafka.faults import Fault
+from worker.kafka.settings import KafkaSettings
+from worker.metrics import LoopMetrics
+from worker.storage.engine import Session
+
+log = logging.getLogger(__name__)
+
+
+class UnreadableBatches:
+    """Passes batches that cannot be read, each as one delivery and one dead letter."""
+
+    def __init__(
+        self,
+        session: Session,
+        kafka: KafkaSettings,
+        *,
+        timeout_s: float,
+        metrics: LoopMetrics,
+    ) -> None:
+        self._session = session
+        self._kafka = kafka
+        self._timeout_s = timeout_s
+        self._metrics = metrics
+
+    def skip(self, claim: Claim, fault: Fault) -> Claim:
+        """Account for the batch at a fault in one transaction, and return the claim behind it.
+
+        Everything readable before it is accounted for. The range is what the batch's header says;
+        where that makes no sense it is this one offset, and the next one has its own fault. The
+        letter's event is in the outbox. Raises `Transient` when the brokers do not show the header,
+        `Fenced` without the epoch.
+        """
+        found = batch_at(
+            self._kafka, claim.topic, claim.partition, fault.offset, timeout_s=self._timeout_s
+        )
+        first, last, newest_ms = fault.offset, fault.offset, 0
+        if found is not None:
+            first, last = max(found.first, claim.last_offset + 1), found.last
+            newest_ms = found.newest_ms
+        letter = DeadLetter(
+            claim.ledger_id,
+            Delivery(claim.partition, first, None, None, (), newest_ms),
+            f"offsets {first} to {last} cannot be unpacked: {fault.reason}",
+            last_offset=last,
+        )
+        with self._session.transaction() as connection:
+            conclude(
+                connection,
+                topics=self._kafka.topics,
+                claims={claim.partition: claim},
+                tallies={claim.ledger_id: Tally(last, deliveries=1, dead_letters=1)},
+                leaving={},
+                letters=[letter],
+                acknowledged=(),
+            )
+        self._metrics.unreadable.inc()
+        log.error(
+            "action=unreadable topic=%s partition=%d first=%d last=%d reason='%s' "
+            "message='what these offsets hold cannot be read and is passed; a dead letter names "
+            "them, and their producer has to send again what is missing'",
+            claim.topic,
+            claim.partition,
+            first,
+            last,
+            fault.reason,
+        )
+        return claim.at(last)
