@@ -17,15 +17,17 @@ from sqlalchemy import Connection
 from worker.clock import Clock
 from worker.commit import Count, conclude
 from worker.decode import Unreadable, decode
+from worker.domain.cost import MOST, Cost, KnownCosts, Plan
 from worker.domain.delivery import Delivery, Event
 from worker.domain.inventory import UnreadableRow
-from worker.domain.record import Claim, DeadLetter, Handled, OutboxRow, Record
+from worker.domain.record import SUCCEEDED, Claim, DeadLetter, Handled, OutboxRow, Record
 from worker.domain.trigger import Trigger
-from worker.domain.verdict import Verdict
 from worker.errors import Refused
 from worker.metrics import IntakeMetrics
 from worker.outcome import Recorder
-from worker.preflight.isolation import read_facts
+from worker.preflight.checks import latest_s
+from worker.preflight.facts import NO_FACTS, Facts
+from worker.preflight.isolation import read_facts_of_first as read_facts
 from worker.preflight.runner import judge
 from worker.storage import outbox, records
 from worker.storage.engine import Session
@@ -33,9 +35,8 @@ from worker.storage.isolation import check_fuse, not_a_row, write_isolated
 
 log = logging.getLogger(__name__)
 
-MOST_EVENT_BYTES = 4 * 1024 * 1024
-"""About how many bytes the events of one batch may have."""
-
+_LONGEST_JUDGING_S = 0.5
+"""A batch is cut when judging it takes longer: a decision has to be written while it is fresh."""
 
 Outcomes = list[tuple[Delivery, Record | DeadLetter]]
 Repeats = dict[str, list[Delivery]]
@@ -58,15 +59,28 @@ class Decided:
     """A batch as decided, before anything is written (a `Decision` of the loop).
 
     `outcomes` are by delivery, in order; a text is the idempotency key of a record that stands
-    there already. `poison` is why a record's trigger could not be used, by idempotency key.
+    there already. `poison` is why a record's trigger could not be used, by idempotency key. `rest`
+    is what the batch had no room for; it was not looked at, or only to see what it costs.
     `ready` is made here because a batch is decided while another one is written.
     """
 
     decided_at: datetime
+    default_max_lateness_s: int
     outcomes: list[tuple[Delivery, Record | DeadLetter | str]] = field(default_factory=list)
     poison: dict[str, str] = field(default_factory=dict)
     rest: Sequence[Delivery] = ()
     ready: _Ready = _Ready()
+
+    def has_expired(self, now: datetime) -> bool:
+        """True when something of it, decided to be run, would be too late by now."""
+        for _, outcome in self.outcomes:
+            if isinstance(outcome, Record) and outcome.status == SUCCEEDED:
+                job = outcome.verdict.job
+                limit_s = job and latest_s(outcome.trigger, job, self.default_max_lateness_s)
+                lateness = now - outcome.trigger.scheduled_at
+                if limit_s is not None and lateness.total_seconds() > limit_s:
+                    return True
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,37 +127,51 @@ class Intake:
         self._clock = clock
         self._default_max_lateness_s = default_max_lateness_s
         self._metrics = metrics
+        self._costs = KnownCosts()
 
     def decide(self, batch: Sequence[Delivery], claims: Mapping[int, Claim]) -> Decided:
-        """Read every delivery, look at the inventory once, and say what becomes of each."""
+        """Say what becomes of as many of the first deliveries as cost no more than a batch may.
+
+        Their moment is now, before anything is read. One look at the inventory serves all of them.
+        What is left over is the next batch's: it is neither read nor judged here, but for what is
+        larger than it was the last time, and the first of each job that was never met.
+        """
         now = self._clock.now()
-        decided = Decided(now)
-        messages = [decode(delivery, claims[delivery.partition], now) for delivery in batch]
-        verdicts = self._judge(messages, claims, now)
-        seen: set[str] = set()
+        decided = Decided(now, self._default_max_lateness_s)
+        messages = self._messages(batch, claims, now)
+        firsts: dict[str, Trigger] = {}
+        for message in messages:
+            if isinstance(message, Trigger):
+                firsts.setdefault(message.idempotency_key, message)
+        usable = [trigger for trigger in firsts.values() if trigger.problem is None]
+        facts = self._read_facts(usable, claims)
+        verdicts = judge(usable, facts, now, self._default_max_lateness_s)
+        latest = self._clock.monotonic() + _LONGEST_JUDGING_S
         size = 0
-        judged = zip(batch, messages, verdicts, strict=True)
-        for place, (delivery, message, verdict) in enumerate(judged):
-            if size >= MOST_EVENT_BYTES:
-                decided.rest = batch[place:]
+        for delivery, message in zip(batch, messages, strict=False):
+            if size >= MOST.outcome_bytes or (size and self._clock.monotonic() > latest):
                 break
             if isinstance(message, Unreadable):
                 ledger_id = claims[delivery.partition].ledger_id
                 letter = DeadLetter(ledger_id, delivery, message.reason)
                 decided.outcomes.append((delivery, letter))
+                size += len(delivery.value or b"")
                 continue
             key = message.idempotency_key
-            if key in seen:
+            if firsts[key] is not message:
                 decided.outcomes.append((delivery, key))
                 continue
-            seen.add(key)
-            if verdict is None:
-                problem = decided.poison[key] = message.problem or ""
-                record = self._recorder.invalid(message, problem, now)
+            if message.problem is not None:
+                decided.poison[key] = message.problem
+                record = self._recorder.invalid(message, message.problem, now)
+                size += len(delivery.value or b"")
+            elif message.job_id in facts.unread:
+                break
             else:
-                record = self._recorder.record(message, verdict, now)
+                record = self._recorder.record(message, next(verdicts), now)
             decided.outcomes.append((delivery, record))
-            size += len(record.event.value or b"")
+            size += self._note_cost(record, facts)
+        decided.rest = batch[len(decided.outcomes) :]
         decided.ready = _make_ready([r for _, r in decided.outcomes if isinstance(r, Record)])
         return decided
 
@@ -158,21 +186,40 @@ class Intake:
             rows = self._isolate(admitted, acknowledged)
         return Handled(rows, admitted.count.positions)
 
-    def _judge(
-        self, messages: Sequence[Trigger | Unreadable], claims: Mapping[int, Claim], now: datetime
-    ) -> Sequence[Verdict | None]:
-        """Preflight, on one snapshot of the inventory; None for what cannot be used."""
-        usable = [m for m in messages if isinstance(m, Trigger) and m.problem is None]
-        if not usable:
-            return [None] * len(messages)
-        facts = read_facts(self._session.snapshot, {trigger.job_id for trigger in usable})
+    def _messages(
+        self, batch: Sequence[Delivery], claims: Mapping[int, Claim], now: datetime
+    ) -> list[Trigger | Unreadable]:
+        """What the first deliveries say, as far as a batch has room by what is known of costs."""
+        plan = Plan(self._costs)
+        messages: list[Trigger | Unreadable] = []
+        for delivery in batch:
+            message = decode(delivery, claims[delivery.partition], now)
+            if isinstance(message, Trigger) and not plan.take(message.job_id):
+                break
+            messages.append(message)
+        return messages
+
+    def _read_facts(self, triggers: Sequence[Trigger], claims: Mapping[int, Claim]) -> Facts:
+        """The one look at the inventory, for as many of the first triggers as there is room for."""
+        if not triggers:
+            return NO_FACTS
+        job_ids = list(dict.fromkeys(trigger.job_id for trigger in triggers))
+        facts = read_facts(self._session.snapshot, job_ids, self._costs)
         if facts.unreadable:
-            _say_unreadable(usable, facts.unreadable, claims)
-        verdicts = judge(usable, facts, now, self._default_max_lateness_s)
-        if len(usable) == len(messages):
-            return verdicts
-        by_trigger = {id(trigger): v for trigger, v in zip(usable, verdicts, strict=True)}
-        return [by_trigger.get(id(message)) for message in messages]
+            known = [trigger for trigger in triggers if trigger.job_id not in facts.unread]
+            _say_unreadable(known, facts.unreadable, claims)
+        return facts
+
+    def _note_cost(self, record: Record, facts: Facts) -> int:
+        """About how many bytes go out for a record; what its job costs is remembered."""
+        value, findings, targets = record.event.value or b"", record.findings, record.targets
+        outcome_bytes = len(value) + len(findings or "") + len(targets or "")
+        job_id = record.trigger.job_id
+        job, parameter = facts.jobs.get(job_id), facts.parameters.get(job_id)
+        if job is not None and parameter is not None:
+            bytes_in = len(job.parameter or "")
+            self._costs.note(job_id, Cost(bytes_in, len(parameter.targets), outcome_bytes))
+        return outcome_bytes
 
     def _write(
         self, admitted: _Admitted, acknowledged: Sequence[OutboxRow], *, is_isolating: bool

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from pydantic import ValidationError
 
@@ -30,6 +31,10 @@ class Decided:
 
     outcomes: list[tuple[Delivery, ExecutionStatus | str]]
     rest: Sequence[Delivery] = ()
+
+    def has_expired(self, _now: datetime) -> bool:
+        """See `Decision.has_expired`: a status is never too late."""
+        return False
 
 
 @dataclass(slots=True)

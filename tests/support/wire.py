@@ -45,6 +45,13 @@ class CountingProxy(Proxy):
         super().__init__(database_url)
         self._counts = {_COMMAND_COMPLETE: 0, _READY_FOR_QUERY: 0}
         self._sent = 0
+        self._received = 0
+
+    @property
+    def received_bytes(self) -> int:
+        """Bytes of answers so far."""
+        with self._lock:
+            return self._received
 
     @property
     def traffic(self) -> Traffic:
@@ -66,6 +73,8 @@ class CountingProxy(Proxy):
 
         def count(data: bytes) -> None:
             said.extend(data)
+            with self._lock:
+                self._received += len(data)
             self._count(said)
 
         return count

@@ -89,7 +89,7 @@ def _judge(triggers: Sequence[Trigger], now: datetime, settings: Settings) -> li
     finally:
         session.close()
         engine.dispose()
-    return judge(triggers, facts, now, settings.default_max_lateness_s)
+    return list(judge(triggers, facts, now, settings.default_max_lateness_s))
 
 
 def _result(

@@ -57,6 +57,13 @@ class Job(NamedTuple):
     version: int
 
 
+class JobRow(NamedTuple):
+    """A job as read with others: a large parameter is left out, and has `about_bytes` then."""
+
+    job: Job
+    about_bytes: int | None
+
+
 class Server(NamedTuple):
     """A row of `preflight_server`."""
 

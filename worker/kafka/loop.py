@@ -15,6 +15,7 @@ import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
+from datetime import datetime
 from threading import Event as Flag
 from typing import Any, NamedTuple, Protocol
 
@@ -34,8 +35,9 @@ log = logging.getLogger(__name__)
 _IDLE_WAIT_S = 0.2
 _SLICE_S = 0.2
 _FRESH_S = 2.0
-"""A decision older than this was made before something was waited for, and is made anew: a trigger
-that has become too late meanwhile must not be run."""
+"""A decision whose moment is longer ago is made anew, with a moment of its own: a trigger that has
+become too late meanwhile must not be run. Where decisions take longer than this by themselves (on a
+bad way to the database), the one made anew is written if nothing in it has become too late."""
 
 _POLL_EVERY_S = 1.0
 """A rebalance waits this long for events on their way, so that it does not repeat them."""
@@ -55,11 +57,14 @@ BATCH_BYTES = 4 * 1024 * 1024
 
 
 class Decision(Protocol):
-    """What is to become of a batch. `rest` of it is left, because its events grew too large."""
+    """What is to become of a batch. `rest` of it is left, because a batch may not cost so much."""
 
     @property
     def rest(self) -> Sequence[Delivery]:
-        """Deliveries for the next batch."""
+        """Deliveries for the next batch, the last ones of this one."""
+
+    def has_expired(self, now: datetime) -> bool:
+        """True when something in it was in time at its moment and is too late by now."""
 
 
 class Handler(Protocol):
@@ -71,6 +76,8 @@ class Handler(Protocol):
 
     def decide(self, batch: Sequence[Delivery], claims: Mapping[int, Claim]) -> Any:
         """A `Decision` on a batch, for `write`. Changes nothing.
+
+        Its moment is the one at which it is called.
 
         `claims` is by partition and covers the batch. Runs beside `write` in another thread.
         """
@@ -86,11 +93,25 @@ class Handler(Protocol):
         """
 
 
+class _Made(NamedTuple):
+    """A decision: its moment, and the clock's seconds when making it began and ended."""
+
+    decision: Decision
+    moment: datetime
+    began: float
+    ended: float
+
+    @property
+    def took_s(self) -> float:
+        """How long it took to be made."""
+        return self.ended - self.began
+
+
 class _Deciding(NamedTuple):
-    """A batch, and the decision on it as soon as there is one, with the clock's seconds then."""
+    """A batch, and the decision on it as soon as there is one."""
 
     batch: list[Delivery]
-    decision: Future[tuple[Decision, float]]
+    made: Future[_Made]
 
 
 class Loop:
@@ -125,7 +146,8 @@ class Loop:
         self._clock = clock
         self._metrics = metrics
         self._stopping = stopping
-        self._aside: Aside[tuple[Decision, float]] = Aside(f"decide {consumer.topic}")
+        self._aside: Aside[_Made] = Aside(f"decide {consumer.topic}")
+        self._fresh_s = _FRESH_S
         self._ahead: _Deciding | None = None
         self._next: list[Delivery] = []
         self._failures = 0
@@ -199,12 +221,14 @@ class Loop:
     def _deciding(self, batch: list[Delivery]) -> _Deciding:
         claims = dict(self._takings.claims)
 
-        def decide() -> tuple[Decision, float]:
-            return self._handler.decide(batch, claims), self._clock.monotonic()
+        def decide() -> _Made:
+            moment, began = self._clock.now(), self._clock.monotonic()
+            decision = self._handler.decide(batch, claims)
+            return _Made(decision, moment, began, self._clock.monotonic())
 
         return _Deciding(batch, self._aside.start(decide))
 
-    def _decided(self, deciding: _Deciding) -> tuple[Decision, float]:
+    def _decided(self, deciding: _Deciding) -> _Made:
         """The decision, once it is there.
 
         Polls meanwhile, but not for ever: a database that never answers has to cost the membership,
@@ -212,28 +236,30 @@ class Loop:
         """
         tick = self._ticking()
         began = self._clock.monotonic()
-        while not wait([deciding.decision], _SLICE_S).done:
+        while not wait([deciding.made], _SLICE_S).done:
             if self._stopping.is_set() or self._clock.monotonic() - began < self._patience_s:
                 tick()
-        return deciding.decision.result()
+        return deciding.made.result()
 
     def _handle(self, deciding: _Deciding) -> None:
         """Write and send a batch, and have the next one decided meanwhile."""
-        decided, decided_at = self._decided(deciding)
-        batch = deciding.batch
-        if self._is_old(decided_at):  # the batch before it took long to write
-            self._begin_anew(batch)
+        made = self._decided(deciding)
+        batch, decided = deciding.batch, made.decision
+        if self._is_old(made):  # it was held up, or the batch before it took long to write
+            self._begin_anew(batch, made)
             return
+        has_backlog = bool(decided.rest) or len(batch) >= self._size
         self._next = [*decided.rest, *self._next]
         self._ahead = self._begin(0, takes_more=not decided.rest)
-        if len(batch) < self._size:  # no backlog: what is on its way is not to linger
+        if not has_backlog:  # what is on its way is not to linger
             self._relay.finish(self._ticking())
         began = self._clock.monotonic()
         claims = self._takings.claims
-        if self._is_old(decided_at) or not {d.partition for d in batch} <= claims.keys():
+        if self._is_old(made) or not {d.partition for d in batch} <= claims.keys():
             # The brokers kept us waiting, or took a partition away.
-            self._begin_anew(batch)
+            self._begin_anew(batch, made)
             return
+        self._fresh_s = _fresh_after(made)
         deleted = [row for row in self._relay.acknowledged if self._takings.owns(row)]
         handled = self._handler.write(decided, claims, deleted)
         self._size = min(self._size + self._most // _STEPS + 1, self._most)
@@ -264,14 +290,33 @@ class Loop:
         self._moved.clear()
         self._copied_at = now
 
-    def _is_old(self, decided_at: float) -> bool:
-        return self._clock.monotonic() - decided_at > _FRESH_S
+    def _is_old(self, made: _Made) -> bool:
+        """True when a decision may not be written, because too much time has passed since.
 
-    def _begin_anew(self, batch: list[Delivery]) -> None:
+        By either clock: one of them stands while a machine is suspended.
+        """
+        now, passed = self._clock.now(), self._clock.monotonic()
+        age_s = max(passed - made.began, (now - made.moment).total_seconds())
+        if age_s <= _FRESH_S:
+            return False
+        if age_s > self._fresh_s or passed - made.ended > _FRESH_S:
+            return True
+        return made.decision.has_expired(now)
+
+    def _begin_anew(self, batch: list[Delivery], made: _Made) -> None:
         """Have a batch, and what came after it, decided again in the next turn.
 
         Raises what the decision ahead has raised: that a reader lost its session is not forgotten.
         """
+        log.info(
+            "action=decide_anew topic=%s batch=%d took_s=%.1f",
+            self._consumer.topic,
+            len(batch),
+            made.took_s,
+        )
+        self._fresh_s = _fresh_after(made)
+        if made.took_s > _FRESH_S:
+            self._size = max(self._size // 2, 1)  # or, of many, one is always late by then
         if self._ahead is not None:
             self._decided(self._ahead)
         following = [*(self._ahead.batch if self._ahead else ()), *self._next]
@@ -350,3 +395,8 @@ class Loop:
             self._stopping.wait(0.05)
         self._ahead = None
         self._next = []
+
+
+def _fresh_after(made: _Made) -> float:
+    """How old the next decision may be, if this one shows how long they take here."""
+    return _FRESH_S if made.took_s <= _FRESH_S else 2 * made.took_s

@@ -60,13 +60,9 @@ def is_in_time(trigger: Trigger, job: Job, _facts: Facts, at: Circumstances) -> 
     The job's own limit holds for every kind but a replay, whose old slot a person has chosen; the
     default holds for `schedule` alone.
     """
-    limit_s = job.max_lateness_s
-    if limit_s is None:
-        if trigger.kind is not _SCHEDULE:
-            return ()
-        limit_s = at.default_max_lateness_s
+    limit_s = latest_s(trigger, job, at.default_max_lateness_s)
     lateness_s = (at.now - trigger.scheduled_at).total_seconds()
-    if lateness_s <= limit_s or trigger.kind is _REPLAY:
+    if limit_s is None or lateness_s <= limit_s:
         return ()
     late: Objects = {
         "scheduled_at": slot_name(trigger.scheduled_at),
@@ -74,6 +70,15 @@ def is_in_time(trigger: Trigger, job: Job, _facts: Facts, at: Circumstances) -> 
         "max_lateness_s": limit_s,
     }
     return (_of_job(FailureCode.EXPIRED, job, late),)
+
+
+def latest_s(trigger: Trigger, job: Job, default_max_lateness_s: int) -> int | None:
+    """How many seconds after its slot a trigger may still be run; None: at any time."""
+    if trigger.kind is _REPLAY:
+        return None
+    if job.max_lateness_s is None and trigger.kind is _SCHEDULE:
+        return default_max_lateness_s
+    return job.max_lateness_s
 
 
 def automation_exists(

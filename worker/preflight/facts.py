@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
+from worker.domain.cost import Cost, KnownCosts
 from worker.domain.inventory import (
     Account,
     Automation,
     Credential,
     Grant,
     Job,
+    JobRow,
     Owner,
     Server,
     UnreadableRow,
@@ -31,7 +33,8 @@ class Facts:
 
     `parameters` has one for each job, read once. `grants` holds at least those of the jobs' owners
     and of their groups. `unreadable` says by job id which row that a job needs cannot be read:
-    nothing else here may be taken for what is known of such a job.
+    nothing else here may be taken for what is known of such a job. `unread` are jobs that were
+    asked for and left out: of them nothing is known, not even whether they exist.
     """
 
     jobs: Mapping[int, Job]
@@ -43,6 +46,11 @@ class Facts:
     automations: Mapping[tuple[str, int], Automation]
     grants: AbstractSet[Grant]
     unreadable: Mapping[int, UnreadableRow] = field(default_factory=dict)
+    unread: AbstractSet[int] = frozenset()
+
+
+NO_FACTS = Facts({}, {}, {}, {}, {}, {}, {}, frozenset())
+"""What is known of no jobs."""
 
 
 def facts_in(
@@ -60,6 +68,88 @@ def facts_in(
     if change is not None:
         jobs = {job_id: change(job) for job_id, job in jobs.items()}
     parameters = {job.job_id: parse(job.job_type, job.parameter) for job in jobs.values()}
+    return _facts(connection, jobs, parameters)
+
+
+def facts_of_first(connection: Connection, job_ids: Sequence[int], known: KnownCosts) -> Facts:
+    """The facts for as many of the first of these jobs as a batch has room for; see `facts_in`.
+
+    At most eight statements: large parameters are read by one of their own, when it is clear how
+    many of them there is room for. Every job behind the first one left out is left out, too
+    (`unread`); what those may cost that are large is noted in `known`.
+    """
+    rows = inventory.select_job_rows(connection, job_ids)
+    first = first_with_room(job_ids, rows, known)
+    texts = inventory.select_parameters(connection, large(first, rows))
+    jobs, parameters, unread = parse_first(job_ids, first, rows, texts, known)
+    return replace(_facts(connection, jobs, parameters), unread=unread)
+
+
+def first_with_room(
+    job_ids: Sequence[int], rows: Mapping[int, JobRow], known: KnownCosts
+) -> Sequence[int]:
+    """As many of the first jobs as a batch has room for, by the lengths of their parameters.
+
+    At least one. Lengths of the others are noted in `known`.
+    """
+    sum_, room = Cost(), 0
+    for place, job_id in enumerate(job_ids):
+        row = rows.get(job_id)
+        if row is None or row.about_bytes is None:
+            continue
+        sum_ = sum_.plus(known.of(job_id, row.about_bytes))
+        if room or (place and sum_.is_too_much):
+            room = room or place
+            known.note_length(job_id, row.about_bytes)
+    return job_ids[:room] if room else job_ids
+
+
+def large(job_ids: Sequence[int], rows: Mapping[int, JobRow]) -> list[int]:
+    """Those of the jobs whose parameters did not come with their rows."""
+    return [i for i in job_ids if i in rows and rows[i].about_bytes is not None]
+
+
+def parse_first(
+    job_ids: Sequence[int],
+    first: Sequence[int],
+    rows: Mapping[int, JobRow],
+    texts: Mapping[int, str | None],
+    known: KnownCosts,
+) -> tuple[dict[int, Job], dict[int, Parameter], AbstractSet[int]]:
+    """The first jobs with their parameters, as many as a batch has room for, and all the others.
+
+    `first` is what was read of `job_ids`, `texts` are their large parameters.
+    """
+    jobs: dict[int, Job] = {}
+    parameters: dict[int, Parameter] = {}
+    length = targets = 0
+    cut: int | None = None
+    for place, job_id in enumerate(first):
+        row = rows.get(job_id)
+        if row is None:
+            continue
+        job, about_bytes = row
+        if about_bytes is not None:
+            job = job._replace(parameter=texts.get(job_id))
+        parameter = parse(job.job_type, job.parameter)
+        own_length, own_targets = len(job.parameter or ""), len(parameter.targets)
+        if about_bytes:
+            known.learn(about_bytes, own_length, own_targets)
+        length += own_length
+        targets += own_targets
+        if cut is None and jobs and Cost.about(length, targets).is_too_much:
+            cut = place
+        if cut is None:
+            jobs[job_id] = job
+            parameters[job_id] = parameter
+        else:
+            known.note(job_id, Cost.about(own_length, own_targets))
+    return jobs, parameters, frozenset(job_ids[len(first) if cut is None else cut :])
+
+
+def _facts(
+    connection: Connection, jobs: Mapping[int, Job], parameters: Mapping[int, Parameter]
+) -> Facts:
     targets = {
         (target.server_id, target.account)
         for parameter in parameters.values()

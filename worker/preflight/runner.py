@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from uuid import uuid4
 
@@ -27,8 +27,10 @@ def judge(
     default_max_lateness_s: int,
     *,
     checks: Sequence[Check] = CHECKS,
-) -> list[Verdict]:
-    """One verdict for each trigger, in their order, with every finding in the order of codes.
+) -> Iterator[Verdict]:
+    """One verdict for each trigger, in their order, each made when it is asked for.
+
+    A verdict has its findings in the order of codes.
 
     The triggers are those that could be read. `facts` were read for all of their jobs. An exception
     in a check becomes `internal_error` of that trigger alone, with a correlation id that is in the
@@ -37,7 +39,7 @@ def judge(
     at. Raises nothing of its own.
     """
     at = Circumstances(now, default_max_lateness_s)
-    return [_judge(trigger, facts, at, checks) for trigger in triggers]
+    return (_judge(trigger, facts, at, checks) for trigger in triggers)
 
 
 def _judge(trigger: Trigger, facts: Facts, at: Circumstances, checks: Sequence[Check]) -> Verdict:

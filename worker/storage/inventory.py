@@ -21,6 +21,7 @@ from worker.domain.inventory import (
     Credential,
     Grant,
     Job,
+    JobRow,
     Owner,
     Server,
     ServerState,
@@ -36,6 +37,41 @@ _JOBS = every_batch(
            cast(owner_id as bigint), cast(enabled as boolean) is not false,
            cast(paramter as text), cast(max_lateness_s as bigint),
            coalesce(cast(version as bigint), 0)
+    from preflight_job where job_id = any(cast(:ids as bigint[]))
+    """
+)
+_INLINE_BYTES = 4096
+"""Up to so many bytes a parameter comes with its job; a larger one is asked for by itself."""
+
+_COMPRESSED = 8
+"""About how many times as long a parameter is as what PostgreSQL keeps of it compressed."""
+
+_JOBS_OF_A_BATCH = every_batch(
+    f"""
+    select job_id, name, job_type, target_id, owner_id, enabled,
+           case when octet_length(paramter) <= {_INLINE_BYTES} then paramter end,
+           max_lateness_s, version,
+           case when octet_length(paramter) <= {_INLINE_BYTES} then null
+                else coalesce(octet_length(paramter), about) end
+    from (
+        select cast(job_id as bigint), coalesce(cast(name as text), '') as name,
+               coalesce(cast(job_type as text), '') as job_type,
+               cast(target_id as bigint), cast(owner_id as bigint),
+               cast(enabled as boolean) is not false as enabled,
+               case when pg_column_size(paramter) <= {_INLINE_BYTES} then cast(paramter as text) end
+                   as paramter,
+               cast(max_lateness_s as bigint), coalesce(cast(version as bigint), 0) as version,
+               pg_column_size(paramter) * cast(
+                   case when pg_column_compression(paramter) is null then 1 else {_COMPRESSED} end
+                   as bigint) as about
+        from preflight_job where job_id = any(cast(:ids as bigint[]))
+        offset 0  -- or each use of a column would compute it again
+    ) as read
+    """
+)
+_PARAMETERS = every_batch(
+    """
+    select cast(job_id as bigint), cast(paramter as text)
     from preflight_job where job_id = any(cast(:ids as bigint[]))
     """
 )
@@ -88,6 +124,8 @@ _GRANTS = every_batch(
 )
 _VIEWS = {
     _JOBS.name: "preflight_job",
+    _JOBS_OF_A_BATCH.name: "preflight_job",
+    _PARAMETERS.name: "preflight_job",
     _SERVERS.name: "preflight_server",
     _ACCOUNTS.name: "preflight_account",
     _CREDENTIALS.name: "preflight_credential",
@@ -102,6 +140,22 @@ _HOST_MASKS = ("/32", "/128")
 def select_jobs(connection: Connection, ids: Collection[int]) -> dict[int, Job]:
     """Jobs by id; one that does not exist is absent."""
     return {row[0]: Job._make(row) for row in _rows(connection, _JOBS, ids)}
+
+
+def select_job_rows(connection: Connection, ids: Collection[int]) -> dict[int, JobRow]:
+    """Jobs by id, without large parameters.
+
+    Their lengths cost the server nothing: a large value is kept apart from its row.
+    """
+    return {
+        row[0]: JobRow(Job._make(row[:-1]), row[-1])
+        for row in _rows(connection, _JOBS_OF_A_BATCH, ids)
+    }
+
+
+def select_parameters(connection: Connection, ids: Collection[int]) -> dict[int, str | None]:
+    """Parameters by job id, as saved."""
+    return dict(_rows(connection, _PARAMETERS, ids))
 
 
 def select_servers(connection: Connection, ids: Collection[int]) -> dict[int, Server]:

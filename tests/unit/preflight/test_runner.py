@@ -71,7 +71,7 @@ def test_an_exception_in_a_check_is_an_internal_error_of_that_trigger_alone(
 
 
 def test_verdicts_stand_in_the_order_of_triggers() -> None:
-    judged = judge([trigger(3), trigger(99), trigger(1)], FACTS, NOW, 3600)
+    judged = list(judge([trigger(3), trigger(99), trigger(1)], FACTS, NOW, 3600))
     assert [verdict.job and verdict.job.job_id for verdict in judged] == [3, None, 1]
 
 
@@ -82,4 +82,4 @@ def test_facts_that_lack_a_parameter_are_a_fault_of_ours_and_pass_nobody() -> No
 
 
 def test_no_triggers_are_no_verdicts() -> None:
-    assert judge([], FACTS, NOW, 3600) == []
+    assert list(judge([], FACTS, NOW, 3600)) == []

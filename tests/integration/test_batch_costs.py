@@ -1,0 +1,97 @@
+"""A batch takes what it has room for, and nothing is read or judged twice (counters, no clocks)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from unittest.mock import patch
+
+import pytest
+
+from tests.support.feed import feeding
+from tests.support.shapes import Shape
+from tests.support.sql import value
+from tests.support.wire import counted
+from worker.domain.delivery import Delivery
+from worker.domain.inventory import Job
+from worker.domain.record import OutboxRow
+from worker.domain.trigger import Trigger
+from worker.preflight import checks, runner
+
+MIB = 1024 * 1024
+PARAMETERS = "select sum(octet_length(paramter::text)) from awp_automcation_job"
+SCRIPTS = Shape("scripts", 60, "script", 166_000)
+PASSING = Shape("passing", 60, "passing", 1000)
+FAILING = Shape("failing", 40, "failing", 7000, every=5)
+MIXED = Shape("mixed", 400, "passing", 1000, every=20)
+
+
+@dataclass
+class Drained:
+    """What it took to handle every trigger once."""
+
+    batches: list[int] = field(default_factory=list)
+    events: list[int] = field(default_factory=list)
+    judged: int = 0
+    statements: int = 0
+    received_bytes: int = 0
+
+
+@pytest.fixture
+def drained() -> Iterator[Drained]:
+    """Counts every trigger that is judged."""
+    found = Drained()
+
+    def count(_trigger: Trigger, _job: Job, _facts: object, _at: object) -> tuple[()]:
+        found.judged += 1
+        return ()
+
+    patched = {"checks": (*checks.CHECKS, count)}
+    with patch.dict(runner.judge.__kwdefaults__, patched):
+        yield found
+
+
+def _drain(shape: Shape, database: str, found: Drained, *, triggers: int) -> None:
+    """What the loop does: up to 1,000 at a time, and first what the batch before left."""
+    shape.fill(database)
+    with counted(database) as wire, feeding(wire.url) as feed:
+        taker = feed.taker()
+        claim = taker.take(0)
+        waiting = [
+            Delivery(0, o, None, body, (), 0) for o, body in enumerate(shape.bodies(triggers))
+        ]
+        rows: list[OutboxRow] = []
+        statements, received = wire.traffic.statements, wire.received_bytes
+        while waiting:
+            batch, later = waiting[:1000], waiting[1000:]
+            decided = taker.intake.decide(batch, {0: claim})
+            handled = taker.intake.write(decided, {0: claim}, rows)
+            found.batches.append(len(batch) - len(decided.rest))
+            found.events.append(_bytes(handled.rows))
+            rows, claim = list(handled.rows), claim.at(handled.positions[0])
+            waiting = [*decided.rest, *later]
+        found.statements = wire.traffic.statements - statements
+        found.received_bytes = wire.received_bytes - received
+
+
+def _bytes(rows: list[OutboxRow]) -> int:
+    return sum(len(event.value or b"") for row in rows for event in row.events)
+
+
+@pytest.mark.parametrize("shape", [SCRIPTS, PASSING, FAILING, MIXED], ids=lambda each: each.name)
+def test_each_trigger_is_judged_once_and_each_parameter_read_about_once(
+    shape: Shape, database: str, drained: Drained
+) -> None:
+    rounds = 2
+    _drain(shape, database, drained, triggers=rounds * shape.jobs)
+
+    assert sum(drained.batches) == drained.judged == rounds * shape.jobs
+    assert drained.received_bytes < 1.3 * rounds * value(database, PARAMETERS) + MIB
+    assert max(drained.events) <= 5 * MIB
+    records = "select count(*) from awp_job_execution"
+    assert value(database, records) == rounds * shape.jobs
+
+
+def test_a_batch_with_large_jobs_takes_one_statement_more(database: str, drained: Drained) -> None:
+    _drain(SCRIPTS, database, drained, triggers=SCRIPTS.jobs)
+
+    prepared, nothing_to_delete_yet = 13, 1
+    assert drained.statements == 17 * len(drained.batches) + prepared - nothing_to_delete_yet
