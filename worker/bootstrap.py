@@ -239,6 +239,8 @@ class Worker:
         for topic, figures in self._figures.items():
             if figures.turned_at is None:
                 return f"the loop of {topic} has not begun"
+            if figures.held is not None:
+                return f"the loop of {topic} waits: {figures.held}"
             if figures.is_stuck:
                 return f"the loop of {topic} waits for a broker or the database"
         return self._why_not_live()

@@ -5,6 +5,7 @@ Used for triggers and for statuses alike, so that both topics are proven by the 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -14,8 +15,15 @@ from sqlalchemy import Connection
 from worker import events
 from worker.domain.delivery import Delivery, Event
 from worker.domain.record import Claim, DeadLetter, OutboxRow, Tally
+from worker.domain.shortening import cut
 from worker.domain.topics import Topics
 from worker.storage import dead_letters, ledger, outbox
+
+log = logging.getLogger(__name__)
+
+MOST_LINES = 20
+"""Lines that one batch may write about triggers or jobs, so that a flood of them is none."""
+_LONGEST_REASON = 400
 
 
 class Count:
@@ -96,6 +104,21 @@ def conclude(
             tallies[ledger_id].published += outcomes
     ledger.advance(connection, owned, tallies)
     return rows
+
+
+def say_isolated(letters: Sequence[DeadLetter]) -> None:
+    """A line for each message that a committed batch could not use: its place, its job, and why."""
+    for letter in letters[:MOST_LINES]:
+        log.warning(
+            "action=isolated job=%s partition=%d offset=%d record=%s reason=%s",
+            letter.job_id,
+            letter.delivery.partition,
+            letter.delivery.offset,
+            letter.execution_id,
+            cut(letter.reason, _LONGEST_REASON),
+        )
+    if len(letters) > MOST_LINES:
+        log.warning("action=isolated more=%d", len(letters) - MOST_LINES)
 
 
 def _packed(queue: Sequence[Event], before: outbox.Packed | None) -> outbox.Packed:

@@ -8,30 +8,36 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from worker.clock import Clock
-from worker.commit import Count, conclude
+from worker.commit import MOST_LINES, Count, conclude, say_isolated
 from worker.decode import Unreadable, decode
 from worker.domain.cost import MOST, Cost, KnownCosts, Plan
 from worker.domain.delivery import Delivery, Event
 from worker.domain.inventory import UnreadableRow
 from worker.domain.record import SUCCEEDED, Claim, DeadLetter, Handled, OutboxRow, Record
 from worker.domain.trigger import Trigger
-from worker.errors import Refused
+from worker.errors import Refused, Unwritable
 from worker.metrics import IntakeMetrics
 from worker.outcome import Recorder
 from worker.preflight.checks import latest_s
 from worker.preflight.facts import NO_FACTS, Facts
 from worker.preflight.isolation import read_facts_of_first as read_facts
 from worker.preflight.runner import judge
-from worker.storage import outbox, records
+from worker.storage import errors, outbox, records
 from worker.storage.engine import Session
-from worker.storage.isolation import check_fuse, not_a_row, write_isolated
+from worker.storage.isolation import (
+    RefusalHistory,
+    begin_isolating,
+    check_share,
+    unwritable,
+    write_isolated,
+)
 
 log = logging.getLogger(__name__)
 
@@ -128,6 +134,7 @@ class Intake:
         self._default_max_lateness_s = default_max_lateness_s
         self._metrics = metrics
         self._costs = KnownCosts()
+        self._refusals = RefusalHistory()
 
     def decide(self, batch: Sequence[Delivery], claims: Mapping[int, Claim]) -> Decided:
         """Say what becomes of as many of the first deliveries as cost no more than a batch may.
@@ -181,7 +188,7 @@ class Intake:
         """See `Handler.write`."""
         admitted = _admit(decided, claims)
         try:
-            rows = self._write(admitted, acknowledged, is_isolating=False)
+            rows = self._write(admitted, acknowledged)
         except Refused:
             rows = self._isolate(admitted, acknowledged)
         return Handled(rows, admitted.count.positions)
@@ -222,7 +229,10 @@ class Intake:
         return outcome_bytes
 
     def _write(
-        self, admitted: _Admitted, acknowledged: Sequence[OutboxRow], *, is_isolating: bool
+        self,
+        admitted: _Admitted,
+        acknowledged: Sequence[OutboxRow],
+        isolating: RefusalHistory | None = None,
     ) -> list[OutboxRow]:
         """The transaction: records, repeats, jobs, and the end that every batch has."""
         claims = admitted.claims
@@ -232,8 +242,8 @@ class Intake:
         letters: list[DeadLetter] = []
         leaving: dict[int, list[Event]] = {}
         with self._session.transaction() as connection:
-            if is_isolating:
-                inserted = self._insert_isolated(connection, admitted)
+            if isolating is not None:
+                inserted = self._insert_isolated(connection, admitted, isolating)
             else:
                 ids = _insert(connection, _records(admitted.outcomes), ready)
                 poison = admitted.decided.poison
@@ -280,46 +290,72 @@ class Intake:
                 packed=ready.packed,
             )
         self._metrics.count(tallies, written)
+        if isolating is None and self._refusals.has_any:
+            self._refusals.note_written(record.trigger.job_id for record in written)
+        say_isolated(letters)
         return rows
 
     def _isolate(self, admitted: _Admitted, acknowledged: Sequence[OutboxRow]) -> list[OutboxRow]:
+        history = self._refusals.copy()
         try:
-            return self._write(admitted, acknowledged, is_isolating=True)
+            rows = self._write(admitted, acknowledged, isolating=history)
         except Refused as error:
-            raise not_a_row(error) from error
+            raise unwritable(error) from error
+        except Unwritable:
+            self._refusals.suspected = history.suspected
+            raise
+        self._refusals = history
+        return rows
 
-    def _insert_isolated(self, connection: Connection, admitted: _Admitted) -> _Inserted:
-        """Write what the database takes; the rest becomes `event_invalid`, or a dead letter alone.
+    def _insert_isolated(
+        self, connection: Connection, admitted: _Admitted, history: RefusalHistory
+    ) -> _Inserted:
+        """Write what the database takes; the rest becomes `event_invalid`, for the trigger's sake.
 
-        Where no record can be, the repeats are dead letters too. Raises `Stop` when so much is
-        refused that it is not the triggers.
+        Raises `Unwritable` when it is not the triggers: when the substitute of a record is refused,
+        too, or the same refusal meets too many.
         """
         ids: dict[str, int] = {}
+        substitutes: dict[str, Record] = {}
+        refused: list[tuple[Hashable, Refused]] = []
+        decided_at = admitted.decided.decided_at
+        begin_isolating(connection)
 
         def insert(rows: Sequence[Record]) -> None:
-            ids.update(_insert(connection, rows, admitted.decided.ready))
+            new = records.insert(connection, records.columns(rows))
+            ids.update(new)
+            if new:
+                mine = (record.trigger for record in rows)
+                history.note_written(t.job_id for t in mine if t.idempotency_key in new)
 
-        refused = write_isolated(connection, _records(admitted.outcomes), insert)
-        check_fuse(refused, len(admitted.outcomes))
+        def substitute(record: Record, error: Refused) -> None:
+            trigger = record.trigger
+            refused.append((trigger.job_id, error))
+            for make in (self._recorder.invalid, self._recorder.bare):
+                kept = make(trigger, error.message, decided_at)
+                try:
+                    with errors.writing_rows(), connection.begin_nested():
+                        ids.update(records.insert(connection, records.columns([kept])))
+                except Refused as again:
+                    last = again
+                else:
+                    substitutes[trigger.idempotency_key] = kept
+                    history.note_refused(error, trigger.job_id)
+                    return
+            history.suspect(last.refusal, {trigger.job_id})
+            raise unwritable(last) from last
+
+        write_isolated(connection, _records(admitted.outcomes), insert, substitute)
+        check_share(history, refused, len(admitted.outcomes))
         poison = dict(admitted.decided.poison)
-        repeats = dict(admitted.repeats)
-        reasons = {id(record): reason for record, reason in refused}
-        outcomes: list[tuple[Delivery, Record | DeadLetter]] = []
-        for delivery, outcome in admitted.outcomes:
-            reason = reasons.get(id(outcome))
-            if reason is None or isinstance(outcome, DeadLetter):
-                outcomes.append((delivery, outcome))
-                continue
-            trigger = outcome.trigger
-            substitute = self._recorder.invalid(trigger, reason, admitted.decided.decided_at)
-            if write_isolated(connection, [substitute], insert):
-                for each in (delivery, *repeats.pop(trigger.idempotency_key, ())):
-                    ledger_id = admitted.claims[each.partition].ledger_id
-                    outcomes.append((each, DeadLetter(ledger_id, each, reason, trigger.job_id)))
-            else:
-                poison[trigger.idempotency_key] = reason
-                outcomes.append((delivery, substitute))
-        return _Inserted(ids, outcomes, poison, repeats)
+        for key, kept in substitutes.items():
+            poison[key] = _problem(kept)
+        outcomes = [
+            (delivery, _substituted(outcome, substitutes))
+            for delivery, outcome in admitted.outcomes
+        ]
+        _project_isolated(connection, _records(outcomes), ids)
+        return _Inserted(ids, outcomes, poison, admitted.repeats)
 
 
 def _admit(decided: Decided, claims: Mapping[int, Claim]) -> _Admitted:
@@ -378,6 +414,39 @@ def _insert(connection: Connection, batch: Sequence[Record], ready: _Ready) -> d
     if not batch:
         return {}
     columns = ready.columns if batch == ready.batch else records.columns(batch)
-    ids = records.insert(connection, columns)
-    records.project(connection, batch, ids)
+    with errors.writing_rows():
+        ids = records.insert(connection, columns)
+        records.project(connection, batch, ids)
     return ids
+
+
+def _substituted(
+    outcome: Record | DeadLetter, substitutes: Mapping[str, Record]
+) -> Record | DeadLetter:
+    if isinstance(outcome, DeadLetter):
+        return outcome
+    return substitutes.get(outcome.trigger.idempotency_key, outcome)
+
+
+def _problem(record: Record) -> str:
+    return str(record.verdict.findings[0].objects["problem"])
+
+
+def _project_isolated(
+    connection: Connection, batch: Sequence[Record], ids: Mapping[str, int]
+) -> None:
+    """Show records on their jobs, but for the jobs whose row the database does not let us change.
+
+    That is never in the way of the records; the job shows them when it is projected again.
+    """
+    kept: list[tuple[int, Refused]] = []
+
+    def project(rows: Sequence[Record]) -> None:
+        if len(kept) < MOST_LINES:
+            records.project(connection, rows, ids)
+
+    write_isolated(
+        connection, batch, project, lambda row, error: kept.append((row.trigger.job_id, error))
+    )
+    for job_id, error in kept:
+        log.warning("action=not_shown job=%d reason=%s", job_id, error.message)

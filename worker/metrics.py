@@ -132,10 +132,12 @@ class LoopMetrics:
         self._latency = metrics.latency
         self.turned_at: datetime | None = None
         self.is_stuck = False
+        self.held: str | None = None
 
-    def waits(self, is_stuck: bool) -> None:
-        """The loop waits for something, or no longer does."""
+    def waits(self, is_stuck: bool, held: str | None = None) -> None:
+        """The loop waits for something, or no longer does; `held` is what a person has to mend."""
         self.is_stuck = is_stuck
+        self.held = held
         self._waiting.set(is_stuck)
 
     def turned(self, now: datetime) -> None:

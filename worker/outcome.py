@@ -62,6 +62,16 @@ class Recorder:
         )
         return self._failed(trigger, Verdict((finding,), (), None), decided_at)
 
+    def bare(self, trigger: Trigger, problem: str, decided_at: datetime) -> Record:
+        """As `invalid`, with nothing else of the trigger than its job, its key and its place.
+
+        Its slot is the moment of decision: a table may have no partition for the one it names.
+        """
+        stripped = trigger._replace(
+            scheduled_at=decided_at, fired_at=decided_at, triggered_by=None, trace_id=None
+        )
+        return self.invalid(stripped, problem, decided_at)
+
     def _failed(self, trigger: Trigger, verdict: Verdict, decided_at: datetime) -> Record:
         findings = [messages.as_json(finding, self.language) for finding in verdict.findings]
         event = events.failure(self.topics, trigger, verdict, decided_at, findings)

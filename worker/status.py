@@ -7,19 +7,26 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from pydantic import ValidationError
+from sqlalchemy import Connection
 
 from schemas import ExecutionStatus, explain
-from worker.commit import Count, conclude
+from worker.commit import Count, conclude, say_isolated
 from worker.decode import MOST_BYTES, read_object
 from worker.domain.delivery import Delivery
 from worker.domain.record import Claim, DeadLetter, Handled, OutboxRow
 from worker.domain.topics import Topics
-from worker.errors import Refused
+from worker.errors import Refused, Unwritable
 from worker.metrics import IntakeMetrics
-from worker.storage import executions
+from worker.storage import errors, executions
 from worker.storage.engine import Session
 from worker.storage.executions import Progress
-from worker.storage.isolation import check_fuse, not_a_row, write_isolated
+from worker.storage.isolation import (
+    RefusalHistory,
+    begin_isolating,
+    check_share,
+    unwritable,
+    write_isolated,
+)
 
 _RANK = {"accepted": 1, "running": 2}
 _END = 3
@@ -58,6 +65,7 @@ class StatusIntake:
         self._session = session
         self._topics = topics
         self._metrics = metrics
+        self._refusals = RefusalHistory()
 
     def decide(self, batch: Sequence[Delivery], claims: Mapping[int, Claim]) -> Decided:
         """Read every delivery."""
@@ -69,19 +77,28 @@ class StatusIntake:
         """See `Handler.write`."""
         admitted = _admit(decided, claims)
         try:
-            rows = self._write(admitted, acknowledged, is_isolating=False)
+            rows = self._write(admitted, acknowledged)
         except Refused:
             rows = self._isolate(admitted, acknowledged)
         return Handled(rows, admitted.count.positions)
 
     def _isolate(self, admitted: _Admitted, acknowledged: Sequence[OutboxRow]) -> list[OutboxRow]:
+        history = self._refusals.copy()
         try:
-            return self._write(admitted, acknowledged, is_isolating=True)
+            rows = self._write(admitted, acknowledged, isolating=history)
         except Refused as error:
-            raise not_a_row(error) from error
+            raise unwritable(error) from error
+        except Unwritable:
+            self._refusals.suspected = history.suspected
+            raise
+        self._refusals = history
+        return rows
 
     def _write(
-        self, admitted: _Admitted, acknowledged: Sequence[OutboxRow], *, is_isolating: bool
+        self,
+        admitted: _Admitted,
+        acknowledged: Sequence[OutboxRow],
+        isolating: RefusalHistory | None = None,
     ) -> list[OutboxRow]:
         tallies = admitted.count.tallies()
         poison = list(admitted.poison)
@@ -89,17 +106,13 @@ class StatusIntake:
             for job_type in executions.TYPES:
                 rows = [run for (of_type, _), run in admitted.runs.items() if of_type == job_type]
 
-                def write(some: Sequence[Progress], job_type: str = job_type) -> None:
-                    executions.apply(connection, job_type, some)
-
-                if rows and not is_isolating:
-                    write(rows)
-                elif rows:
-                    refused = write_isolated(connection, rows, write)
-                    check_fuse(refused, len(admitted.runs))
-                    for run, reason in refused:
+                if rows and isolating is None:
+                    with errors.writing_rows():
+                        executions.apply(connection, job_type, rows)
+                elif rows and isolating is not None:
+                    for run, error in _apply_isolated(connection, job_type, rows, isolating):
                         told = admitted.told[job_type, run.execution_id]
-                        poison += [(delivery, reason) for delivery in told]
+                        poison += [(delivery, error.message) for delivery in told]
             letters = [admitted.letter(delivery, reason) for delivery, reason in poison]
             for letter in letters:
                 tallies[letter.ledger_id].dead_letters += 1
@@ -115,7 +128,41 @@ class StatusIntake:
                 acknowledged=acknowledged,
             )
         self._metrics.count(tallies, ())
+        if isolating is None and self._refusals.has_any:
+            self._refusals.note_written(execution_id for _, execution_id in admitted.runs)
+        say_isolated(letters)
         return rows_out
+
+
+def _apply_isolated(
+    connection: Connection, job_type: str, runs: Sequence[Progress], history: RefusalHistory
+) -> list[tuple[Progress, Refused]]:
+    """Move runs forward but for those that the database refuses, which are returned.
+
+    Raises `Unwritable` when it is not the statuses: when one is refused without its message, too,
+    which is all that is free in it, or the same refusal meets too many.
+    """
+    refused: list[tuple[Progress, Refused]] = []
+    begin_isolating(connection)
+
+    def apply(some: Sequence[Progress]) -> None:
+        executions.apply(connection, job_type, some)
+        history.note_written(run.execution_id for run in some)
+
+    def refuse(run: Progress, error: Refused) -> None:
+        try:
+            with errors.writing_rows(), connection.begin_nested() as trial:
+                executions.apply(connection, job_type, [replace(run, message=None)])
+                trial.rollback()
+        except Refused as again:
+            history.suspect(again.refusal, {run.execution_id})
+            raise unwritable(again) from again
+        history.note_refused(error, run.execution_id)
+        refused.append((run, error))
+
+    write_isolated(connection, runs, apply, refuse)
+    check_share(history, [(run.execution_id, error) for run, error in refused], len(runs))
+    return refused
 
 
 def _admit(decided: Decided, claims: Mapping[int, Claim]) -> _Admitted:

@@ -1,5 +1,6 @@
 """The database is away, answers too late, or cannot answer: no verdict, no loss, no restart."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
@@ -144,13 +145,42 @@ def test_a_view_that_raises_is_unknown_until_it_is_mended(
     worker = start()
     with _broken_view(judge.database):
         load.fire(60)
-        wait_until(lambda: worker.words().count("division by zero") >= 3, 20, "three tries")
-        wait_until(lambda: worker.get("/readyz") == 503, 5, "that it is not ready")
+        wait_until(lambda: "attempt=4 " in worker.words(), 20, "four tries")
+        said = wait_until(lambda: worker.why_not("/readyz"), 5, "that it is not ready")
+        assert "The view preflight_server cannot be read (22012): division by zero" in said
         assert judge.records() == 0
     assert judge.settled(load.sent) == _clean(load)
     assert sql.value(judge.database, "select count(*) from awp_dead_letter") == 0
     failed = "select count(*) from awp_job_execution where trigger_status = 2"
     assert sql.value(judge.database, failed) == 15  # those on the dead server, no other
+    words = worker.words()
+    taken = re.findall(r"action=taken topic=\S+triggers\S+ partition=(\d+)", words)
+    assert sorted(taken) == ["0", "1", "2"], "partitions were taken again"
+    pauses = [float(each) for each in re.findall(r"attempt=\d+ pause_s=([0-9.]+)", words)]
+    assert pauses[3] > 4 * pauses[0]
+    wait_until(lambda: worker.get("/readyz") == 200, 5, "that it is ready again")
+
+
+def test_a_table_that_takes_no_record_is_waited_for_and_said(
+    start: Start, load: Load, judge: Judge
+) -> None:
+    worker = start()
+    load.fire(20)
+    judge.settled(load.sent)
+    table = "alter table awp_job_execution"
+    sql.execute(judge.database, f"{table} add column created_by text not null default 'x'")
+    sql.execute(judge.database, f"{table} alter column created_by drop default")
+    load.fire(100)
+    wait_until(lambda: "attempt=3 " in worker.words(), 20, "three tries")
+    said = worker.why_not("/readyz")
+    for words in ("(23502)", "table awp_job_execution, column created_by", "column a default"):
+        assert words in said
+    assert " ERROR " in worker.words()
+    assert judge.records() == 20
+    assert sql.value(judge.database, "select count(*) from awp_dead_letter") == 0
+    sql.execute(judge.database, f"{table} alter column created_by drop not null")
+    assert judge.settled(load.sent) == _clean(load)
+    assert worker.stop() == 0
 
 
 def test_a_view_that_is_not_there_stops_the_worker_with_one_sentence(
@@ -161,6 +191,6 @@ def test_a_view_that_is_not_there_stops_the_worker_with_one_sentence(
     load.fire(10)
     assert wait_until(worker.child.exit_status, 20, "its end") == 1
     last = worker.words().splitlines()[-1]
-    assert last.startswith("trigger-worker: The database cannot serve the worker (42P01)")
-    assert 'relation "preflight_server" does not exist' in last
+    assert last.startswith("trigger-worker: The view preflight_server cannot be read (42P01)")
+    assert "Define it over the platform's tables" in last
     assert judge.records() == 0

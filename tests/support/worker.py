@@ -60,6 +60,14 @@ class WorkerProcess:
         except OSError:
             return 0
 
+    def why_not(self, path: str) -> str:
+        """Why a probe answers 503; empty while it does not."""
+        try:
+            self.page(path)
+        except urllib.error.HTTPError as error:
+            return error.read().decode()
+        return ""
+
     def page(self, path: str) -> str:
         """A page of its listener."""
         address = re.findall(r"action=listening address=(\S+)", self.words())[-1]

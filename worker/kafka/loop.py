@@ -22,13 +22,14 @@ from typing import Any, NamedTuple, Protocol
 from worker.clock import Clock
 from worker.domain.delivery import Delivery
 from worker.domain.record import Claim, Handled, OutboxRow
-from worker.errors import Fenced, Transient, TriggerWorkerError
+from worker.errors import Fenced, Refused, Transient, TriggerWorkerError, Unknown, Unwritable
 from worker.kafka.aside import Aside
 from worker.kafka.consumer import TopicConsumer
 from worker.kafka.producer import EventProducer, Interrupted
 from worker.kafka.taking import Takings
 from worker.metrics import LoopMetrics
 from worker.relay import Relay
+from worker.storage.isolation import unwritable
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,9 @@ _COPY_EVERY_S = 1.0
 
 _FIRST_BACKOFF_S = 0.1
 _LONGEST_BACKOFF_S = 5.0
+_QUIET_S = 60.0
+"""Without a failure for so long, the next one is the first again, also where no batch came."""
+
 _LAST_WAIT_S = 2.0
 _STEPS = 16
 """A failure halves the size of batches, a success lets it grow by one part in so many: on a bad way
@@ -151,6 +155,9 @@ class Loop:
         self._ahead: _Deciding | None = None
         self._next: list[Delivery] = []
         self._failures = 0
+        self._failed_at = clock.monotonic()
+        self._in_hand: list[Delivery] = []
+        self._held: str | None = None
         self._polled_at = self._copied_at = clock.monotonic()
         self._moved: set[int] = set()
         self._is_paused = False
@@ -187,12 +194,16 @@ class Loop:
             else:
                 self._relay.settle(self._takings.claims.values())
             self._copy_offsets()
-            self._failures = 0
-            self._metrics.waits(self._takings.is_blind)
+            if self._clock.monotonic() - self._failed_at > _QUIET_S:
+                self._failures = 0
+            held = self._held if self._next else None
+            self._metrics.waits(self._takings.is_blind or held is not None, held)
             self._metrics.partitions.set(len(self._takings.claims))
             self._metrics.turned(self._clock.now())
         except (Transient, Fenced) as problem:
             self._recover(problem)
+        except Refused as error:  # of something that no message brought
+            self._recover(unwritable(error))
 
     def _at_fault(self) -> set[int]:
         """Partitions that stand before what cannot be read, with nothing of them left in hand."""
@@ -243,6 +254,7 @@ class Loop:
 
     def _handle(self, deciding: _Deciding) -> None:
         """Write and send a batch, and have the next one decided meanwhile."""
+        self._in_hand = deciding.batch
         made = self._decided(deciding)
         batch, decided = deciding.batch, made.decision
         if self._is_old(made):  # it was held up, or the batch before it took long to write
@@ -262,6 +274,7 @@ class Loop:
         self._fresh_s = _fresh_after(made)
         deleted = [row for row in self._relay.acknowledged if self._takings.owns(row)]
         handled = self._handler.write(decided, claims, deleted)
+        self._in_hand, self._held, self._failures = [], None, 0
         self._size = min(self._size + self._most // _STEPS + 1, self._most)
         self._takings.move(handled.positions)
         self._relay.forget(deleted)
@@ -364,14 +377,22 @@ class Loop:
         self._is_paused = True
 
     def _recover(self, problem: TriggerWorkerError) -> None:
-        """Let go of everything in memory and wait, polling, before the next try."""
+        """Wait, polling, before the next try, and let go of everything in memory before that.
+
+        What concerns neither a session nor a fence is tried again as it stands: the partitions stay
+        ours, because taking them again would help nobody.
+        """
         self._failures += 1
+        self._failed_at = self._clock.monotonic()
         self._size = max(self._size // 2, 1)
-        self._metrics.waits(True)
+        is_held = isinstance(problem, Unknown | Unwritable)
+        self._held = str(problem) if is_held else None
+        self._metrics.waits(True, self._held)
         self._metrics.retries.inc()
         longest = min(_LONGEST_BACKOFF_S, _FIRST_BACKOFF_S * 2 ** min(self._failures, 10))
         pause_s = random.uniform(longest / 2, longest)  # noqa: S311  # jitter, no secret
-        log.warning(
+        log.log(
+            logging.ERROR if isinstance(problem, Unwritable) else logging.WARNING,
             "action=wait topic=%s attempt=%d pause_s=%.1f batch=%d reason=%s",
             self._consumer.topic,
             self._failures,
@@ -381,20 +402,44 @@ class Loop:
         )
         try:
             self._relay.finish(self._ticking())
+            waiting = self._put_back() if is_held else []
         except (Transient, Fenced) as another:
             log.warning("action=wait topic=%s reason=%s", self._consumer.topic, another)
-        self._takings.let_go()
+            is_held = False
+        if not is_held:
+            waiting = []
+            self._takings.let_go()
+        self._in_hand = []
         self._pause()
         deadline = self._clock.monotonic() + pause_s
         while self._clock.monotonic() < deadline and not self._stopping.is_set():
             try:
-                self._consumer.keep_membership()
+                arrived = self._consumer.keep_membership()
             except Transient as another:
                 log.warning("action=wait topic=%s reason=%s", self._consumer.topic, another)
+            else:
+                waiting += arrived if is_held else ()
             self._metrics.turned(self._clock.now())
             self._stopping.wait(0.05)
         self._ahead = None
-        self._next = []
+        self._next = waiting
+
+    def _put_back(self) -> list[Delivery]:
+        """What is in hand, and what comes after it, in order: the decisions on it are forgotten.
+
+        Raises what the decision ahead has raised, unless that is only what holds us up already.
+        """
+        if self._ahead is not None:
+            try:
+                self._decided(self._ahead)
+            except Unknown:
+                log.debug("action=wait topic=%s ahead=unknown", self._consumer.topic)
+        following = [*(self._ahead.batch if self._ahead else ()), *self._next]
+        seen = {(delivery.partition, delivery.offset) for delivery in self._in_hand}
+        return [
+            *self._in_hand,
+            *(d for d in following if (d.partition, d.offset) not in seen),
+        ]
 
 
 def _fresh_after(made: _Made) -> float:

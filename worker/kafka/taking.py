@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from worker.clock import Clock
 from worker.domain.delivery import Delivery
 from worker.domain.record import Claim, OutboxRow
-from worker.errors import ConnectionLost, Fenced, Transient
+from worker.errors import ConnectionLost, Fenced, Refused, Transient
 from worker.kafka.consumer import TopicConsumer
 from worker.kafka.faults import TRIES
 from worker.kafka.topic_ids import TopicDescription, TopicIds
@@ -151,7 +151,7 @@ class Takings:
             self.consumer.copy_offsets({claim.partition: claim.last_offset + 1 for claim in given})
             with self._session.transaction() as connection:
                 ledger.release(connection, given)
-        except (Transient, Fenced) as problem:
+        except (Transient, Fenced, Refused) as problem:
             # The next owner publishes again what we could not delete, under the same event ids.
             log.warning("action=give_up topic=%s reason=%s", self.consumer.topic, problem)
             self._forget(given)

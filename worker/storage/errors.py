@@ -25,7 +25,7 @@ from worker.errors import (
 _OF_THE_ROW = ("09", "21", "22", "23", "27", "2F", "38", "39", "44", "54", "P0")
 """Classes that a row's values may raise, also in a function or trigger of the platform."""
 _NO_RIGHT = "42501"
-"""On a write also what row level security says of a row."""
+"""No grant; and what row level security says of a row that is written."""
 _TRANSIENT_CLASSES = ("08", "40", "53", "55", "57", "58", "XX")
 _TRANSIENT_STATES = {
     "25006",  # the server is read-only for now: a failover, a full disk
@@ -102,6 +102,19 @@ def writing() -> Iterator[None]:
 
 
 @contextmanager
+def writing_rows() -> Iterator[None]:
+    """As `writing`, for rows that the platform may refuse one by one: by row level security."""
+    try:
+        with writing():
+            yield
+    except Stop as stop:
+        error = stop.__cause__
+        if isinstance(error, DBAPIError) and _state(error) == _NO_RIGHT:
+            raise Refused(stop.message, _refusal(error, _NO_RIGHT)) from error
+        raise
+
+
+@contextmanager
 def _translated(*, is_write: bool, view: str | None) -> Iterator[None]:
     try:
         yield
@@ -122,8 +135,7 @@ def _translated(*, is_write: bool, view: str | None) -> Iterator[None]:
 
 def classify(error: DBAPIError, *, is_write: bool, view: str | None = None) -> TriggerWorkerError:
     """Say what a database error means for the caller, by its SQLSTATE."""
-    state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
-    words = _words(error)
+    state, words = _state(error), _words(error)
     if state is None:
         return hopeless(error) or ConnectionLost(f"The database is away: {words}.")
     if state in _SESSION_ENDS or error.connection_invalidated:
@@ -139,7 +151,7 @@ def classify(error: DBAPIError, *, is_write: bool, view: str | None = None) -> T
 
 
 def _of_a_write(error: DBAPIError, state: str, words: str) -> TriggerWorkerError:
-    if state.startswith(_OF_THE_ROW) or state == _NO_RIGHT:
+    if state.startswith(_OF_THE_ROW):
         return Refused(f"The database refused a value ({state}): {words}.", _refusal(error, state))
     return Stop(f"The database cannot serve the worker ({state}): {words}.", remedy=_CHECK_TABLES)
 
@@ -155,6 +167,10 @@ def _of_a_read(state: str, words: str, view: str | None) -> TriggerWorkerError:
         remedy = _VIEW_REMEDIES.get(state, f"Correct its definition; {_LISTED}")
         return Stop(f"The view {view} cannot be read ({state}): {words}.", remedy=remedy)
     return ViewRaised(view, state, words)
+
+
+def _state(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
 
 
 def _refusal(error: DBAPIError, state: str) -> Refusal:

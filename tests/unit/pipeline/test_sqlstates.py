@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from worker.errors import ConnectionLost, Refused, Stop, Transient, Unknown, ViewRaised
-from worker.storage.errors import classify
+from worker.storage.errors import classify, writing_rows
 
 ON_WRITE = {
     "22001": Refused,
@@ -15,7 +15,7 @@ ON_WRITE = {
     "P0001": Refused,
     "39004": Refused,
     "44000": Refused,
-    "42501": Refused,  # row level security; where it is a grant, nothing at all can be written
+    "42501": Stop,
     "40001": Transient,
     "40P01": Transient,
     "55P03": Transient,
@@ -66,6 +66,11 @@ def test_what_a_read_raises_is_never_the_triggers_fault(state: str) -> None:
     assert type(found) is ON_READ[state]
     if ON_READ[state] is not ConnectionLost:
         assert "The view preflight_job" in str(found)
+
+
+def test_a_row_that_may_not_be_written_is_refused_as_a_row() -> None:
+    with pytest.raises(Refused), writing_rows():
+        raise DBAPIError("insert", {}, _Fault("42501"))
 
 
 def test_a_read_that_is_of_no_view_is_unknown_too() -> None:
