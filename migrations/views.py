@@ -61,7 +61,7 @@ VIEWS = {
     "preflight_job": View(
         """
         select id as job_id, name, job_type, target_id, owner_id, enabled, paramter,
-            max_lateness_s, version
+            max_lateness_s, version, is_canary
         from awp_automcation_job
         """,
         ("awp_automcation_job",),

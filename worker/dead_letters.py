@@ -1,8 +1,9 @@
 """Sending dead letters once more: as they were, or mended (promise 5's way back).
 
-A letter goes back to the topic that it came from, with a header `replay-of` that names it. Its
-idempotency key is derived from that, so whatever is sent twice becomes one record and a counted
-repeat. It is marked as replayed after the broker has it; a crash in between repeats harmlessly.
+A letter goes back to the topic that it came from, with a header `replay-of` that names it and is
+signed with its nonce (`domain.signatures`). Its idempotency key is derived from both, so whatever
+is sent twice becomes one record and a counted repeat, and nobody else can take its place. It is
+marked as replayed after the broker has it; a crash in between repeats harmlessly.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from collections.abc import Callable, Mapping
 from sqlalchemy import Connection, Engine
 
 from worker.config import Settings
-from worker.decode import REPLAY_HEADER
 from worker.domain.delivery import Event
+from worker.domain.signatures import REPLAY_HEADER, sign
 from worker.errors import BrokersAway, Transient
 from worker.kafka.resender import Resender
 from worker.kafka.settings import KafkaSettings
@@ -77,12 +78,9 @@ def replay(
 def message(letter: Kept, mended: bytes | None) -> Event:
     """A letter as it is sent again: the same key, value and headers, and what it repeats."""
     headers = [header for header in letter.headers if header[0] != REPLAY_HEADER]
-    return Event(
-        letter.topic,
-        letter.key,
-        [*headers, (REPLAY_HEADER, str(letter.id).encode())],
-        letter.value if mended is None else mended,
-    )
+    value = letter.value if mended is None else mended
+    signed = sign(REPLAY_HEADER, letter.id, letter.nonce, value)
+    return Event(letter.topic, letter.key, [*headers, (REPLAY_HEADER, signed)], value)
 
 
 class Replayer:

@@ -23,21 +23,17 @@ from schemas.fields import read_id, read_time
 from worker.domain import trigger as keys
 from worker.domain.delivery import Delivery
 from worker.domain.record import Claim
-from worker.domain.trigger import MAX_ID, Origin, Trigger, TriggerKind
+from worker.domain.trigger import MAX_ID, UNSIGNED_REPLAY, Origin, Trigger, TriggerKind
+from worker.sources import Source, read_claims
 
 MOST_BYTES = 256 * 1024
 """Largest body of a trigger."""
-
-REPLAY_HEADER = "replay-of"
-"""Header that names the dead letter which a message repeats."""
 
 MOST_NAME = 200
 """Longest `triggered_by`, in characters (`schemas.fields.ShortText`)."""
 
 _LONGEST_REASON = 500
 _KINDS = {kind.value: kind for kind in TriggerKind}
-_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
-_NO_TRACE = "0" * 32
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -48,17 +44,20 @@ class Unreadable:
     reason: str
 
 
-def decode(delivery: Delivery, claim: Claim, now: datetime) -> Trigger | Unreadable:
+def decode(
+    delivery: Delivery, claim: Claim, now: datetime, source: Source | None = None
+) -> Trigger | Unreadable:
     """What a message says. Never raises for anything that bytes can hold.
 
     A message whose `job_id` can be read is always a `Trigger`; one that cannot be used otherwise
-    has a `problem`, and its slot is the one given, or when the broker got it.
+    has a `problem`, and its slot is the one given, or when the broker got it. `source` is what is
+    proven of where it came from; without it, nothing is.
     """
-    trace_id, replay_of = _headers(delivery) if delivery.headers else (None, None)
+    source = read_claims(delivery.headers).source if source is None else source
     origin = Origin(claim.ledger_id, delivery.offset)
     body = delivery.value
-    if replay_of is None and body is not None and len(body) <= MOST_BYTES:
-        usual = _usual(body, origin, trace_id)
+    if source.replay_key is None and body is not None and len(body) <= MOST_BYTES:
+        usual = _usual(body, origin, source)
         if usual is not None:
             return usual
     fields = read_object(body, JobTrigger.model_fields)
@@ -75,29 +74,33 @@ def decode(delivery: Delivery, claim: Claim, now: datetime) -> Trigger | Unreada
     )
     if problem is None:
         try:
-            return _trigger(JobTrigger.model_validate(fields), origin, trace_id, replay_of)
+            wire = JobTrigger.model_validate(fields)
         except ValidationError as error:
             problem = explain(error)
-    if replay_of is None:
+        else:
+            if wire.kind != "replay" or source.replay_key or source.sender:
+                return _trigger(wire, origin, source)
+            problem = UNSIGNED_REPLAY
+    if source.replay_key is None:
         key = keys.poison_key(delivery.key, delivery.value, delivery.appended_ms)
     else:
-        key = keys.replay_key(replay_of)
+        key = source.replay_key
     slot = _slot(fields, delivery, now)
     return Trigger(
         job_id=job_id,
         trigger_id=key,
         idempotency_key=key,
-        kind=TriggerKind.SCHEDULE if replay_of is None else TriggerKind.REPLAY,
+        kind=TriggerKind.SCHEDULE if source.replay_key is None else TriggerKind.REPLAY,
         scheduled_at=slot,
         fired_at=slot,
         triggered_by=None,
         origin=origin,
-        trace_id=trace_id,
+        trace_id=source.trace_id,
         problem=_cut(problem),
     )
 
 
-def _usual(body: bytes, origin: Origin, trace_id: str | None) -> Trigger | None:
+def _usual(body: bytes, origin: Origin, source: Source) -> Trigger | None:
     """What `JobTrigger` makes of a scheduled trigger in its usual form, in half of its time.
 
     None for everything else: that is `JobTrigger`'s to read, or to refuse.
@@ -126,7 +129,9 @@ def _usual(body: bytes, origin: Origin, trace_id: str | None) -> Trigger | None:
         fired_at,
         triggered_by,
         origin,
-        trace_id,
+        source.trace_id,
+        None,
+        None if triggered_by is None else triggered_by == source.sender,
     )
 
 
@@ -141,12 +146,10 @@ def _is_plain_name(value: object) -> bool:
     return type(value) is str and len(value) <= MOST_NAME and "\0" not in value
 
 
-def _trigger(
-    wire: JobTrigger, origin: Origin, trace_id: str | None, replay_of: int | None
-) -> Trigger:
+def _trigger(wire: JobTrigger, origin: Origin, source: Source) -> Trigger:
     kind = _KINDS[wire.kind]
-    if replay_of is not None:
-        kind, key = TriggerKind.REPLAY, keys.replay_key(replay_of)
+    if source.replay_key is not None:
+        kind, key = TriggerKind.REPLAY, source.replay_key
     elif kind is TriggerKind.SCHEDULE:
         key = keys.schedule_key(wire.job_id, wire.scheduled_at)
     else:
@@ -160,7 +163,9 @@ def _trigger(
         wire.fired_at,
         wire.triggered_by,
         origin,
-        trace_id,
+        source.trace_id,
+        None,
+        None if wire.triggered_by is None else wire.triggered_by == source.sender,
     )
 
 
@@ -242,21 +247,6 @@ def _slot(fields: dict[str, Any], delivery: Delivery, now: datetime) -> datetime
         appended_s = delivery.appended_ms / 1000
         earliest, latest = now.timestamp() - 366 * 86_400, now.timestamp() + 86_400
         return datetime.fromtimestamp(appended_s, UTC) if earliest < appended_s < latest else now
-
-
-def _headers(delivery: Delivery) -> tuple[str | None, int | None]:
-    """Trace id and replayed dead letter, where headers name them; anything else is ignored."""
-    trace_id, replay_of = None, None
-    for name, content in delivery.headers:
-        if content is None:
-            continue
-        if name == "traceparent":
-            match = _TRACEPARENT.fullmatch(content)
-            if match and (found := match[1].decode()) != _NO_TRACE:
-                trace_id = found
-        elif name == REPLAY_HEADER and content.isdigit() and len(content) <= len(str(MAX_ID)):
-            replay_of = int(content)
-    return trace_id, replay_of
 
 
 def _cut(words: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -21,14 +21,16 @@ from worker.domain.cost import MOST, Cost, KnownCosts, Plan
 from worker.domain.delivery import Delivery, Event
 from worker.domain.inventory import UnreadableRow
 from worker.domain.record import SUCCEEDED, Claim, DeadLetter, Handled, OutboxRow, Record
-from worker.domain.trigger import Trigger
+from worker.domain.trigger import Trigger, TriggerKind
 from worker.errors import Refused, Unwritable
 from worker.metrics import IntakeMetrics
 from worker.outcome import Recorder
 from worker.preflight.checks import latest_s
 from worker.preflight.facts import NO_FACTS, Facts
+from worker.preflight.isolation import read_canaries
 from worker.preflight.isolation import read_facts_of_first as read_facts
 from worker.preflight.runner import judge
+from worker.sources import Claimed, prove, read_claims
 from worker.storage import errors, outbox, records
 from worker.storage.engine import Session
 from worker.storage.isolation import (
@@ -199,11 +201,22 @@ class Intake:
         """What the first deliveries say, as far as a batch has room by what is known of costs."""
         plan = Plan(self._costs)
         messages: list[Trigger | Unreadable] = []
-        for delivery in batch:
-            message = decode(delivery, claims[delivery.partition], now)
+        signed: list[tuple[int, Claimed]] = []
+        for place, delivery in enumerate(batch):
+            claimed = read_claims(delivery.headers)
+            message = decode(delivery, claims[delivery.partition], now, claimed.source)
             if isinstance(message, Trigger) and not plan.take(message.job_id):
                 break
             messages.append(message)
+            if claimed.is_signed:
+                signed.append((place, claimed))
+        if signed:
+            proving = [(claimed, batch[place].value) for place, claimed in signed]
+            for (place, _), source in zip(
+                signed, prove(proving, self._session.snapshot), strict=True
+            ):
+                delivery = batch[place]
+                messages[place] = decode(delivery, claims[delivery.partition], now, source)
         return messages
 
     def _read_facts(self, triggers: Sequence[Trigger], claims: Mapping[int, Claim]) -> Facts:
@@ -212,6 +225,10 @@ class Intake:
             return NO_FACTS
         job_ids = list(dict.fromkeys(trigger.job_id for trigger in triggers))
         facts = read_facts(self._session.snapshot, job_ids, self._costs)
+        canaries = {trigger.job_id for trigger in triggers if trigger.kind is TriggerKind.CANARY}
+        if canaries:
+            marked = read_canaries(self._session.snapshot, canaries)
+            facts = replace(facts, canaries=marked)
         if facts.unreadable:
             known = [trigger for trigger in triggers if trigger.job_id not in facts.unread]
             _say_unreadable(known, facts.unreadable, claims)

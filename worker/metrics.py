@@ -40,6 +40,17 @@ class Metrics:
             ["code"],
             registry=registry,
         )
+        self.contradicted_ends = Counter(
+            "trigger_worker_contradicted_ends_total",
+            "Ends told of a run that differ from the one that stands.",
+            registry=registry,
+        )
+        self.unknown_executions = Counter(
+            "trigger_worker_unknown_executions_total",
+            "Runs without a record that statuses named: kept, and swept again.",
+            ["what"],
+            registry=registry,
+        )
         self.latency = LatencyHistogram()
         registry.register(self.latency)
         self.batch_size = Histogram(
@@ -164,6 +175,8 @@ class IntakeMetrics:
 
     def __init__(self, metrics: Metrics, topic: str) -> None:
         self._outcomes = metrics.outcomes
+        self._contradicted_ends = metrics.contradicted_ends
+        self._unknown_executions = metrics.unknown_executions
         self._bins = {
             name: metrics.deliveries.labels(topic, name)
             for name in ("records", "duplicates", "redeliveries", "dead_letters", "applied")
@@ -176,3 +189,9 @@ class IntakeMetrics:
                 counter.inc(getattr(tally, name))
         for code, count in CountOf(record.code or "passed" for record in records).items():
             self._outcomes.labels(code).inc(count)
+
+    def count_unbelieved(self, *, ends: int, unknown: int, swept: int) -> None:
+        """Add what a committed batch of statuses said that is not believed."""
+        self._contradicted_ends.inc(ends)
+        self._unknown_executions.labels("kept").inc(unknown)
+        self._unknown_executions.labels("swept").inc(swept)

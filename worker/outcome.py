@@ -14,7 +14,7 @@ from worker.domain.cause import cause
 from worker.domain.codes import FailureCode
 from worker.domain.record import Record
 from worker.domain.topics import Topics
-from worker.domain.trigger import Trigger
+from worker.domain.trigger import UNSIGNED_REPLAY, Trigger
 from worker.domain.verdict import Finding, Verdict
 
 
@@ -55,9 +55,12 @@ class Recorder:
 
     def invalid(self, trigger: Trigger, problem: str, decided_at: datetime) -> Record:
         """The `event_invalid` record of a trigger that cannot be used, for the sake of its job."""
+        objects: dict[str, str | int | None] = {"job_id": str(trigger.job_id), "problem": problem}
+        if problem == UNSIGNED_REPLAY:
+            objects["reason"] = "unsigned_replay"
         finding = Finding(
             FailureCode.EVENT_INVALID,
-            {"job_id": str(trigger.job_id), "problem": problem},
+            objects,
             cause(FailureCode.EVENT_INVALID, job=trigger.job_id),
         )
         return self._failed(trigger, Verdict((finding,), (), None), decided_at)

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from schemas import ExecutionStatus, explain
+from worker.clock import Clock, SystemClock
 from worker.commit import Count, conclude, say_isolated
 from worker.decode import MOST_BYTES, read_object
 from worker.domain.delivery import Delivery
@@ -19,7 +20,7 @@ from worker.errors import Refused, Unwritable
 from worker.metrics import IntakeMetrics
 from worker.storage import errors, executions
 from worker.storage.engine import Session
-from worker.storage.executions import Progress
+from worker.storage.executions import Applied, Progress
 from worker.storage.isolation import (
     RefusalHistory,
     begin_isolating,
@@ -27,9 +28,12 @@ from worker.storage.isolation import (
     unwritable,
     write_isolated,
 )
+from worker.unbelieved import UnbelievedStatuses
 
 _RANK = {"accepted": 1, "running": 2}
 _END = 3
+_SWEEP_EVERY_S = 3600.0
+"""How often runs that nobody knows are looked through where no new one comes."""
 
 
 @dataclass(slots=True)
@@ -61,11 +65,21 @@ class _Admitted:
 class StatusIntake:
     """Turns deliveries of the status topic into progress of runs (a `Handler` of the loop)."""
 
-    def __init__(self, *, session: Session, topics: Topics, metrics: IntakeMetrics) -> None:
+    def __init__(
+        self,
+        *,
+        session: Session,
+        topics: Topics,
+        metrics: IntakeMetrics,
+        clock: Clock | None = None,
+    ) -> None:
         self._session = session
         self._topics = topics
         self._metrics = metrics
         self._refusals = RefusalHistory()
+        self._clock = clock or SystemClock()
+        self._unbelieved = UnbelievedStatuses(metrics, self._clock)
+        self._swept_at = -_SWEEP_EVERY_S
 
     def decide(self, batch: Sequence[Delivery], claims: Mapping[int, Claim]) -> Decided:
         """Read every delivery."""
@@ -102,17 +116,24 @@ class StatusIntake:
     ) -> list[OutboxRow]:
         tallies = admitted.count.tallies()
         poison = list(admitted.poison)
+        applied: list[Applied] = []
+        is_due = self._clock.monotonic() - self._swept_at >= _SWEEP_EVERY_S
+        swept = 0
         with self._session.transaction() as connection:
             for job_type in executions.TYPES:
                 rows = [run for (of_type, _), run in admitted.runs.items() if of_type == job_type]
 
                 if rows and isolating is None:
                     with errors.writing_rows():
-                        executions.apply(connection, job_type, rows)
+                        applied.append(executions.apply(connection, job_type, rows))
                 elif rows and isolating is not None:
-                    for run, error in _apply_isolated(connection, job_type, rows, isolating):
+                    refused, parts = _apply_isolated(connection, job_type, rows, isolating)
+                    applied += parts
+                    for run, error in refused:
                         told = admitted.told[job_type, run.execution_id]
                         poison += [(delivery, error.message) for delivery in told]
+            if is_due or any(each.unknown for each in applied):
+                swept = executions.sweep(connection)
             letters = [admitted.letter(delivery, reason) for delivery, reason in poison]
             for letter in letters:
                 tallies[letter.ledger_id].dead_letters += 1
@@ -131,28 +152,32 @@ class StatusIntake:
         if isolating is None and self._refusals.has_any:
             self._refusals.note_written(execution_id for _, execution_id in admitted.runs)
         say_isolated(letters)
+        self._unbelieved.note(applied, swept)
+        if is_due:
+            self._swept_at = self._clock.monotonic()
         return rows_out
 
 
 def _apply_isolated(
     connection: Connection, job_type: str, runs: Sequence[Progress], history: RefusalHistory
-) -> list[tuple[Progress, Refused]]:
-    """Move runs forward but for those that the database refuses, which are returned.
+) -> tuple[list[tuple[Progress, Refused]], list[Applied]]:
+    """Move runs forward but for those that the database refuses: these, and what was found out.
 
     Raises `Unwritable` when it is not the statuses: when one is refused without its message, too,
     which is all that is free in it, or the same refusal meets too many.
     """
     refused: list[tuple[Progress, Refused]] = []
+    applied: list[Applied] = []
     begin_isolating(connection)
 
     def apply(some: Sequence[Progress]) -> None:
-        executions.apply(connection, job_type, some)
+        applied.append(executions.apply(connection, job_type, some))
         history.note_written(run.execution_id for run in some)
 
     def refuse(run: Progress, error: Refused) -> None:
         try:
             with errors.writing_rows(), connection.begin_nested() as trial:
-                executions.apply(connection, job_type, [replace(run, message=None)])
+                executions.apply(connection, job_type, [replace(run, message=None, more_ends=())])
                 trial.rollback()
         except Refused as again:
             history.suspect(again.refusal, {run.execution_id})
@@ -162,7 +187,7 @@ def _apply_isolated(
 
     write_isolated(connection, runs, apply, refuse)
     check_share(history, [(run.execution_id, error) for run, error in refused], len(runs))
-    return refused
+    return refused, applied
 
 
 def _admit(decided: Decided, claims: Mapping[int, Claim]) -> _Admitted:
@@ -213,7 +238,10 @@ def _progress(status: ExecutionStatus) -> Progress:
 
 
 def _further(known: Progress, new: Progress) -> Progress:
-    """Two reports of one run as one: the further one's words, the first one's times."""
+    """Two reports of one run as one: the further one's words, the first one's times.
+
+    Of two ends the first one's words stand, and the second is kept beside them.
+    """
     is_further = _RANK.get(new.status, _END) > _RANK.get(known.status, _END)
     words = new if is_further else known
     return replace(
@@ -221,4 +249,7 @@ def _further(known: Progress, new: Progress) -> Progress:
         accepted_at=known.accepted_at or new.accepted_at,
         started_at=known.started_at or new.started_at,
         ended_at=known.ended_at or new.ended_at,
+        more_ends=known.more_ends
+        if is_further or new.ended_at is None
+        else (*known.more_ends, (new.status, new.message)),
     )

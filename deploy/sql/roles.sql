@@ -53,9 +53,23 @@ end $roles$;
 
 -- All read what the worker writes, and which revision the database is at.
 grant select on
-    awp_job_execution, awp_action_execution, awp_workflow_execution,
-    awp_trigger_ledger, awp_trigger_outbox, awp_dead_letter, awp_trigger_revision
+    awp_job_execution, awp_action_execution, awp_workflow_execution, awp_execution_contradiction,
+    awp_trigger_ledger, awp_trigger_outbox, awp_unknown_execution, awp_trigger_revision
 to trigger_worker, trigger_console, trigger_reader;
+
+-- Of dead letters readers see all but the nonce: whoever knows it can send triggers in its name.
+grant select on awp_dead_letter to trigger_worker, trigger_console;
+revoke select on awp_dead_letter from trigger_reader;
+do $letters$
+declare
+    readable text;
+begin
+    select string_agg(quote_ident(attname), ', ' order by attnum) into readable
+    from pg_attribute
+    where attrelid = 'awp_dead_letter'::regclass and attnum > 0 and not attisdropped
+      and attname <> 'nonce';
+    execute 'grant select (' || readable || ') on awp_dead_letter to trigger_reader';
+end $letters$;
 
 -- Of a job only its last outcome (R3). The rest of the row is the platform's.
 grant select (
@@ -93,6 +107,16 @@ grant update (replayed_at) on awp_dead_letter to trigger_worker;
 grant insert on awp_action_execution, awp_workflow_execution to trigger_worker;
 grant update (status, message, accepted_at, started_at, ended_at)
     on awp_action_execution, awp_workflow_execution to trigger_worker;
+
+-- What is told of runs that nobody knows is swept: only rows that the worker inserted itself.
+grant delete on awp_action_execution, awp_workflow_execution to trigger_worker;
+grant insert, delete on awp_unknown_execution to trigger_worker;
+grant insert, update, delete on awp_execution_contradiction to trigger_worker;
+
+-- The console notes who has triggers sent, the worker looks that up. A note holds a nonce, so nobody
+-- else reads it; old ones are swept as new ones come.
+grant select, insert, delete on awp_trigger_note to trigger_console;
+grant select on awp_trigger_note to trigger_worker;
 
 -- The console: who is signed in, and what people changed. A change is written once and stays.
 grant select, insert, update (seen_at), delete on awp_console_session to trigger_console;

@@ -40,17 +40,23 @@ depends_on = None
 
 OUTCOME = {"trigger_status": "int", "trigger_message": "varchar(1000)"}
 JOB_COLUMNS = {
-    "max_lateness_s": "int",
     "last_execution_id": "bigint",
     "last_scheduled_at": "timestamptz",
     "failing_since": "timestamptz",
     "consecutive_failures": "int not null default 0",
+}
+# What preflight reads of a job and the worker never writes: a platform's own table or view of that
+# name may do without.
+PLATFORM_JOB_COLUMNS = {
+    "max_lateness_s": "int",
+    "is_canary": "boolean not null default false",
 }
 RECORD_COLUMNS = {
     "trigger_id": "uuid",
     "idempotency_key": "uuid",
     "trigger_kind": "text",
     "triggered_by": "text",
+    "triggered_by_verified": "boolean",
     "scheduled_at": "timestamptz",
     "fired_at": "timestamptz",
     "decided_at": "timestamptz",
@@ -167,7 +173,38 @@ OURS = {
             message_at timestamptz,
             created_at timestamptz not null default now(),
             replayed_at timestamptz,
+            nonce uuid not null default gen_random_uuid(),
             unique (ledger_id, origin_offset)
+        )
+        """,  # the nonce signs what repeats the letter, and is nobody's to read
+    # That somebody has had triggers sent; the nonce signs each of them.
+    "awp_trigger_note": """
+        create table if not exists awp_trigger_note (
+            id bigint generated always as identity primary key,
+            at timestamptz not null default now(),
+            login text not null,
+            triggers int not null,
+            nonce uuid not null default gen_random_uuid()
+        )
+        """,
+    # Ends of a run that differ from the one that stands in its history.
+    "awp_execution_contradiction": """
+        create table if not exists awp_execution_contradiction (
+            execution_id uuid primary key,
+            ends int not null,
+            status text not null,
+            message text,
+            first_at timestamptz not null default now(),
+            last_at timestamptz not null default now()
+        )
+        """,
+    # Rows of the histories that we have inserted for runs without a record: few, and not for long.
+    "awp_unknown_execution": """
+        create table if not exists awp_unknown_execution (
+            id bigint generated always as identity primary key,
+            execution_id uuid not null unique,
+            job_type text not null,
+            seen_at timestamptz not null default now()
         )
         """,
     "awp_console_session": """
@@ -232,8 +269,8 @@ def upgrade() -> None:
     with changing():
         for table, columns in STAND_INS.items():
             run(_stand_in(table, columns))
-        add_columns("awp_automcation_job", JOB_COLUMNS)
-        run(_require("awp_automcation_job", ("id", *OUTCOME, *list(JOB_COLUMNS)[1:])))
+        add_columns("awp_automcation_job", PLATFORM_JOB_COLUMNS | JOB_COLUMNS)
+        run(_require("awp_automcation_job", ("id", *OUTCOME, *JOB_COLUMNS)))
         add_columns("awp_job_execution", RECORD_COLUMNS)
         run(_require("awp_job_execution", ("id", "job_id", "job_type", "execution_id")))
         for name, (definition, is_unique) in RECORD_INDEXES.items():
@@ -264,7 +301,7 @@ def downgrade() -> None:
         for table in STAND_INS:
             short(table, _drop_stand_in(table))
         drop_columns("awp_job_execution", RECORD_COLUMNS)
-        drop_columns("awp_automcation_job", JOB_COLUMNS)
+        drop_columns("awp_automcation_job", PLATFORM_JOB_COLUMNS | JOB_COLUMNS)
 
 
 def _job_index(name: str, definition: str) -> str:

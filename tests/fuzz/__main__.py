@@ -30,7 +30,7 @@ from worker.domain.delivery import Delivery
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 EXAMPLES = Path(__file__).resolve().parents[2] / "schemas" / "examples"
 _MOST_BYTES = 4096
-_NAMES = ("traceparent", "replay-of", "dead-letter-reason", "ce_id", "é")
+_NAMES = ("traceparent", "replay-of", "console-note", "dead-letter-reason", "ce_id", "é")
 _BY_HAND = (
     b'{"job_id": "9223372036854775807", "scheduled_at": "2026-11-23T10:00:00.123456+08:00"}',
     b'\xef\xbb\xbf{"job_id": 7, "scheduled_at": "2026-11-23t10:00:00z", "x": NaN}',

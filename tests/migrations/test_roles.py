@@ -54,7 +54,15 @@ DAILY_WORK = """
     update awp_dead_letter set replayed_at = now() where id = 1;
     update awp_trigger_ledger set last_offset = 9, deliveries = 1, records = 1, applied = 1,
         duplicates = 1, redeliveries = 1, dead_letters = 1, events = 1, published = 1,
-        lost = '{[1,2)}', lost_acknowledged = '{[1,2)}', updated_at = now() where id = 1
+        lost = '{[1,2)}', lost_acknowledged = '{[1,2)}', updated_at = now() where id = 1;
+    insert into awp_unknown_execution (execution_id, job_type)
+    values ('6f2b7d1c-55d4-5a0e-9d0b-3c1f0f7a9e21', 'action');
+    insert into awp_execution_contradiction as c (execution_id, ends, status)
+    values ('6f2b7d1c-55d4-5a0e-9d0b-3c1f0f7a9e21', 1, 'failed')
+    on conflict (execution_id) do update set ends = c.ends + excluded.ends;
+    delete from awp_execution_contradiction;
+    delete from awp_unknown_execution;
+    delete from awp_action_execution
 """
 VIEWS = (
     "preflight_job",
@@ -118,7 +126,8 @@ def test_the_worker_may_do_what_it_does(granted: str) -> None:
         "update awp_trigger_ledger set topic_id = 'x'",
         "delete from awp_dead_letter",
         "update awp_dead_letter set value = null",
-        "delete from awp_action_execution",
+        "insert into awp_trigger_note (login, triggers) values ('x', 1)",
+        "delete from awp_trigger_note",
         "update awp_trigger_revision set version_num = '0001'",
         "create table mine (id int)",
     ],
@@ -152,6 +161,8 @@ def test_the_console_may_do_what_it_does(granted: str) -> None:
         """,
         "delete from awp_console_link where token_hash = '\\x01'",
         CHANGE,
+        "insert into awp_trigger_note (login, triggers) values ('li', 1)",
+        "delete from awp_trigger_note",
         "update console_job_write set name = 'nightly', enabled = true where job_id = 5",
     ):
         assert execute(granted, statement, role=CONSOLE) == 1
@@ -213,10 +224,11 @@ def test_the_reader_reads(granted: str) -> None:
         *VIEWS,
         "awp_job_execution",
         "awp_trigger_ledger",
-        "awp_dead_letter",
         "awp_action_execution",
     ):
         execute(granted, f"select * from {table}", role=READER)
+    readable = "select id, reason, headers, value, replayed_at from awp_dead_letter"
+    execute(granted, readable, role=READER)
 
 
 @pytest.mark.parametrize("is_large", [False, True])
@@ -260,6 +272,8 @@ def test_the_reader_reads_all_that_people_see(
         "update awp_dead_letter set replayed_at = now()",
         "update console_job_write set enabled = false",
         "select * from awp_console_session",
+        "select nonce from awp_dead_letter",
+        "select * from awp_trigger_note",
         SESSION,
         CHANGE,
     ],

@@ -17,6 +17,7 @@ from worker.clock import Clock, SystemClock
 from worker.config import Settings
 from worker.dead_letters import Note, Replayer
 from worker.domain.access import Role
+from worker.domain.signatures import Note as SentNote
 from worker.errors import BrokersAway
 from worker.kafka.sender import Sender
 from worker.kafka.settings import KafkaSettings
@@ -66,14 +67,26 @@ class Served:
 class Everywhere:
     """Stands for brokers that take whatever they are sent."""
 
-    def send(self, triggers: Sequence[JobTrigger], *, traceparent: str | None = None) -> None:
+    def send(
+        self,
+        triggers: Sequence[JobTrigger],
+        *,
+        traceparent: str | None = None,
+        note: SentNote | None = None,
+    ) -> None:
         pass
 
 
 class Nowhere:
     """Stands for brokers that are away: a console without any."""
 
-    def send(self, triggers: Sequence[JobTrigger], *, traceparent: str | None = None) -> None:
+    def send(
+        self,
+        triggers: Sequence[JobTrigger],
+        *,
+        traceparent: str | None = None,
+        note: SentNote | None = None,
+    ) -> None:
         raise BrokersAway(f"There is no broker for {len(triggers)} triggers.")
 
     def replay(

@@ -14,7 +14,15 @@ TEXT = st.text(st.characters(codec=None), max_size=40) | ODD
 """Any text, halves of surrogate pairs and NUL included."""
 
 HEADER_NAMES = st.text(max_size=20) | st.sampled_from(
-    ["traceparent", "replay-of", "dead-letter-reason", "dead-letter-topic", "truncated", "ce_id"]
+    [
+        "traceparent",
+        "replay-of",
+        "console-note",
+        "dead-letter-reason",
+        "dead-letter-topic",
+        "truncated",
+        "ce_id",
+    ]
 )
 """Names that our client can tell; what it cannot tell, `worker.kafka.received` leaves out."""
 

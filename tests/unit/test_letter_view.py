@@ -13,6 +13,7 @@ from worker.domain.masking import Masker
 from worker.storage.letters import Described, Kept
 
 MASKER = Masker(Settings().secret_keys)
+NONCE = "3c9b1f0e-7a41-4a0e-9d0b-3c1f0f7a9e21"
 AT = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 
 
@@ -24,7 +25,7 @@ def _letter(reason: str = "no JSON") -> Described:
 
 def _printed(value: bytes | None, key: bytes | None = None) -> str:
     out = io.StringIO()
-    kept = Kept(7, "awp.job.triggers.v1", key, [("a", b"\x1b"), ("b", None)], value)
+    kept = Kept(7, "awp.job.triggers.v1", key, [("a", b"\x1b"), ("b", None)], value, NONCE)
     show_whole(Console(file=out, width=80), _letter(), kept, [], MASKER)
     return out.getvalue()
 
@@ -64,7 +65,9 @@ def test_a_cut_never_splits_a_character() -> None:
 
 
 def test_programs_get_ids_as_text_and_bytes_whole() -> None:
-    kept = Kept(7, "awp.job.triggers.v1", None, [("a", b"\xff"), ("b", None)], b"x" * 100_000)
+    kept = Kept(
+        7, "awp.job.triggers.v1", None, [("a", b"\xff"), ("b", None)], b"x" * 100_000, NONCE
+    )
 
     found = whole(_letter(), kept, [])
 
@@ -72,6 +75,7 @@ def test_programs_get_ids_as_text_and_bytes_whole() -> None:
         "9223372036854775807",
         "2026-11-23T10:00:00+00:00",
     )
+    assert NONCE not in str(found)
     assert found["headers"] == [["a", {"base64": "/w=="}], ["b", None]]
     assert (found["key"], found["value"]) == (None, {"text": "x" * 100_000})
 

@@ -9,6 +9,7 @@ committed before. So it may run beside the worker.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -24,6 +25,7 @@ from worker.errors import Stop, Transient
 from worker.kafka.settings import KafkaSettings
 from worker.kafka.topic_ids import TopicDescription, TopicIds
 from worker.kafka.window import Window, WindowReader
+from worker.sources import Source, read_sources
 from worker.storage import dead_letters, evidence
 from worker.storage.audit import LedgerRow
 from worker.storage.evidence import EventSeen, Offence, TriggerSeen
@@ -151,7 +153,11 @@ class DeepAudit:
             )
         now = datetime.now(UTC)  # a slot of what cannot be used; no key depends on it
         for batch in self._batches(reader, topic, windows):
-            seen = [_trigger(delivery, claims[delivery.partition], now) for delivery in batch]
+            sources = read_sources(batch, self._transaction)
+            seen = [
+                _trigger(delivery, claims[delivery.partition], now, source)
+                for delivery, source in zip(batch, sources, strict=True)
+            ]
             with self._connection.begin():
                 evidence.note_triggers(self._connection, seen)
             deep.triggers_read += len(seen)
@@ -161,6 +167,11 @@ class DeepAudit:
             for each in windows
             if each.is_cut
         ]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with self._connection.begin():
+            yield self._connection
 
     def _read_events(
         self, reader: WindowReader, place: int, windows: Sequence[Window], deep: Deep
@@ -212,8 +223,8 @@ def _describe(topic_ids: TopicIds, name: str) -> TopicDescription:
     return found
 
 
-def _trigger(delivery: Delivery, claim: Claim, now: datetime) -> TriggerSeen:
-    message = decode(delivery, claim, now)
+def _trigger(delivery: Delivery, claim: Claim, now: datetime, source: Source) -> TriggerSeen:
+    message = decode(delivery, claim, now, source)
     if isinstance(message, Trigger):
         key, job_id = message.idempotency_key, message.job_id
         return TriggerSeen(claim.ledger_id, delivery.offset, job_id, key)

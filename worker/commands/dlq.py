@@ -83,7 +83,9 @@ def show_command(*, letter_id: int, as_json: bool) -> None:
             raise _no_such([letter_id])
         letter, kept = found
         records = letters.records(
-            connection, execution_id=letter.execution_id, key=replay_key(letter_id)
+            connection,
+            execution_id=letter.execution_id,
+            key=replay_key(letter_id, kept.nonce),
         )
     finish(
         letter_view.whole(letter, kept, records),
@@ -124,8 +126,8 @@ def replay_command(
 ) -> None:
     """Send dead letters again, to the topic that each came from.
 
-    The same key, headers and bytes, and a header `replay-of` by which the worker knows them: what
-    is sent twice runs once. Those replayed before are left out unless --again is given.
+    The same key, headers and bytes, and a signed header `replay-of` by which the worker knows them:
+    what is sent twice runs once. Those replayed before are left out unless --again is given.
     """
     if (bool(ids) + (reason is not None) + is_all) != 1:
         raise Misused("Say which dead letters: ID..., --reason TEXT, or --all.")

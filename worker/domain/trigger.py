@@ -25,6 +25,13 @@ MAX_ID = 2**63 - 1
 """Largest id, a PostgreSQL bigint; the smallest is 1."""
 
 
+UNSIGNED_REPLAY = (
+    "kind 'replay' is for dead letters that the console or `trigger-worker dlq replay` sends again,"
+    " and nothing in this message proves that one of them has sent it"
+)
+"""The problem of a trigger that calls itself a replay."""
+
+
 class TriggerKind(StrEnum):
     """Why a job fires."""
 
@@ -46,6 +53,8 @@ class Trigger(NamedTuple):
 
     `problem` is None for a trigger that could be read. Otherwise only `job_id`, `origin` and the
     idempotency key are sure, `problem` says why, and the trigger ends as an `event_invalid` record.
+    `triggered_by_verified` is True where the console noted that person or service before it sent
+    the trigger, False where the message only claims it, and None where nobody is named.
     """
 
     job_id: int
@@ -58,6 +67,7 @@ class Trigger(NamedTuple):
     origin: Origin
     trace_id: str | None = None
     problem: str | None = None
+    triggered_by_verified: bool | None = None
 
 
 class EventKind(StrEnum):
@@ -145,9 +155,12 @@ def poison_key(key: bytes | None, value: bytes | None, appended_ms: int) -> Uuid
     return _ordered(_head(appended_ms), f"poison:{appended_ms}:{digest.hexdigest()}")
 
 
-def replay_key(dead_letter_id: int) -> Uuid:
-    """Key of a replayed dead letter, so that a second replay is a duplicate."""
-    return _ordered(_NO_TIME, f"dead-letter:{dead_letter_id}")
+def replay_key(dead_letter_id: int, nonce: Uuid) -> Uuid:
+    """Key of a replayed dead letter, so that a second replay is a duplicate.
+
+    Nobody who does not know the letter's nonce can tell it, or take it beforehand.
+    """
+    return _ordered(_NO_TIME, f"dead-letter:{dead_letter_id}:{nonce}")
 
 
 def event_id(execution_id: Uuid, kind: EventKind) -> Uuid:

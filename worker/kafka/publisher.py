@@ -14,6 +14,7 @@ from kafka.future import Future
 from schemas import JobTrigger
 from schemas.cloudevents import TYPE_JOB_TRIGGER, headers
 from worker.domain.counting import counted
+from worker.domain.signatures import Note
 from worker.domain.trigger import schedule_key
 from worker.errors import Transient
 from worker.kafka.admin import TopicAdmin, no_answer
@@ -127,13 +128,17 @@ class TriggerPublisher:
         self._producer.close(timeout=self._timeout_s)
 
     def publish(
-        self, triggers: Iterable[JobTrigger], *, traceparent: str | None = None
+        self,
+        triggers: Iterable[JobTrigger],
+        *,
+        traceparent: str | None = None,
+        note: Note | None = None,
     ) -> list[Published]:
         """Send triggers and return when each is acknowledged, in the order given.
 
         Holds all of them in memory: give a few thousand at a time. `traceparent` (W3C Trace
-        Context) goes with each. Raises `NotAcknowledged` with what failed and what did not, within
-        about the deadline.
+        Context) goes with each, and so does a reference to the console's `note`. Raises
+        `NotAcknowledged` with what failed and what did not, within about the deadline.
         """
         asked = list(triggers)
         deadline = time.monotonic() + self._timeout_s + _GRACE_S
@@ -141,7 +146,7 @@ class TriggerPublisher:
         reason = ""
         try:
             for trigger in asked:
-                sent.append(self._send(trigger, traceparent))  # noqa: PERF401 - keeps what was sent
+                sent.append(self._send(trigger, traceparent, note))  # noqa: PERF401 - keeps what was sent
         except KafkaError as error:  # no metadata, or the buffer stayed full
             reason = str(error)
         published: list[Published] = []
@@ -159,18 +164,19 @@ class TriggerPublisher:
             raise NotAcknowledged(failed, published, reason)
         return published
 
-    def _send(self, trigger: JobTrigger, traceparent: str | None) -> Future:
+    def _send(self, trigger: JobTrigger, traceparent: str | None, note: Note | None) -> Future:
+        body = trigger.model_dump_json(exclude_none=True).encode()
+        pairs = headers(
+            event_type=TYPE_JOB_TRIGGER,
+            event_id=str(trigger.trigger_id or _derived_id(trigger)),
+            time=trigger.fired_at.isoformat(),
+            source=self._source,
+            traceparent=traceparent,
+        )
+        if note is not None:
+            pairs.append(note.header(body))
         return self._producer.send(
-            self._topic,
-            value=trigger.model_dump_json(exclude_none=True).encode(),
-            key=str(trigger.job_id).encode(),
-            headers=headers(
-                event_type=TYPE_JOB_TRIGGER,
-                event_id=str(trigger.trigger_id or _derived_id(trigger)),
-                time=trigger.fired_at.isoformat(),
-                source=self._source,
-                traceparent=traceparent,
-            ),
+            self._topic, value=body, key=str(trigger.job_id).encode(), headers=pairs
         )
 
 

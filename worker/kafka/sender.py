@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from threading import Lock
 
 from schemas import JobTrigger
+from worker.domain.signatures import Note
 from worker.errors import BrokersAway, Transient
 from worker.kafka.publisher import TriggerPublisher
 from worker.kafka.settings import KafkaSettings
@@ -26,7 +27,13 @@ class Sender:
         self._lock = Lock()
         self._publisher: TriggerPublisher | None = None
 
-    def send(self, triggers: Sequence[JobTrigger], *, traceparent: str | None = None) -> None:
+    def send(
+        self,
+        triggers: Sequence[JobTrigger],
+        *,
+        traceparent: str | None = None,
+        note: Note | None = None,
+    ) -> None:
         """Return when the brokers have them all.
 
         Raises `BrokersAway` when they do not within 5 s (10 s where a connection has to be made
@@ -37,7 +44,7 @@ class Sender:
         except Transient as error:
             raise BrokersAway(error.message, remedy=error.remedy) from error
         try:
-            publisher.publish(triggers, traceparent=traceparent)
+            publisher.publish(triggers, traceparent=traceparent, note=note)
         except Transient as error:
             self._forget(publisher)
             raise BrokersAway(error.message, remedy=error.remedy) from error

@@ -40,6 +40,7 @@ Check = Callable[[Trigger, Job, Facts, Circumstances], Sequence[Finding]]
 _TYPES = frozenset(map(str, JobType))
 _SCHEDULE = TriggerKind.SCHEDULE
 _REPLAY = TriggerKind.REPLAY
+_CANARY = TriggerKind.CANARY
 _ON = ServerState.ON
 _UNFIT = {
     ServerState.OFFLINE: FailureCode.SERVER_OFFLINE,
@@ -223,6 +224,15 @@ def owner_may(_trigger: Trigger, job: Job, facts: Facts, _at: Circumstances) -> 
     return (Finding(code, objects, cause(code, user=owner_id, **{job_type: target_id})),)
 
 
+def may_be_canary(
+    trigger: Trigger, job: Job, facts: Facts, _at: Circumstances
+) -> Sequence[Finding]:
+    """`event_invalid`: a canary for a job that the platform does not mark as one."""
+    if trigger.kind is not _CANARY or job.job_id in facts.canaries:
+        return ()
+    return (_of_job(FailureCode.EVENT_INVALID, job, {"reason": "no_canary"}),)
+
+
 CHECKS: tuple[Check, ...] = (
     is_enabled,
     is_in_time,
@@ -232,6 +242,7 @@ CHECKS: tuple[Check, ...] = (
     accounts_are_usable,
     owner_is_there,
     owner_may,
+    may_be_canary,
 )
 """Every check, each once for every trigger whose job exists."""
 

@@ -34,7 +34,8 @@ class Facts:
     `parameters` has one for each job, read once. `grants` holds at least those of the jobs' owners
     and of their groups. `unreadable` says by job id which row that a job needs cannot be read:
     nothing else here may be taken for what is known of such a job. `unread` are jobs that were
-    asked for and left out: of them nothing is known, not even whether they exist.
+    asked for and left out: of them nothing is known, not even whether they exist. `canaries` are
+    the jobs that a canary may run, of those that `read_canaries` was asked for.
     """
 
     jobs: Mapping[int, Job]
@@ -47,6 +48,7 @@ class Facts:
     grants: AbstractSet[Grant]
     unreadable: Mapping[int, UnreadableRow] = field(default_factory=dict)
     unread: AbstractSet[int] = frozenset()
+    canaries: AbstractSet[int] = frozenset()
 
 
 NO_FACTS = Facts({}, {}, {}, {}, {}, {}, {}, frozenset())

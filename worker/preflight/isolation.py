@@ -69,6 +69,23 @@ def read_facts_of_first(snapshot: Snapshot, job_ids: Sequence[int], known: Known
             return _isolated_facts_of_first(connection, job_ids, known)
 
 
+def read_canaries(snapshot: Snapshot, job_ids: Collection[int]) -> frozenset[int]:
+    """Those of the jobs that a trigger of kind `canary` may run; none whose row cannot be read.
+
+    Asked only where there are such triggers: a platform's view may lack the column.
+    """
+    try:
+        with snapshot() as connection:
+            return inventory.select_canaries(connection, job_ids)
+    except ViewRaised:
+        with snapshot() as connection:
+            needed = {job_id: {job_id} for job_id in job_ids}
+            found = _Isolation(connection).read(
+                "preflight_job", inventory.select_canaries, needed, ("job_id",)
+            )
+            return frozenset().union(*found)
+
+
 def isolated_facts(
     connection: Connection, job_ids: Collection[int], change: Change | None = None
 ) -> Facts:

@@ -1,4 +1,8 @@
-"""Where dispatched runs stand: the histories of the action and orch services."""
+"""Where dispatched runs stand: the histories of the action and orch services.
+
+A producer of the status topic may name any run. So what is told of a run that nobody knows is kept
+within bounds (`sweep`), and an end that differs from the one that stands is counted beside it.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
+from worker.domain.shortening import cut
 from worker.storage.arrays import texts, timestamps
 from worker.storage.prepared import Prepared, every_batch
+
+ENDS = ("rejected", "succeeded", "failed", "cancelled")
+"""What ends a run; an end of a platform's own word is none of these."""
+
+MOST_UNKNOWN = 10_000
+"""Most rows of both histories that we have inserted and that have no record: more than a failover
+loses, and a few megabytes of whoever fills them."""
+
+UNKNOWN_KEPT_DAYS = 7
+"""How long a run without a record is kept. A record that a database has lost is made again from its
+trigger, and brokers keep that for seven days unless told otherwise."""
+
+LONGEST_MESSAGE = 2_000
+"""Longest message of a run, in characters; a longer one is cut."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What is known of one run: its furthest status, and when it got where."""
+    """What is known of one run: its furthest status, and when it got where.
+
+    `status` is the first end that was told, if one was; `more_ends` are those told after it.
+    """
 
     execution_id: str
     status: str
@@ -22,25 +44,75 @@ class Progress:
     accepted_at: datetime | None
     started_at: datetime | None
     ended_at: datetime | None
+    more_ends: tuple[tuple[str, str | None], ...] = ()
 
 
-def _upsert(table: str) -> Prepared:
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What `apply` found out: ends that differ from the one that stands, and unknown runs.
+
+    `contradicted` and `unknown` are execution ids; `ends` counts the differing ends.
+    """
+
+    ends: int = 0
+    contradicted: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+def _upsert(table: str, job_type: str) -> Prepared:
+    ends = ", ".join(f"'{end}'" for end in ENDS)
     return every_batch(
         f"""
-        insert into {table} as e
-            (execution_id, status, message, accepted_at, started_at, ended_at)
-        select * from unnest(
-            cast(:execution_id as uuid[]), cast(:status as text[]), cast(:message as text[]),
-            cast(:accepted_at as timestamptz[]), cast(:started_at as timestamptz[]),
-            cast(:ended_at as timestamptz[]))
-        on conflict (execution_id) do update set
-            status = case when {_rank("excluded")} > {_rank("e")}
-                then excluded.status else e.status end,
-            message = case when {_rank("excluded")} > {_rank("e")}
-                then excluded.message else e.message end,
-            accepted_at = coalesce(e.accepted_at, excluded.accepted_at),
-            started_at = coalesce(e.started_at, excluded.started_at),
-            ended_at = coalesce(e.ended_at, excluded.ended_at)
+        with told as materialized (
+            select * from unnest(
+                cast(:execution_id as uuid[]), cast(:status as text[]), cast(:message as text[]),
+                cast(:accepted_at as timestamptz[]), cast(:started_at as timestamptz[]),
+                cast(:ended_at as timestamptz[]), cast(:more_ends as text[]),
+                cast(:more_messages as text[]))
+            as t (execution_id, status, message, accepted_at, started_at, ended_at, more_ends,
+                more_messages)
+        ), unknown as materialized (
+            select t.execution_id from told t
+            where not exists (select from {table} h where h.execution_id = t.execution_id)
+              and not {_has_record("t.execution_id")}
+        ), written as (
+            insert into {table} as e
+                (execution_id, status, message, accepted_at, started_at, ended_at)
+            select execution_id, status, message, accepted_at, started_at, ended_at from told
+            on conflict (execution_id) do update set
+                status = case when {_rank("excluded")} > {_rank("e")}
+                    then excluded.status else e.status end,
+                message = case when {_rank("excluded")} > {_rank("e")}
+                    then excluded.message else e.message end,
+                accepted_at = coalesce(e.accepted_at, excluded.accepted_at),
+                started_at = coalesce(e.started_at, excluded.started_at),
+                ended_at = coalesce(e.ended_at, excluded.ended_at)
+            returning execution_id, status
+        ), noted as (
+            insert into awp_unknown_execution (execution_id, job_type)
+            select execution_id, '{job_type}' from unknown on conflict do nothing
+        ), differing as (
+            select w.execution_id, count(*) as ends,
+                (array_agg(o.status order by o.place desc))[1] as status,
+                (array_agg(o.message order by o.place desc))[1] as message
+            from written w join told t using (execution_id)
+            cross join lateral (
+                select t.status, t.message, 0 as place
+                union all
+                select * from unnest(cast(t.more_ends as text[]), cast(t.more_messages as text[]))
+                    with ordinality
+            ) as o
+            where t.status in ({ends}) and w.status in ({ends}) and o.status <> w.status
+            group by w.execution_id
+        ), contradicted as (
+            insert into awp_execution_contradiction as c (execution_id, ends, status, message)
+            select execution_id, ends, status, message from differing
+            on conflict (execution_id) do update set ends = c.ends + excluded.ends,
+                status = excluded.status, message = excluded.message, last_at = now()
+        )
+        select cast(execution_id as text), ends from differing
+        union all
+        select cast(execution_id as text), null from unknown
         """
     )
 
@@ -52,28 +124,93 @@ def _rank(row: str) -> str:
     )
 
 
+def _has_record(execution_id: str) -> str:
+    """SQL: a record of ours has this id, or a row that the platform wrote itself.
+
+    Two conditions, because an index serves each: a record's execution id is its key.
+    """
+    return f"""
+        (exists (select from awp_job_execution r where r.idempotency_key = {execution_id})
+         or exists (select from awp_job_execution r
+                    where r.execution_id = {execution_id} and r.idempotency_key is null))
+    """
+
+
 _UPSERTS = {
-    "action": _upsert("awp_action_execution"),
-    "workflow": _upsert("awp_workflow_execution"),
+    "action": _upsert("awp_action_execution", "action"),
+    "workflow": _upsert("awp_workflow_execution", "workflow"),
 }
 TYPES = tuple(_UPSERTS)
 """Job types with a history of runs."""
 
+_ALONE = text("select pg_advisory_xact_lock(hashtextextended('awp_unknown_execution', 0))")
+_SWEEP = text(
+    f"""
+    with due as (
+        delete from awp_unknown_execution u
+        where u.seen_at < now() - cast(:days as int) * interval '1 day'
+           or u.id <= (select id from awp_unknown_execution order by id desc offset :most limit 1)
+        returning u.execution_id, u.job_type
+    ), foreign_ones as materialized (
+        select * from due where not {_has_record("due.execution_id")}
+    ), actions as (
+        delete from awp_action_execution h using foreign_ones f
+        where f.job_type = 'action' and h.execution_id = f.execution_id returning h.execution_id
+    ), workflows as (
+        delete from awp_workflow_execution h using foreign_ones f
+        where f.job_type = 'workflow' and h.execution_id = f.execution_id returning h.execution_id
+    ), contradictions as (
+        delete from awp_execution_contradiction c using foreign_ones f
+        where c.execution_id = f.execution_id
+    )
+    select (select count(*) from actions) + (select count(*) from workflows)
+    """
+)
 
-def apply(connection: Connection, job_type: str, rows: Sequence[Progress]) -> None:
+
+def apply(connection: Connection, job_type: str, rows: Sequence[Progress]) -> Applied:
     """Move runs of one type forward; the first end stands, an unknown run is inserted.
 
-    No two rows may name the same run.
+    No two rows may name the same run. A further end that differs is counted in
+    `awp_execution_contradiction`, an unknown run noted in `awp_unknown_execution`: `sweep` in the
+    same transaction keeps those within their limit.
     """
     ordered = sorted(rows, key=lambda row: row.execution_id)
-    _UPSERTS[job_type].count(
+    found = _UPSERTS[job_type].rows(
         connection,
         {
             "execution_id": texts(row.execution_id for row in ordered),
             "status": texts(row.status for row in ordered),
-            "message": texts(row.message for row in ordered),
+            "message": texts(_short(row.message) for row in ordered),
             "accepted_at": timestamps(row.accepted_at for row in ordered),
             "started_at": timestamps(row.started_at for row in ordered),
             "ended_at": timestamps(row.ended_at for row in ordered),
+            "more_ends": texts(texts(end for end, _ in row.more_ends) for row in ordered),
+            "more_messages": texts(
+                texts(_short(message) for _, message in row.more_ends) for row in ordered
+            ),
         },
     )
+    return Applied(
+        ends=sum(ends for _, ends in found if ends is not None),
+        contradicted=tuple(run for run, ends in found if ends is not None),
+        unknown=tuple(run for run, ends in found if ends is None),
+    )
+
+
+def sweep(connection: Connection) -> int:
+    """Forget runs without a record: those beyond the limit, the oldest first, and old ones.
+
+    Only rows that `apply` has inserted are looked at; what has a record by now stays. Waits for
+    other transactions that sweep, so that all of them together keep to the limit. Returns how many
+    were forgotten.
+    """
+    connection.execute(_ALONE)
+    values = {"days": UNKNOWN_KEPT_DAYS, "most": MOST_UNKNOWN}
+    return int(connection.execute(_SWEEP, values).scalar_one())
+
+
+def _short(message: str | None) -> str | None:
+    if message is None or len(message) <= LONGEST_MESSAGE:
+        return message
+    return cut(message, LONGEST_MESSAGE - 1) + "…"

@@ -69,6 +69,14 @@ _JOBS_OF_A_BATCH = every_batch(
     ) as read
     """
 )
+# A view may lack the column; then no job is a canary.
+_CANARIES = every_batch(
+    """
+    select cast(v.job_id as bigint) from preflight_job v
+    where v.job_id = any(cast(:ids as bigint[]))
+      and lower(to_jsonb(v) ->> 'is_canary') in ('true', 't', 'yes', 'y', 'on', '1')
+    """
+)
 _PARAMETERS = every_batch(
     """
     select cast(job_id as bigint), cast(paramter as text)
@@ -126,6 +134,7 @@ _VIEWS = {
     _JOBS.name: "preflight_job",
     _JOBS_OF_A_BATCH.name: "preflight_job",
     _PARAMETERS.name: "preflight_job",
+    _CANARIES.name: "preflight_job",
     _SERVERS.name: "preflight_server",
     _ACCOUNTS.name: "preflight_account",
     _CREDENTIALS.name: "preflight_credential",
@@ -156,6 +165,14 @@ def select_job_rows(connection: Connection, ids: Collection[int]) -> dict[int, J
 def select_parameters(connection: Connection, ids: Collection[int]) -> dict[int, str | None]:
     """Parameters by job id, as saved."""
     return dict(_rows(connection, _PARAMETERS, ids))
+
+
+def select_canaries(connection: Connection, ids: Collection[int]) -> frozenset[int]:
+    """Those of the jobs that a trigger of kind `canary` may run.
+
+    Without a column `is_canary` in the view, or with anything but true in it, a job is none.
+    """
+    return frozenset(row[0] for row in _rows(connection, _CANARIES, ids))
 
 
 def select_servers(connection: Connection, ids: Collection[int]) -> dict[int, Server]:

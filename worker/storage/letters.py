@@ -43,14 +43,14 @@ _COUNT = text(
 )
 _GET = text(
     f"""
-    select {_COLUMNS}, d.key, d.headers, d.value
+    select {_COLUMNS}, d.key, d.headers, d.value, cast(d.nonce as text) as nonce
     from awp_dead_letter d join awp_trigger_ledger l on l.id = d.ledger_id where d.id = :id
     """
 )
 _PAGE = text(
     f"""
     with page as (
-        select d.id, l.topic, d.key, d.headers, d.value {_CHOSEN}
+        select d.id, l.topic, d.key, d.headers, d.value, cast(d.nonce as text) as nonce {_CHOSEN}
           and d.id > :after and d.id <= :last
         order by d.id limit :rows
     ), sized as (
@@ -58,7 +58,8 @@ _PAGE = text(
             row_number() over (order by id) as place
         from page
     )
-    select id, topic, key, headers, value from sized where so_far <= :bytes or place = 1 order by id
+    select id, topic, key, headers, value, nonce from sized
+    where so_far <= :bytes or place = 1 order by id
     """
 )
 _MARK = text(
@@ -126,13 +127,17 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A letter's message as it came, and the topic that it came from."""
+    """A letter's message as it came, and the topic that it came from.
+
+    `nonce` signs what repeats it: it is shown and logged nowhere.
+    """
 
     id: int
     topic: str
     key: bytes | None = field(repr=False)
     headers: Headers = field(repr=False)
     value: bytes | None = field(repr=False)
+    nonce: Uuid = field(repr=False)
 
 
 def described(
@@ -160,7 +165,8 @@ def get(connection: Connection, letter_id: int) -> tuple[Described, Kept] | None
     row = connection.execute(_GET, {"id": letter_id}).mappings().one_or_none()
     if row is None:
         return None
-    kept = Kept(row["id"], row["topic"], *_message(row["key"], row["headers"], row["value"]))
+    message = _message(row["key"], row["headers"], row["value"])
+    kept = Kept(row["id"], row["topic"], *message, row["nonce"])
     return Described(**{name: row[name] for name in Described.__slots__}), kept
 
 
@@ -179,7 +185,10 @@ def page(connection: Connection, choice: Choice, *, after: int, last: int) -> li
             "bytes": _PAGE_BYTES,
         },
     )
-    return [Kept(row.id, row.topic, *_message(row.key, row.headers, row.value)) for row in rows]
+    return [
+        Kept(row.id, row.topic, *_message(row.key, row.headers, row.value), row.nonce)
+        for row in rows
+    ]
 
 
 def mark_replayed(connection: Connection, ids: Sequence[int]) -> None:

@@ -13,21 +13,22 @@ from sqlalchemy import Connection, text
 from worker.domain.inventory import Job
 from worker.domain.record import FAILED, SUCCEEDED, Record
 from worker.domain.trigger import Origin, Trigger, TriggerKind, Uuid
-from worker.storage.arrays import bigints, texts, timestamps, uuids
+from worker.storage.arrays import bigints, booleans, texts, timestamps, uuids
 from worker.storage.prepared import every_batch
 
 _INSERT = every_batch(
     """
     insert into awp_job_execution (
         job_id, job_type, execution_id, trigger_id, idempotency_key, trigger_kind, triggered_by,
-        scheduled_at, fired_at, decided_at, trigger_status, trigger_code, trigger_message,
-        findings, causes, job_name, owner_id, target_id, targets, ledger_id, origin_offset,
-        trace_id)
+        triggered_by_verified, scheduled_at, fired_at, decided_at, trigger_status, trigger_code,
+        trigger_message, findings, causes, job_name, owner_id, target_id, targets, ledger_id,
+        origin_offset, trace_id)
     select
         b.job_id, b.job_type, b.idempotency_key, b.trigger_id, b.idempotency_key, b.trigger_kind,
-        b.triggered_by, b.scheduled_at, b.fired_at, cast(:decided_at as timestamptz), b.status,
-        b.code, b.message, b.findings, cast(b.causes as text[]), b.job_name, b.owner_id,
-        b.target_id, b.targets, b.ledger_id, b.origin_offset, b.trace_id
+        b.triggered_by, b.triggered_by_verified, b.scheduled_at, b.fired_at,
+        cast(:decided_at as timestamptz), b.status, b.code, b.message, b.findings,
+        cast(b.causes as text[]), b.job_name, b.owner_id, b.target_id, b.targets, b.ledger_id,
+        b.origin_offset, b.trace_id
     from unnest(
         cast(:job_id as bigint[]), cast(:job_type as text[]),
         cast(:trigger_id as uuid[]), cast(:idempotency_key as uuid[]),
@@ -37,10 +38,11 @@ _INSERT = every_batch(
         cast(:message as text[]), cast(:findings as jsonb[]), cast(:causes as text[]),
         cast(:job_name as text[]), cast(:owner_id as bigint[]), cast(:target_id as bigint[]),
         cast(:targets as jsonb[]), cast(:ledger_id as int[]), cast(:origin_offset as bigint[]),
-        cast(:trace_id as text[])
+        cast(:trace_id as text[]), cast(:triggered_by_verified as boolean[])
     ) as b (job_id, job_type, trigger_id, idempotency_key, trigger_kind,
             triggered_by, scheduled_at, fired_at, status, code, message, findings, causes,
-            job_name, owner_id, target_id, targets, ledger_id, origin_offset, trace_id)
+            job_name, owner_id, target_id, targets, ledger_id, origin_offset, trace_id,
+            triggered_by_verified)
     on conflict (idempotency_key) do nothing
     returning id, cast(idempotency_key as text)
     """
@@ -135,6 +137,10 @@ def columns(records: Sequence[Record]) -> Columns:
         "ledger_id": bigints(origin.ledger_id),
         "origin_offset": bigints(origin.offset),
         "trace_id": texts(trigger.trace_id),
+        # A column that is shorter than the others goes on with nulls.
+        "triggered_by_verified": booleans(trigger.triggered_by_verified)
+        if any(verified is not None for verified in trigger.triggered_by_verified)
+        else "{}",
     }
 
 

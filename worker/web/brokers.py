@@ -11,6 +11,7 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from schemas import JobTrigger
+from worker.domain.signatures import Note
 from worker.replays import Replayed
 from worker.storage.letters import Choice, Chosen
 
@@ -18,8 +19,14 @@ from worker.storage.letters import Choice, Chosen
 class TriggerSender(Protocol):
     """Sends triggers to the trigger topic; threads may share one."""
 
-    def send(self, triggers: Sequence[JobTrigger], *, traceparent: str | None = None) -> None:
-        """Return when the brokers have them all, within some seconds.
+    def send(
+        self,
+        triggers: Sequence[JobTrigger],
+        *,
+        traceparent: str | None = None,
+        note: Note | None = None,
+    ) -> None:
+        """Return when the brokers have them all, within some seconds; each refers to the `note`.
 
         Raises `BrokersAway` when they do not: then none, some or all of them arrived, and sending
         the same ones again repeats harmlessly.

@@ -259,6 +259,25 @@ SAID = [
         "触发事件无法使用：scheduled_at: it has no zone。",
     ),
     (
+        Finding(Code.EVENT_INVALID, JOB | {"reason": "no_canary"}),
+        (
+            "Job 17 (log-backup) is not marked as a canary (is_canary), so no trigger of kind"
+            " 'canary' may run it."
+        ),
+        "任务 17（log-backup）没有标记为探测任务（is_canary），canary 类型的触发不能运行它。",
+    ),
+    (
+        Finding(Code.EVENT_INVALID, {"reason": "unsigned_replay", "problem": "kind 'replay'"}),
+        (
+            "The trigger cannot be used: kind 'replay' is for dead letters that are sent again by"
+            " the console or the command line, and nothing proves that one of them has sent it."
+        ),
+        (
+            "触发事件无法使用：replay 类型只用于由控制台或命令行重放的死信，"
+            "而该消息无法证明由它们发出。"
+        ),
+    ),
+    (
         Finding(Code.PARAMETER_INVALID, {"reason": "refused", "value": 100_190}),
         "The dispatch has 100190 bytes; the broker does not take one of that size.",
         "派发事件有 100190 字节，消息代理不接受这么大的消息。",

@@ -12,6 +12,7 @@ from worker.decode import _usual, decode
 from worker.domain.delivery import Delivery
 from worker.domain.record import Claim
 from worker.domain.trigger import Origin, Trigger, TriggerKind
+from worker.sources import NO_SOURCE, Source
 
 ORIGIN = Origin(3, 41)
 ID = "0198f3a0-0000-7000-8000-000000000001"
@@ -41,7 +42,7 @@ OBJECTS = st.fixed_dictionaries(
 @given(fields=OBJECTS | st.sampled_from([1, None, [], "text", [{"job_id": 1}]]))
 def test_a_quick_reading_is_never_another_one(fields: object) -> None:
     body = json.dumps(fields).encode()
-    quick = _usual(body, ORIGIN, None)
+    quick = _usual(body, ORIGIN, NO_SOURCE)
     if quick is None:
         return
     wire = JobTrigger.model_validate_json(body)
@@ -62,13 +63,13 @@ def test_what_a_scheduler_sends_is_read_quickly() -> None:
         "triggered_by": "common-job",
         "sent_by": {"host": "cj-1"},
     }
-    read = _usual(json.dumps(full).encode(), ORIGIN, "trace")
+    read = _usual(json.dumps(full).encode(), ORIGIN, Source("trace"))
     assert read is not None
     assert (read.job_id, read.trigger_id, read.triggered_by) == (17, ID, "common-job")
     assert read.scheduled_at == datetime(2026, 11, 20, 8, tzinfo=UTC)
     assert read.fired_at == datetime(2026, 11, 20, 8, 0, 3, tzinfo=UTC)
     assert (read.origin, read.trace_id, read.problem) == (ORIGIN, "trace", None)
-    assert _usual(json.dumps({"job_id": 17, "scheduled_at": SLOT}).encode(), ORIGIN, None)
+    assert _usual(json.dumps({"job_id": 17, "scheduled_at": SLOT}).encode(), ORIGIN, NO_SOURCE)
 
 
 def test_of_a_field_that_stands_twice_the_last_counts_in_either_reading() -> None:

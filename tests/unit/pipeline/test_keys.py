@@ -75,8 +75,8 @@ def test_a_time_that_a_uuid_cannot_hold_is_cut(appended_ms: int, time: str) -> N
     assert poison_key(None, None, appended_ms).startswith(f"{time}-8")
 
 
-def test_a_replay_is_known_by_its_dead_letter() -> None:
-    assert replay_key(7) == ordered(NO_TIME, "dead-letter:7")
+def test_a_replay_is_known_by_its_dead_letter_and_that_ones_nonce() -> None:
+    assert replay_key(7, ID) == ordered(NO_TIME, f"dead-letter:7:{ID}")
 
 
 def test_an_event_is_known_by_its_execution_and_type() -> None:

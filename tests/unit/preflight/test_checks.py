@@ -52,6 +52,7 @@ HEALTHY = Facts(
         ("workflow", 4): Automation("workflow", 4, "Nightly", True),
     },
     grants={Grant("user", 5, "action", 9), Grant("group", 71, "workflow", 4)},
+    canaries={17},
 )
 
 
@@ -141,6 +142,13 @@ def test_how_late_a_trigger_may_be(
 ) -> None:
     judged = verdict(JOB._replace(max_lateness_s=max_lateness_s), fired=trigger(kind, late_s))
     assert causes(judged) == (["expired:job=17"] if is_expired else [])
+
+
+def test_a_canary_runs_no_job_that_the_platform_does_not_mark() -> None:
+    unmarked = replace(HEALTHY, canaries=frozenset())
+    judged = only(verdict(facts=unmarked, fired=trigger(TriggerKind.CANARY)))
+    assert (judged.code, judged.cause) == (FailureCode.EVENT_INVALID, "event_invalid:job=17")
+    assert causes(verdict(facts=unmarked, fired=trigger(TriggerKind.MANUAL))) == []
 
 
 def test_an_expired_trigger_says_how_late_it_was() -> None:

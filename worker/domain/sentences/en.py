@@ -70,6 +70,14 @@ SENTENCES = {
         "User {owner_id}{owner_note}, the job's owner, may not use {kind} {target_id}{target_note}."
     ),
     "event_invalid": "The trigger cannot be used: {problem}.",
+    "event_invalid.no_canary": (
+        "Job {job_id}{job_note} is not marked as a canary (is_canary), so no trigger of kind"
+        " 'canary' may run it."
+    ),
+    "event_invalid.unsigned_replay": (
+        "The trigger cannot be used: kind 'replay' is for dead letters that are sent again by the"
+        " console or the command line, and nothing proves that one of them has sent it."
+    ),
     "internal_error.unreadable": (
         "What job {job_id}{job_note} needs cannot be read: the database raises {sqlstate} for"
         " {row} in the view {view}."

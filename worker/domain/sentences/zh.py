@@ -51,6 +51,13 @@ SENTENCES = {
         "任务所有者用户 {owner_id}{owner_note}没有{kind} {target_id}{target_note}的权限。"
     ),
     "event_invalid": "触发事件无法使用：{problem}。",
+    "event_invalid.no_canary": (
+        "任务 {job_id}{job_note}没有标记为探测任务（is_canary），canary 类型的触发不能运行它。"
+    ),
+    "event_invalid.unsigned_replay": (
+        "触发事件无法使用：replay 类型只用于由控制台或命令行重放的死信，"
+        "而该消息无法证明由它们发出。"
+    ),
     "internal_error.unreadable": (
         "无法读取任务 {job_id}{job_note}所需的数据："
         "数据库读取视图 {view} 的 {row} 时报错 {sqlstate}。"

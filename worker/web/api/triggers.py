@@ -61,11 +61,11 @@ def send_triggers(
     """Send triggers to the trigger topic, one or up to 1,000: all of them, or none that is wrong.
 
     What `JobTrigger` of `schemas/` says holds here, too, but for the kind `replay`. Where
-    `triggered_by` is absent it is the service. With 503 some may have arrived: send the same again,
-    and what did arrive is recognised.
+    `triggered_by` is absent it is the service: records then tell it as verified, another name as
+    claimed. With 503 some may have arrived: send the same again, and what did arrive is recognised.
     """
     read = triggers.read(sent, service, words_of(request))
-    ids = triggers.send(console(request), read, traceparent=traceparent)
+    ids = triggers.send(console(request), read, service, traceparent=traceparent)
     return said.TriggersSent(trigger_ids=ids)
 
 

@@ -2,7 +2,8 @@
 
 Noting the run and sending its trigger cannot be one transaction. So it is noted first that somebody
 asked for it, with the trigger's id, and then sent: a note without a record says honestly that it is
-not known whether the brokers have it, and a trigger without a note cannot be.
+not known whether the brokers have it, and a trigger without a note cannot be. The trigger refers to
+the note by a signature, so the worker knows who asked, and need not believe what the message says.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from schemas import JobTrigger
 from worker.domain.access import Principal
 from worker.domain.reading import AsOf, RecordDetail, RecordFilter
 from worker.domain.trigger import TriggerKind, Uuid, run_id, trigger_key
-from worker.storage import changes
+from worker.storage import changes, sources
 from worker.storage.queries import executions
 from worker.web import problems
 from worker.web.asking import scope_of
@@ -71,6 +72,7 @@ def run(
                 action="run",
                 after={"trigger_id": trigger_id},
             )
+        note = sources.write_note(connection, who.login, 1)
     trigger = JobTrigger.model_validate(
         {
             "trigger_id": trigger_id,
@@ -80,7 +82,7 @@ def run(
             "triggered_by": who.login,
         }
     )
-    console.sender.send([trigger], traceparent=trace_of(traceparent))
+    console.sender.send([trigger], traceparent=trace_of(traceparent), note=note)
     return trigger_id
 
 

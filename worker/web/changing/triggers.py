@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,10 +11,14 @@ from pydantic import ValidationError
 from schemas import JobTrigger
 from worker.domain.access import Principal
 from worker.domain.trigger import Uuid, schedule_key
+from worker.errors import Transient
+from worker.storage import sources
 from worker.web.changing import refusals
 from worker.web.changing.run import trace_of
 from worker.web.state import Console
 from worker.web.words import Words, marked
+
+log = logging.getLogger(__name__)
 
 MOST = 1_000
 _MOST_FAULTS = 100
@@ -50,9 +55,21 @@ def read(sent: Any, who: Principal, words: Words) -> list[JobTrigger]:
     return triggers
 
 
-def send(console: Console, triggers: list[JobTrigger], *, traceparent: str | None) -> list[Uuid]:
-    """Send them; their ids, in order. Raises `BrokersAway`: then the same may be sent again."""
-    console.sender.send(triggers, traceparent=trace_of(traceparent))
+def send(
+    console: Console, triggers: list[JobTrigger], who: Principal, *, traceparent: str | None
+) -> list[Uuid]:
+    """Note who sends them, one note for all, and send them; their ids, in order.
+
+    While the database is away they are sent without a note: then their records say that the
+    service is claimed. Raises `BrokersAway`: then the same may be sent again.
+    """
+    note = None
+    try:
+        with console.pool.transaction() as connection:
+            note = sources.write_note(connection, who.login, len(triggers))
+    except Transient as error:
+        log.warning("action=not_noted login=%s triggers=%s why=%s", who.login, len(triggers), error)
+    console.sender.send(triggers, traceparent=trace_of(traceparent), note=note)
     return [
         str(each.trigger_id or schedule_key(each.job_id, each.scheduled_at)) for each in triggers
     ]

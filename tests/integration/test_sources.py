@@ -1,0 +1,196 @@
+"""Who says so: what a producer of the trigger topic may claim, and what is believed.
+
+On the real database, without a broker: headers and bodies go straight into the intake.
+"""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.support.feed import Feed, Taker, feeding
+from tests.support.platform import Platform
+from worker.dead_letters import message
+from worker.domain.delivery import Delivery, Event, Headers
+from worker.domain.record import Claim
+from worker.storage import letters
+
+JOBS = range(1, 6)
+REPLAYED = "select * from awp_job_execution where trigger_kind = 'replay'"
+
+
+@pytest.fixture
+def feed(database: str) -> Iterator[Feed]:
+    with feeding(database) as feed:
+        with feed.engine.begin() as connection:
+            platform = Platform(connection)
+            for job_id in JOBS:
+                platform.action_job(id=job_id)
+        yield feed
+
+
+class Topic:
+    """One partition, and the worker that owns it."""
+
+    def __init__(self, taker: Taker) -> None:
+        self._taker = taker
+        self.claim: Claim = taker.take(0)
+
+    def send(self, *messages: tuple[dict[str, Any], Headers]) -> None:
+        """Messages, decided and committed as one batch."""
+        self.deliver(*[(json.dumps(body).encode(), headers) for body, headers in messages])
+
+    def deliver(self, *messages: tuple[bytes | None, Headers]) -> None:
+        first = self.claim.last_offset + 1
+        batch = [
+            Delivery(0, first + n, None, value, headers, 0)
+            for n, (value, headers) in enumerate(messages)
+        ]
+        self._taker.write(batch, {0: self.claim})
+        self.claim = self.claim.at(batch[-1].offset)
+
+    def resend(self, event: Event, value: bytes | None = None) -> None:
+        """What the resender sends, perhaps with another body, as the topic delivers it."""
+        headers = [
+            (name, content.encode() if isinstance(content, str) else content)
+            for name, content in event.headers
+        ]
+        self.deliver((event.value if value is None else value, headers))
+
+
+@pytest.fixture
+def topic(feed: Feed) -> Topic:
+    return Topic(feed.taker())
+
+
+def slot(days_ago: float = 0) -> str:
+    moment = datetime.now(UTC).replace(microsecond=0) - timedelta(days=days_ago)
+    return moment.isoformat()
+
+
+def poisoned(feed: Feed, topic: Topic, job_id: int) -> int:
+    """A dead letter of a job that can be read; its id."""
+    topic.send(({"job_id": job_id, "scheduled_at": "2026-11-23T10:00:00"}, ()))
+    (row,) = feed.rows("select id from awp_dead_letter where job_id = :id", id=job_id)
+    return int(row["id"])
+
+
+def replay(feed: Feed, letter_id: int, body: dict[str, Any] | None = None) -> Event:
+    """The message by which an operator sends a letter again, mended where there is a body."""
+    with feed.engine.connect() as connection:
+        choice = letters.Choice((letter_id,))
+        (kept,) = letters.page(connection, choice, after=0, last=letter_id)
+    return message(kept, None if body is None else json.dumps(body).encode())
+
+
+def test_five_triggers_of_five_jobs_that_claim_one_dead_letter_are_five_records(
+    feed: Feed, topic: Topic
+) -> None:
+    topic.send(*[({"job_id": job, "scheduled_at": slot()}, [("replay-of", b"12")]) for job in JOBS])
+
+    records = feed.rows("select * from awp_job_execution order by job_id")
+    assert [(r["job_id"], r["trigger_kind"], r["duplicate_count"]) for r in records] == [
+        (job, "schedule", 0) for job in JOBS
+    ]
+
+
+@pytest.mark.parametrize("claimed", [b"{}", b"{}:" + b"0" * 64, b"{} 0", b"{}:", b"-{}"])
+def test_a_replay_that_was_claimed_beforehand_takes_nothing_from_the_operators(
+    feed: Feed, topic: Topic, claimed: bytes
+) -> None:
+    letter_id = poisoned(feed, topic, 1)
+    forged = claimed.replace(b"{}", str(letter_id).encode())
+
+    topic.send(({"job_id": 2, "scheduled_at": slot()}, [("replay-of", forged)]))
+    topic.resend(replay(feed, letter_id, {"job_id": 1, "scheduled_at": slot(days_ago=3)}))
+
+    (record,) = feed.rows(REPLAYED)
+    assert (record["job_id"], record["trigger_status"]) == (1, 1)
+    assert feed.rows("select from awp_job_execution where duplicate_count > 0") == []
+
+
+def test_what_was_seen_of_a_replay_serves_for_nothing_but_a_repeat_of_it(
+    feed: Feed, topic: Topic
+) -> None:
+    letter_id = poisoned(feed, topic, 1)
+    sent = replay(feed, letter_id, {"job_id": 1, "scheduled_at": slot(days_ago=3)})
+
+    topic.resend(sent, json.dumps({"job_id": 2, "scheduled_at": slot(days_ago=3)}).encode())
+    topic.resend(sent)
+    topic.resend(sent)
+
+    records = feed.rows("select * from awp_job_execution where job_id = 2")
+    assert [(r["trigger_kind"], r["trigger_code"]) for r in records] == [("schedule", "expired")]
+    (record,) = feed.rows(REPLAYED)
+    assert (record["job_id"], record["trigger_status"], record["duplicate_count"]) == (1, 1, 1)
+
+
+def test_a_letter_that_is_mended_twice_runs_once(feed: Feed, topic: Topic) -> None:
+    letter_id = poisoned(feed, topic, 1)
+
+    topic.resend(replay(feed, letter_id, {"job_id": 1, "scheduled_at": slot(days_ago=3)}))
+    topic.resend(replay(feed, letter_id, {"job_id": 1, "scheduled_at": slot(days_ago=4)}))
+
+    (record,) = feed.rows(REPLAYED)
+    assert (record["trigger_status"], record["duplicate_count"]) == (1, 1)
+
+
+def test_a_replay_that_nobody_has_noted_is_refused_and_not_run(feed: Feed, topic: Topic) -> None:
+    mine = "7d444840-9dc0-41d1-b245-5ffdce74fad2"
+    body = {"job_id": 1, "kind": "replay", "trigger_id": mine, "scheduled_at": slot(days_ago=300)}
+
+    topic.send((body, ()), (body, ()))
+
+    records = feed.rows("select * from awp_job_execution")
+    assert {r["trigger_code"] for r in records} == {"event_invalid"}
+    assert "kind 'replay'" in records[0]["trigger_message"]
+    letter_id = feed.rows("select id from awp_dead_letter order by id limit 1")[0]["id"]
+    topic.resend(replay(feed, letter_id))
+    (record,) = feed.rows(f"{REPLAYED} and trigger_status = 1")
+    assert record["job_id"] == 1
+
+
+def test_a_canary_runs_only_jobs_that_the_platform_marks(feed: Feed, topic: Topic) -> None:
+    ids = ("7d444840-9dc0-41d1-b245-5ffdce74fad2", "7d444840-9dc0-41d1-b245-5ffdce74fad3")
+    with feed.engine.begin() as connection:
+        connection.exec_driver_sql("update awp_automcation_job set is_canary = true where id = 2")
+
+    topic.send(
+        *[
+            ({"job_id": job, "kind": "canary", "trigger_id": ids[0], "scheduled_at": slot()}, ())
+            for job in (1, 2)
+        ]
+    )
+
+    refused, run = feed.rows("select * from awp_job_execution order by job_id")
+    assert (refused["trigger_status"], refused["trigger_code"]) == (2, "event_invalid")
+    assert "is_canary" in refused["trigger_message"]
+    assert (run["trigger_status"], run["trigger_code"]) == (1, None)
+
+
+def test_on_a_platform_that_marks_no_job_there_is_no_canary(feed: Feed, topic: Topic) -> None:
+    with feed.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "drop view preflight_job; create view preflight_job as select id as job_id, name, "
+            "job_type, target_id, owner_id, enabled, paramter, max_lateness_s, version "
+            "from awp_automcation_job"
+        )
+    mine = "7d444840-9dc0-41d1-b245-5ffdce74fad2"
+
+    topic.send(({"job_id": 1, "kind": "canary", "trigger_id": mine, "scheduled_at": slot()}, ()))
+
+    (record,) = feed.rows("select * from awp_job_execution")
+    assert record["trigger_code"] == "event_invalid"
+
+
+def test_whoever_names_somebody_in_a_body_only_claims_it(feed: Feed, topic: Topic) -> None:
+    topic.send(
+        ({"job_id": 1, "scheduled_at": slot(), "triggered_by": "root"}, ()),
+        ({"job_id": 2, "scheduled_at": slot()}, ()),
+    )
+
+    first, second = feed.rows("select * from awp_job_execution order by job_id")
+    assert (first["triggered_by"], first["triggered_by_verified"]) == ("root", False)
+    assert (second["triggered_by"], second["triggered_by_verified"]) == (None, None)
