@@ -45,11 +45,12 @@ class Whole:
         """The record of a trigger, once it is there."""
         query = (
             "select trigger_status, trigger_kind, triggered_by, duplicate_count, trace_id,"
-            " trigger_code, execution_id::text from awp_job_execution"
+            " trigger_code, execution_id::text, triggered_by_verified from awp_job_execution"
             f" where trigger_id = '{trigger_id}'"
         )
         (row,) = wait_until(lambda: stored(self.database, query), 30, f"a record of {trigger_id}")
         names = ("status", "kind", "by", "repeats", "trace_id", "code", "execution_id")
+        names += ("is_verified",)
         return dict(zip(names, row, strict=True))
 
     def event(self, topic: str, execution_id: str) -> Received:
@@ -106,6 +107,7 @@ def test_run_now_leads_to_the_record_and_its_dispatch(whole: Whole, job_type: st
     trigger_id = where.rpartition("/")[2]
     record = whole.record(trigger_id)
     assert (record["status"], record["kind"], record["by"]) == (1, "manual", "li.wei")
+    assert record["is_verified"]
     wait_until(lambda: whole.record(trigger_id)["repeats"] == 1, 30, "a counted repeat")
     assert value(whole.database, "select count(*) from awp_job_execution") == 1
     assert value(whole.database, "select count(*) from awp_console_change") == 1
@@ -175,7 +177,10 @@ def test_a_service_sends_triggers_over_http(whole: Whole) -> None:
     first, second, third = map(whole.record, ids)
     assert (first["kind"], first["by"], first["trace_id"]) == ("schedule", "common-job", TRACE)
     assert (second["by"], second["status"]) == ("cron", 1)
-    assert third["kind"] == "manual"
+    assert (third["kind"], third["by"]) == ("manual", "common-job")
+    # The console knows the service, and not whom the service names.
+    assert [each["is_verified"] for each in (first, second, third)] == [True, False, True]
+    assert value(whole.database, "select sum(triggers) from awp_trigger_note") == 3
     # Sent again, one by itself, it is the same trigger.
     assert service.post("/api/v1/triggers", json=body[0]).json() == {"trigger_ids": ids[:1]}
     wait_until(lambda: whole.record(ids[0])["repeats"] == 1, 30, "a counted repeat")
