@@ -181,12 +181,15 @@ class Worker:
     def _wait_for_topics(self) -> None:
         """Wait until the brokers answer.
 
-        Raises `Stop` when they do not let us in, and for a topic that is not there then.
+        Raises `Stop` when they do not let us in, for a topic that is not there then, and for one
+        that we read and that is compacted.
         """
         access.check(self._kafka, _ACCESS_S)
         with TopicIds(self._kafka) as topic_ids:
             for topic in self._kafka.topics.all():
                 self._wait_for_topic(topic, topic_ids)
+            for topic in self._kafka.topics.consumed():
+                topic_ids.check_settings(topic)
 
     def _wait_for_topic(self, topic: str, topic_ids: TopicIds) -> None:
         deadline = self._clock.monotonic() + _NEWS_S

@@ -153,6 +153,7 @@ def test_these_rights_are_enough(
     wait_until(lambda: sql.value(judge.database, count) == 4, ENDED_S, "the letters of the replays")
     assert done("operator", "publish", str(load.jobs[1]))["published"] == 1
     wait_until(lambda: judge.is_quiet(15), ENDED_S, "that one, too")
+    assert "action=topic_settings" not in worker.words()
     assert done("operator", "topics", "check")["not_known"] == {}
     assert done("operator", "audit", "--deep")["deep"]["triggers_read"] == 17
     more = ("--topic-prefix", f"{as_('operator').topic_prefix}.more")
@@ -161,7 +162,31 @@ def test_these_rights_are_enough(
     assert worker.stop() == 0
 
 
-@pytest.mark.parametrize("right", acls.of("worker"), ids=str)
+@pytest.mark.parametrize(
+    "right", [each for each in acls.of("worker") if each.operation == "DESCRIBE_CONFIGS"], ids=str
+)
+def test_a_worker_that_may_not_see_settings_says_so_and_works(
+    own_node: SecuredNode,
+    start: Start,
+    grant: Grant,
+    load: Load,
+    judge: Judge,
+    settings: Settings,
+    right: Right,
+) -> None:
+    grant(without(right))
+    worker = start(own_node.signing_in("worker"))
+    load.fire(8)
+    assert judge.settled(load.sent).records == 8
+    (said,) = [line for line in worker.words().splitlines() if "action=topic_settings" in line]
+    assert f"topic={acls.here(right.name, settings)} reason='the brokers do not tell" in said
+    assert "uthorization" in said
+    assert worker.stop() == 0
+
+
+@pytest.mark.parametrize(
+    "right", [each for each in acls.of("worker") if each.operation != "DESCRIBE_CONFIGS"], ids=str
+)
 def test_a_worker_says_which_right_it_lacks(
     own_node: SecuredNode, start: Start, grant: Grant, load: Load, settings: Settings, right: Right
 ) -> None:

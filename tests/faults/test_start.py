@@ -11,7 +11,7 @@ from tests.conftest import kafka_settings
 from tests.support import sql
 from tests.support.ledgers import Judge
 from tests.support.load import Load
-from tests.support.topics import Broker
+from tests.support.topics import Broker, set_topic
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess
 from worker.domain.topics import Topics
@@ -112,3 +112,31 @@ def test_a_partition_of_another_group_is_refused_until_that_group_releases_it(
     load.fire(30)
     outcome = judge.settled(load.sent)
     assert (outcome.records, outcome.duplicates, outcome.repeats) == (60, 0, 0)
+
+
+@pytest.mark.parametrize("policy", ["compact", "compact,delete"])
+def test_a_compacted_topic_is_refused_before_a_trigger_of_it_is_read(
+    start: Start, broker: Broker, topics: Topics, load: Load, database: str, policy: str
+) -> None:
+    set_topic(broker.address, topics.triggers, "cleanup.policy", policy)
+    load.fire(10)
+    worker = start(wait=False)
+    assert _last_words(worker) == (
+        f"trigger-worker: {topics.triggers} cannot be read: cleanup.policy is {policy}: compaction "
+        "deletes all but the newest message of a job. "
+        f"Set cleanup.policy=delete on {topics.triggers}."
+    )
+    assert sql.value(database, "select count(*) from awp_trigger_ledger") == 0
+
+
+def test_a_topic_whose_batches_may_unpack_to_anything_is_said_loudly(
+    start: Start, broker: Broker, topics: Topics, load: Load, judge: Judge
+) -> None:
+    set_topic(broker.address, topics.statuses, "compression.type", "producer")
+    worker = start()
+    load.fire(3)
+    judge.settled(load.sent)
+    (said,) = [line for line in worker.words().splitlines() if "action=topic_settings" in line]
+    assert "WARNING" in said
+    assert f"topic={topics.statuses} problem='compression.type is producer" in said
+    assert f"remedy='Set compression.type=uncompressed on {topics.statuses}" in said

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-import cramjam
 import pytest
 
 from tests.conftest import kafka_settings
@@ -33,13 +32,6 @@ LEDGER = """
 """
 
 
-def _zstd_of_unknown_size(body: bytes) -> bytes:
-    """2.8 kB for 90 MB, and a frame that does not say so: librdkafka's issue 5260."""
-    packer = cramjam.zstd.Compressor()
-    packer.compress(batches.record(body))
-    return bytes(packer.finish())
-
-
 def _bodies(jobs: list[int], first: int, count: int) -> list[bytes]:
     begun = datetime.now(UTC) - timedelta(minutes=5)
     return [
@@ -66,7 +58,7 @@ def test_what_cannot_be_unpacked_is_passed_and_counted(
     """Three kinds of it, with triggers before, between and behind them, and one as a status."""
     for topic in topics.consumed():
         set_topic(broker.address, topic, "compression.type", "producer")
-    poison = batches.batch(ZEROS, codec="zstd", packed=_zstd_of_unknown_size(ZEROS))
+    poison = batches.batch(ZEROS, codec="zstd", packed=batches.zstd_of_unknown_size(ZEROS))
     wrong = batches.batch(*_bodies(jobs, 100, 3))
     strange = batches.batch(*_bodies(jobs, 200, 2))
     fired = iter(_bodies(jobs, 0, 12))

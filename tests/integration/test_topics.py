@@ -1,12 +1,14 @@
 """`topics create` and `topics check` on both brokers."""
 
 import time
+import uuid
 from collections.abc import Mapping
 
 import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource
 
+from tests.support import batches
 from tests.support.command import trigger_worker
 from tests.support.kafka import KafkaNode
 from tests.support.topics import Broker
@@ -15,6 +17,10 @@ from worker.domain.topics import Topics
 from worker.errors import Stop, Transient
 from worker.kafka.admin import TopicAdmin
 from worker.kafka.settings import KafkaSettings
+
+ZEROS = b"\0" * 90_000_000
+TOO_LARGE = 10
+"""Kafka's code of a message that is too large."""
 
 
 def environment(broker: Broker, prefix: str) -> Mapping[str, str]:
@@ -67,6 +73,20 @@ def test_dead_letters_are_kept_longer_than_the_rest(broker: Broker, topics: Topi
     assert {state.config["cleanup.policy"] for state in states.values()} == {"delete"}
 
 
+def test_brokers_refuse_a_batch_that_unpacks_to_more_than_a_topic_takes(kafka: Broker) -> None:
+    """90 MB in 2.8 kB: on topics that we read this is found out before anybody reads them."""
+    names = Topics.under(f"t{uuid.uuid4().hex[:12]}")
+    poison = batches.batch(ZEROS, codec="zstd", packed=batches.zstd_of_unknown_size(ZEROS))
+    small = batches.batch(b"{}", codec="zstd", packed=batches.zstd_of_unknown_size(b"{}"))
+    with admin_of(kafka.address, "any") as admin:
+        admin.create(names, partitions=1)
+        for topic in names.consumed():
+            with pytest.raises(AssertionError, match=f"{topic} refused a batch: {TOO_LARGE} "):
+                batches.produce(kafka, topic, poison)
+            assert batches.produce(kafka, topic, small) == 0
+        admin.delete(names.all())
+
+
 def test_check_names_what_is_missing_and_what_to_do(broker: Broker, topic_prefix: str) -> None:
     ended = trigger_worker("topics", "check", env=environment(broker, topic_prefix))
     assert ended.status == 1
@@ -88,6 +108,7 @@ def test_check_refuses_a_compacted_topic(broker: Broker, topic_prefix: str) -> N
                     "configs": {
                         "cleanup.policy": "compact" if name == names.failures else "delete",
                         "max.message.bytes": "2000" if name == names.triggers else "1048588",
+                        "compression.type": "uncompressed",
                     },
                 }
                 for name in names.all()

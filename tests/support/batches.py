@@ -3,6 +3,7 @@
 import struct
 import time
 
+import cramjam
 from kafka.net.compat import KafkaNetClient
 from kafka.protocol.metadata import MetadataRequest
 from kafka.protocol.producer import ProduceRequest
@@ -49,6 +50,16 @@ def batch(*bodies: bytes, codec: str = "none", packed: bytes | None = None) -> b
     crc = struct.pack(">I", calc_crc32c(after_crc))
     after_length = struct.pack(">ib", -1, 2) + crc + after_crc
     return struct.pack(">qi", 0, len(after_length)) + after_length
+
+
+def zstd_of_unknown_size(body: bytes) -> bytes:
+    """A batch's one record, packed into a frame that does not say how large it is.
+
+    librdkafka then tries sizes up to what it takes at most (its issue 5260).
+    """
+    packer = cramjam.zstd.Compressor()
+    packer.compress(record(body))
+    return bytes(packer.finish())
 
 
 def produce(broker: Broker, topic: str, raw: bytes, *, partition: int = 0) -> int:

@@ -14,6 +14,7 @@ TOPICS = Topics.under("awp")
 GOOD = {
     "cleanup.policy": "delete",
     "max.message.bytes": "1048588",
+    "compression.type": "uncompressed",
     "retention.ms": "604800000",
     "min.insync.replicas": "2",
 }
@@ -78,6 +79,24 @@ def test_a_topic_that_takes_no_whole_trigger_is_refused() -> None:
     assert "max.message.bytes=278528" in problem.remedy
 
 
+def test_what_the_brokers_do_not_unpack_is_a_warning_on_what_we_read_alone() -> None:
+    packed = replace(TRIGGERS, config=GOOD | {"compression.type": "producer"})
+    report = report_with(
+        triggers=packed, dispatch_action=replace(packed, name="awp.dispatch.action.v1")
+    )
+    (problem,) = report.problems
+    assert (problem.topic, problem.severity) == ("awp.job.triggers.v1", "warning")
+    assert "compression.type is producer" in problem.problem
+    assert "compression.type=uncompressed" in problem.remedy
+
+
+@pytest.mark.parametrize(("most", "warnings"), [("4194304", 0), ("4194305", 1)])
+def test_batches_of_more_than_4_mib_are_a_warning_on_what_we_read(most: str, warnings: int) -> None:
+    report = report_with(triggers=triggers_with(max_message_bytes=most))
+    assert [each.severity for each in report.problems] == ["warning"] * warnings
+    assert report.is_good
+
+
 def test_a_topic_that_takes_no_whole_dispatch_is_refused_and_one_for_statuses_may_be_smaller() -> (
     None
 ):
@@ -124,7 +143,8 @@ def test_messages_kept_for_less_than_a_day_are_a_warning(kept: str, warnings: in
 
 
 def test_what_brokers_do_not_tell_is_said_to_be_not_known_and_is_no_problem() -> None:
-    silent = replace(TRIGGERS, config={"cleanup.policy": "delete", "max.message.bytes": "1048588"})
+    told = {key: GOOD[key] for key in ("cleanup.policy", "max.message.bytes", "compression.type")}
+    silent = replace(TRIGGERS, config=told)
     report = report_with(triggers=silent)
     assert report.problems == ()
     assert report.not_known == {"awp.job.triggers.v1": ("retention.ms", "min.insync.replicas")}
@@ -132,7 +152,8 @@ def test_what_brokers_do_not_tell_is_said_to_be_not_known_and_is_no_problem() ->
 
 
 def test_a_gap_is_said_in_words_with_its_reason_once_for_the_topics_that_share_it() -> None:
-    partly = replace(TRIGGERS, config={"cleanup.policy": "delete", "max.message.bytes": "1048588"})
+    told = {key: GOOD[key] for key in ("cleanup.policy", "max.message.bytes", "compression.type")}
+    partly = replace(TRIGGERS, config=told)
     mute = replace(TRIGGERS, config={})
     report = report_with(
         triggers=partly,
@@ -148,8 +169,8 @@ def test_a_gap_is_said_in_words_with_its_reason_once_for_the_topics_that_share_i
     assert second == (
         "Not known for awp.execution.status.v1: whether compaction deletes messages, whether the "
         "largest message fits, how long messages are kept, how many brokers have a message when it "
-        "is acknowledged. The brokers told none of the settings: this user may lack the right to "
-        "read them."
+        "is acknowledged, whether a small batch may unpack to more than a worker has. The brokers "
+        "told none of the settings: this user may lack the right to read them."
     )
 
 

@@ -26,6 +26,7 @@ from worker.domain.topics import Topics
 from worker.errors import Stop, Transient
 from worker.kafka import access
 from worker.kafka.settings import KafkaSettings
+from worker.kafka.topic_settings import COMPRESSION, UNPACKED
 
 DEFAULT_PARTITIONS = 6
 BROKER_DEFAULT = -1
@@ -33,7 +34,8 @@ BROKER_DEFAULT = -1
 
 MAX_MESSAGE_BYTES = 1_048_588
 """What our topics accept; Kafka's own default, set so that a smaller one does not apply. A
-dispatch of 900 KiB fits, and so does a batch of librdkafka (`message.max.bytes`, 1,000,000)."""
+dispatch of 900 KiB fits, a trigger of 256 KiB with its headers, and a batch of librdkafka
+(`message.max.bytes`, 1,000,000), which no client splits that the brokers refuse."""
 
 _DAY_MS = 86_400_000
 _RETENTION_MS = 7 * _DAY_MS
@@ -254,6 +256,8 @@ def _config(name: str, topics: Topics, replication: int) -> dict[str, str]:
         "retention.ms": str(_DEAD_LETTER_RETENTION_MS if is_dead_letters else _RETENTION_MS),
         "max.message.bytes": str(MAX_MESSAGE_BYTES),
     }
+    if name in topics.consumed():
+        config[COMPRESSION] = UNPACKED
     if replication >= _SAFE_REPLICAS:
         config["min.insync.replicas"] = "2"
     return config

@@ -337,6 +337,8 @@ class Takings:
             self.let_go()
             self.consumer.out_of_range.clear()  # said of the other topic
             self.consumer.faults.clear()
+            if found is not None:
+                self._topic_ids.check_settings(found.name)
         for partition in self.consumer.out_of_range & self.claims.keys():
             self._former[partition] = self.claims.pop(partition)
         return True

@@ -4,29 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from worker.domain.topics import Topics
 from worker.kafka.admin import TopicState
-
-LEAST_INCOMING_BYTES = 272 * 1024
-"""A trigger's body of 256 KiB with key and headers."""
+from worker.kafka.topic_settings import (
+    COMPRESSION,
+    LARGEST,
+    LEAST_INCOMING_BYTES,
+    POLICY,
+    TopicProblem,
+    compaction,
+    sizes,
+)
 
 LEAST_OUTGOING_BYTES = 1_000_000
 """A batch as librdkafka makes it; a dispatch of 900 KiB is one of these."""
 
 _DAY_MS = 86_400_000
 _SAFE_REPLICAS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class TopicProblem:
-    """One thing wrong with one topic. An `error` loses or stops triggers; a `warning` may."""
-
-    topic: str
-    severity: Literal["error", "warning"]
-    problem: str
-    remedy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +38,15 @@ class TopicReport:
 
 
 _JUDGED = {
-    "cleanup.policy": "whether compaction deletes messages",
-    "max.message.bytes": "whether the largest message fits",
+    POLICY: "whether compaction deletes messages",
+    LARGEST: "whether the largest message fits",
     "retention.ms": "how long messages are kept",
     "min.insync.replicas": "how many brokers have a message when it is acknowledged",
 }
 """Settings, and what cannot be said without them."""
+
+_JUDGED_INCOMING = {COMPRESSION: "whether a small batch may unpack to more than a worker has"}
+"""The same, of what we read."""
 
 
 def check(topics: Topics, states: Mapping[str, TopicState], *, brokers: int) -> TopicReport:
@@ -61,7 +59,8 @@ def check(topics: Topics, states: Mapping[str, TopicState], *, brokers: int) -> 
             problems.append(_missing(name))
             continue
         problems += _problems(state, topics, brokers)
-        silent = tuple(key for key in _JUDGED if key not in state.config)
+        judged = _JUDGED | _JUDGED_INCOMING if name in topics.consumed() else _JUDGED
+        silent = tuple(key for key in judged if key not in state.config)
         if silent:
             not_known[name] = silent
     return TopicReport(tuple(problems), not_known)
@@ -77,8 +76,8 @@ def unknowns(report: TopicReport, *, found: int) -> list[str]:
 
 def _unknown(silent: tuple[str, ...], topics: list[str], found: int) -> str:
     where = f"all {found} topics" if len(topics) == found > 1 else ", ".join(topics)
-    what = ", ".join(_JUDGED[key] for key in silent)
-    if len(silent) == len(_JUDGED):
+    what = ", ".join((_JUDGED | _JUDGED_INCOMING)[key] for key in silent)
+    if set(silent) >= set(_JUDGED):
         why = "told none of the settings: this user may lack the right to read them"
     else:
         why = f"told other settings, but not {' and '.join(silent)}"
@@ -87,8 +86,10 @@ def _unknown(silent: tuple[str, ...], topics: list[str], found: int) -> str:
 
 def _problems(state: TopicState, topics: Topics, brokers: int) -> Iterator[TopicProblem]:
     yield from _leaders(state)
-    yield from _policy(state)
+    yield from compaction(state.name, state.config)
     yield from _size(state, topics)
+    if state.name in topics.consumed():
+        yield from sizes(state.name, state.config)
     yield from _replicas(state, brokers)
     yield from _retention(state)
 
@@ -110,20 +111,9 @@ def _leaders(state: TopicState) -> Iterator[TopicProblem]:
         )
 
 
-def _policy(state: TopicState) -> Iterator[TopicProblem]:
-    policy = state.config.get("cleanup.policy", "")
-    if "compact" in policy:
-        yield TopicProblem(
-            state.name,
-            "error",
-            f"cleanup.policy is {policy}: compaction deletes all but the newest message of a job.",
-            f"Set cleanup.policy=delete on {state.name}.",
-        )
-
-
 def _size(state: TopicState, topics: Topics) -> Iterator[TopicProblem]:
     least = LEAST_INCOMING_BYTES if state.name in topics.consumed() else LEAST_OUTGOING_BYTES
-    most = state.config.get("max.message.bytes")
+    most = state.config.get(LARGEST)
     if most is not None and int(most) < least:
         yield TopicProblem(
             state.name,

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from typing import Self
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    ConfigResource,
+)
 
 from worker.errors import Stop, Transient
 from worker.kafka import access
 from worker.kafka.closing import CLOSE_S, close_admin
 from worker.kafka.refusals import REFUSALS, REMEDY, SIGN_IN, error_of, words
 from worker.kafka.settings import KafkaSettings
+from worker.kafka.topic_settings import compaction, sizes
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +89,36 @@ class TopicIds:
                 f"The brokers at {self._brokers} do not describe {topic}: {words(reason)}."
             ) from error
         return TopicDescription(topic, str(found.topic_id), len(found.partitions))
+
+    def check_settings(self, topic: str) -> None:
+        """Hold the settings of a topic that we read against what reading it needs.
+
+        Raises `Stop` for compaction, which deletes triggers before they are read; warns, loudly, of
+        what may cost a worker more memory than it has, and where the brokers do not tell.
+        """
+        asked = self._admin.describe_configs(
+            [ConfigResource(ConfigResource.Type.TOPIC, topic)], request_timeout=self._deadline_s
+        )
+        try:
+            (told,) = [each.result(timeout=self._deadline_s + 1) for each in asked.values()]
+        except (Late, KafkaException) as error:
+            log.warning(
+                "action=topic_settings topic=%s reason='the brokers do not tell them: %s' "
+                "remedy='grant DESCRIBE_CONFIGS (deploy/acls.md), or run topics check'",
+                topic,
+                words(error_of(error)) if isinstance(error, KafkaException) else "no answer",
+            )
+            return
+        settings = {name: each.value for name, each in told.items() if each.value is not None}
+        for problem in compaction(topic, settings):
+            raise Stop(f"{topic} cannot be read: {problem.problem}", remedy=problem.remedy)
+        for problem in sizes(topic, settings):
+            log.warning(
+                "action=topic_settings topic=%s problem='%s' remedy='%s'",
+                topic,
+                problem.problem,
+                problem.remedy,
+            )
 
     def _connect_anew(self) -> None:
         self.close()

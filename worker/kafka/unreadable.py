@@ -12,7 +12,6 @@ import logging
 from worker.commit import conclude
 from worker.domain.delivery import Delivery
 from worker.domain.record import Claim, DeadLetter, Tally
-from worker.kafka.batches import batch_at
 from worker.kafka.faults import Fault
 from worker.kafka.settings import KafkaSettings
 from worker.metrics import LoopMetrics
@@ -45,6 +44,8 @@ class UnreadableBatches:
         letter's event is in the outbox. Raises `Transient` when the brokers do not show the header,
         `Fenced` without the epoch.
         """
+        from worker.kafka.batches import batch_at  # noqa: PLC0415 - 10 MB, for the exception
+
         found = batch_at(
             self._kafka, claim.topic, claim.partition, fault.offset, timeout_s=self._timeout_s
         )
