@@ -54,7 +54,8 @@ end $roles$;
 -- All read what the worker writes, and which revision the database is at.
 grant select on
     awp_job_execution, awp_action_execution, awp_workflow_execution, awp_execution_contradiction,
-    awp_trigger_ledger, awp_trigger_outbox, awp_unknown_execution, awp_trigger_revision
+    awp_trigger_ledger, awp_trigger_outbox, awp_unknown_execution, awp_acknowledgement,
+    awp_trigger_revision
 to trigger_worker, trigger_console, trigger_reader;
 
 -- Of dead letters readers see all but the nonce: whoever knows it can send triggers in its name.
@@ -92,7 +93,7 @@ grant update (
 grant insert on awp_trigger_ledger to trigger_worker;
 grant update (
     epoch, owner, last_offset, deliveries, records, applied, duplicates, redeliveries,
-    dead_letters, events, published, lost, lost_acknowledged, updated_at
+    dead_letters, events, published, log_end, lost, updated_at
 ) on awp_trigger_ledger to trigger_worker;
 
 -- The outbox empties as the broker acknowledges; a payload is replaced when the broker refuses it.
@@ -102,6 +103,9 @@ grant update (events, payload) on awp_trigger_outbox to trigger_worker;
 -- A dead letter stays; that it was replayed is noted on it.
 grant insert on awp_dead_letter to trigger_worker;
 grant update (replayed_at) on awp_dead_letter to trigger_worker;
+
+-- What people have acknowledged (`trigger-worker audit --acknowledge`) is written once and stays.
+grant insert on awp_acknowledgement to trigger_worker;
 
 -- The histories of action and orch, as their status events tell them.
 grant insert on awp_action_execution, awp_workflow_execution to trigger_worker;

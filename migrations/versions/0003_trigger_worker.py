@@ -141,8 +141,12 @@ OURS = {
             dead_letters bigint not null default 0,
             events bigint not null default 0,
             published bigint not null default 0,
+            log_end bigint,
             lost int8multirange not null default '{}',
-            lost_acknowledged int8multirange not null default '{}',
+            pruned_records bigint not null default 0,
+            pruned_repeats bigint not null default 0,
+            pruned_letters bigint not null default 0,
+            pruned_before timestamptz,
             updated_at timestamptz not null default now(),
             unique (topic, topic_id, "partition")
         ) with (fillfactor = 20)
@@ -207,6 +211,21 @@ OURS = {
             seen_at timestamptz not null default now()
         )
         """,
+    "awp_acknowledgement": """
+        create table if not exists awp_acknowledgement (
+            id bigint generated always as identity primary key,
+            kind text not null check (kind in ('lost', 'rewound', 'letters', 'deleted')),
+            ledger_id int references awp_trigger_ledger,
+            ranges int8multirange not null default '{}',
+            records bigint not null default 0,
+            repeats bigint not null default 0,
+            letters bigint not null default 0,
+            deleted_before timestamptz,
+            acknowledged_by text not null,
+            reason text not null,
+            acknowledged_at timestamptz not null default now()
+        )
+        """,  # `ranges` are offsets of the ledger row; of kind letters, ids of dead letters
     "awp_console_session": """
         create table if not exists awp_console_session (
             token_hash bytea primary key,

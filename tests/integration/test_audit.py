@@ -375,13 +375,15 @@ def test_what_the_log_deleted_unread_fails_the_audit_until_a_person_acknowledges
         (difference,) = _differences(found)
         assert difference.startswith(f"{topics.triggers} partition 0: ")
         assert difference.endswith("deleted offsets 10 to 14 before they were read.")
-        assert "--acknowledge-lost" in _audit(rig).stdout
+        assert "--acknowledge lost" in _audit(rig).stdout
 
-        shown = _audit(rig, "--acknowledge-lost")
+        word = ("--acknowledge", "lost", "--reason", "retention was too short", "--by", "li")
+        shown = _audit(rig, *word)
         assert shown.status == 0
-        assert "offsets 10 to 14 were deleted unread" in shown.stdout
-        found = _found(rig, "--deep", "--acknowledge-lost")
-        assert (found["lost"], found["acknowledged"]) == ([], [])
+        assert "offsets 10 to 14, acknowledged by li" in shown.stdout
+        assert ": retention was too short\n" in shown.stdout
+        found = _found(rig, "--deep", *word)
+        assert (found["lost"], found["acknowledged"]) == ([], 0)
         assert found["deep"]["triggers_read"] == 5
         assert found["deep"]["records_out_of_reach"] == 10
 
@@ -425,7 +427,8 @@ def test_records_of_a_topic_that_is_gone_are_left_to_the_ledger(worked: Rig) -> 
         worked.topics.triggers,
     )
 
-    deep = _found(worked, "--deep")["deep"]
+    word = ("--acknowledge", "lost", "--reason", "moved to another cluster")
+    deep = _found(worked, "--deep", "--max-wait", "1h", *word)["deep"]
 
     assert (deep["triggers_read"], deep["records_judged"]) == (0, 0)
     assert deep["records_of_old_topics"] == 5

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from worker.domain.counting import counted
-from worker.storage.audit import LedgerRow
+from worker.storage.audit import LedgerRow, LostRange, OpenLetters
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,7 @@ def _binned(rows: Sequence[LedgerRow], bin_: str, names: _Names) -> tuple[str, .
 def _events(rows: Sequence[LedgerRow], names: _Names) -> Line:
     dispatched = sum(row.counted_dispatched for row in rows)
     failed = sum(row.counted_records for row in rows) - dispatched
+    deleted = sum(row.pruned_records + row.accepted_records for row in rows)
     differences = []
     for row in rows:
         if row.topic is None:
@@ -101,8 +102,8 @@ def _events(rows: Sequence[LedgerRow], names: _Names) -> Line:
             )
     return Line(
         "Every record has its event",
-        f"{_sum(rows, 'events')} = {dispatched:,} dispatched + {counted(failed, 'failure')} "
-        f"· {_sum(rows, 'waiting')} waiting",
+        f"{_sum(rows, 'events')} = {dispatched:,} dispatched + {counted(failed, 'failure')}"
+        f"{f' + {deleted:,} deleted' if deleted else ''} · {_sum(rows, 'waiting')} waiting",
         tuple(differences),
     )
 
@@ -110,17 +111,21 @@ def _events(rows: Sequence[LedgerRow], names: _Names) -> Line:
 def _tables(rows: Sequence[LedgerRow], names: _Names) -> Line:
     differences = []
     for row in rows:
-        if row.records != row.counted_records:
+        deleted_records = row.pruned_records + row.accepted_records
+        if row.records != row.counted_records + deleted_records:
             differences.append(
-                f"{names.of(row)}: the ledger says {counted(row.records, 'record')}, "
-                f"awp_job_execution holds {row.counted_records:,}."
+                f"{names.of(row)}: the ledger says {counted(row.records, 'record')}"
+                f"{_but(deleted_records)}, awp_job_execution holds {row.counted_records:,}."
             )
-        if row.dead_letters != row.counted_letters:
+        deleted_letters = row.pruned_letters + row.accepted_letters
+        if row.dead_letters != row.counted_letters + deleted_letters:
             differences.append(
                 f"{names.of(row)}: the ledger says {counted(row.dead_letters, 'dead letter')} "
-                f"without a record, awp_dead_letter holds {row.counted_letters:,}."
+                f"without a record{_but(deleted_letters)}, awp_dead_letter holds "
+                f"{row.counted_letters:,}."
             )
-    said = sum(row.duplicates for row in rows if row.is_triggers)
+    deleted_repeats = sum(row.pruned_repeats + row.accepted_repeats for row in rows)
+    said = sum(row.duplicates for row in rows if row.is_triggers) - deleted_repeats
     repeats = sum(row.counted_repeats for row in rows)
     if said != repeats:
         differences.append(
@@ -130,21 +135,64 @@ def _tables(rows: Sequence[LedgerRow], names: _Names) -> Line:
     return Line(
         "The tables hold what the ledger says",
         f"{_count(rows, 'counted_records', 'record')} · {repeats:,} sent again · "
-        f"{_count(rows, 'counted_letters', 'dead letter')} without a record",
+        f"{_count(rows, 'counted_letters', 'dead letter')} without a record{_deleted(rows)}",
         tuple(differences),
     )
 
 
+def _but(deleted: int) -> str:
+    return f", of which {deleted:,} were deleted" if deleted else ""
+
+
+def _deleted(rows: Sequence[LedgerRow]) -> str:
+    records = sum(row.pruned_records + row.accepted_records for row in rows)
+    letters = sum(row.pruned_letters + row.accepted_letters for row in rows)
+    if not records and not letters:
+        return ""
+    return f" · deleted: {counted(records, 'record')}, {counted(letters, 'dead letter')}"
+
+
 def _lost(rows: Sequence[LedgerRow], names: _Names) -> Line:
     lost = [(names.of(row), each) for row in rows for each in row.lost]
-    total = sum(each.last - each.first + 1 for _, each in lost)
+    total = sum(each.at_least for _, each in lost)
+    is_open = any(each.last is None for _, each in lost)
     return Line(
         "Nothing was deleted unread",
-        f"{total:,} offsets lost" if lost else "no lost offsets that nobody has acknowledged",
-        tuple(
-            f"{name}: the log deleted offsets {each.first} to {each.last} before they were read."
-            for name, each in lost
-        ),
+        f"{'at least ' if is_open else ''}{counted(total, 'offset')} lost"
+        if lost
+        else "no lost offsets that nobody has acknowledged",
+        tuple(f"{name}: {_told(each)}" for name, each in lost),
+    )
+
+
+def _told(lost: LostRange) -> str:
+    if lost.last is not None:
+        return f"the log deleted offsets {lost.first} to {lost.last} before they were read."
+    return (
+        f"the topic with the id {lost.topic_id} was deleted, with what stood there unread from "
+        f"offset {lost.first} on: {_at_least(lost.at_least)}."
+    )
+
+
+def _at_least(seen: int) -> str:
+    return f"at least {seen:,}" if seen else "nobody knows whether there was any"
+
+
+def letters_line(letters: OpenLetters) -> Line:
+    """Dead letters of triggers without a record: each is replayed, or accepted by a person."""
+    named = [
+        f"dead letter {each.id} (job {each.job_id or 'unknown'}), {each.topic} partition "
+        f"{each.partition} offset {each.offset}: {each.reason}"
+        for each in letters.first
+    ]
+    if letters.total > len(named):
+        named.append(f"and {letters.total - len(named):,} more.")
+    return Line(
+        "No dead letter waits for an answer",
+        f"{counted(letters.total, 'letter')} to replay or to accept"
+        if letters.total
+        else "none that nobody has replayed or accepted",
+        tuple(named),
     )
 
 

@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from sqlalchemy import Engine
+
 from worker.audit.deep import Deep, DeepAudit, Progress
-from worker.audit.equations import Line, equations
+from worker.audit.equations import Line, equations, letters_line
 from worker.audit.findings import Names, deep_lines
-from worker.audit.unread import TopicUnread, ask, cannot_be_asked, unread_lines
+from worker.audit.unread import TopicUnread, ask, cannot_be_asked, gone, unread_lines
 from worker.config import Settings
 from worker.errors import Transient
 from worker.kafka import access
 from worker.kafka.settings import KafkaSettings
-from worker.storage import audit, errors, evidence
-from worker.storage.audit import LedgerRow, LostRange
+from worker.kafka.topic_ids import TopicIds
+from worker.storage import acknowledgements, audit, errors, evidence, ledger
+from worker.storage.acknowledgements import Acknowledgement, Kind
+from worker.storage.audit import LedgerRow, LostRange, OpenLetters
 from worker.storage.engine import make_engine
 
 MAX_WAIT_S = 300
 """How long a trigger may wait to be read, in seconds, unless somebody says otherwise."""
+
+MOST_SHOWN = 20
+"""How many acknowledgements are shown, the newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What a person accepts, by name and with a reason; of letters, perhaps only some."""
+
+    kind: Kind
+    by: str
+    reason: str
+    letters: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +44,17 @@ class Audit:
     """What an audit found.
 
     `unread` is None where the brokers were not asked, `deep` where the topics were not read.
+    `acknowledgements` are the newest, newest first; `accepted` of them were made just now.
     """
 
-    acknowledged: tuple[LostRange, ...]
     rows: tuple[LedgerRow, ...]
     lines: tuple[Line, ...]
     unread: tuple[TopicUnread, ...] | None
     deep: Deep | None
     offences: dict[str, Any]
+    letters: OpenLetters
+    acknowledgements: tuple[Acknowledgement, ...]
+    accepted: int
 
     @property
     def closes(self) -> bool:
@@ -47,24 +68,21 @@ def run(
     is_deep: bool = False,
     is_offline: bool = False,
     max_wait_s: float = MAX_WAIT_S,
-    does_acknowledge: bool = False,
+    words: Sequence[Word] = (),
     progress: Progress,
 ) -> Audit:
-    """Acknowledge what was lost if asked to, then prove that the count closes.
+    """Write down what a person accepts, if anything, then prove that the count closes.
 
     `is_offline` asks the tables alone; then nobody knows what waits on the topics. Changes nothing
     else. Raises `TriggerWorkerError` where it cannot be done.
     """
     kafka = KafkaSettings.of(settings)
     engine = make_engine(settings)
-    acknowledged: list[LostRange] = []
     deep: Deep | None = None
     unread: tuple[TopicUnread, ...] | None = None
     if not is_offline:
         _check_access(kafka)
-    if does_acknowledge:
-        with errors.writing(), engine.begin() as connection:
-            acknowledged = audit.acknowledge_lost(connection)
+    accepted = _accept(engine, None if is_offline else kafka, words) if words else 0
     with errors.reading(), engine.connect() as fresh:
         connection = fresh.execution_options(isolation_level="REPEATABLE READ")
         with connection.begin():
@@ -74,13 +92,16 @@ def run(
         inspector = DeepAudit(connection, kafka, settings.group, progress)
         with connection.begin():
             rows = audit.ledger_rows(connection)
+            letters = audit.open_letters(connection)
+            shown = acknowledgements.newest(connection, max(MOST_SHOWN, accepted))
             if is_deep:
                 inspector.note_outbox()
         if not is_offline:
             unread = ask(kafka, settings.group, rows)
+            rows = _with(gone(unread, rows), rows)
         if is_deep:
             deep = inspector.run(rows)
-    lines = equations(rows)
+    lines = (*equations(rows), letters_line(letters))
     if unread is not None:
         lines += unread_lines(unread, max_wait_s)
     offences: dict[str, Any] = {}
@@ -91,7 +112,45 @@ def run(
             each.kind: {"total": each.total, "first": [names.of(one) for one in each.first]}
             for each in deep.offences
         }
-    return Audit(tuple(acknowledged), tuple(rows), lines, unread, deep, offences)
+    return Audit(
+        tuple(rows), lines, unread, deep, offences, letters, tuple(shown), accepted=accepted
+    )
+
+
+def _accept(engine: Engine, kafka: KafkaSettings | None, words: Sequence[Word]) -> int:
+    """Write down each word; what is lost with a topic that is gone is noted first."""
+    ids = _topic_ids(kafka) if kafka and any(word.kind is Kind.LOST for word in words) else {}
+    with errors.writing(), engine.begin() as connection:
+        audit.be_patient(connection)
+        for topic, topic_id in ids.items():
+            ledger.lose_replaced(connection, topic, topic_id)
+        return sum(
+            acknowledgements.acknowledge(
+                connection,
+                word.kind,
+                by=word.by,
+                reason=word.reason,
+                triggers=audit.TRIGGERS,
+                letters=word.letters,
+            )
+            for word in words
+        )
+
+
+def _topic_ids(kafka: KafkaSettings) -> dict[str, str | None]:
+    with TopicIds(kafka) as topic_ids:
+        found = {topic: topic_ids.describe(topic) for topic in kafka.topics.consumed()}
+    return {topic: each.topic_id if each else None for topic, each in found.items()}
+
+
+def _with(lost: Sequence[LostRange], rows: Sequence[LedgerRow]) -> list[LedgerRow]:
+    by_place = {(each.topic, each.topic_id, each.partition): each for each in lost}
+    return [
+        replace(row, lost=(*row.lost, by_place[place]))
+        if (place := (row.topic or "", row.topic_id, row.partition)) in by_place
+        else row
+        for row in rows
+    ]
 
 
 def _check_access(kafka: KafkaSettings) -> None:

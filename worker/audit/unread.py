@@ -15,7 +15,7 @@ from worker.kafka.settings import KafkaSettings
 from worker.kafka.topic_ids import TopicIds
 from worker.kafka.unread import Unread
 from worker.kafka.window import WindowReader
-from worker.storage.audit import LedgerRow
+from worker.storage.audit import LedgerRow, LostRange, behind
 
 _AHEAD = timedelta(seconds=30)
 """How far a message's time may lie ahead of our clock and still be believed."""
@@ -99,6 +99,16 @@ def cannot_be_asked(away: Transient) -> Transient:
         remedy="Start the brokers or correct TRIGGER_WORKER_KAFKA_BROKERS, and run the audit "
         "again. `trigger-worker audit --offline` asks the tables alone, which proves less.",
     )
+
+
+def gone(found: Sequence[TopicUnread], rows: Sequence[LedgerRow]) -> list[LostRange]:
+    """What may have stood unread on topics that are gone, of which no worker has taken note.
+
+    A topic was made again where its ledger rows have another id than the one that exists now.
+    """
+    ids = {each.topic: each.topic_id for each in found}
+    lost = [behind(row) for row in rows if row.topic in ids and row.topic_id != ids[row.topic]]
+    return [each for each in lost if each is not None]
 
 
 def _ask(

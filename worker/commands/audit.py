@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
 import logging
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC
 from typing import Any
 
 import click
@@ -15,7 +18,7 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from worker.audit.deep import Deep, Progress
-from worker.audit.run import Audit, run
+from worker.audit.run import Audit, Word, run
 from worker.audit.unread import summed
 from worker.commands.brokers import broker_flags
 from worker.commands.database import asking
@@ -23,10 +26,13 @@ from worker.commands.output import as_json, console, finish
 from worker.config import load
 from worker.domain import durations
 from worker.domain.counting import counted
+from worker.domain.letter_text import printable
 from worker.errors import Misused
-from worker.storage.audit import LostRange
+from worker.storage.acknowledgements import Acknowledgement, Kind
 
 _TELL_EVERY_S = 5.0
+_IDS = re.compile("[0-9]{1,18}(?:,[0-9]{1,18})*")
+_MOST_RANGES = 5
 _ROW_SUMS = (
     "deliveries",
     "records",
@@ -55,11 +61,15 @@ _ROW_SUMS = (
     help="How long a trigger may wait to be read (90s, 5m, 1h).",
 )
 @click.option(
-    "--acknowledge-lost",
-    "does_acknowledge",
-    is_flag=True,
-    help="Accept what the log deleted unread, so that the audit may close again.",
+    "--acknowledge",
+    "accepted",
+    metavar="WHAT",
+    multiple=True,
+    help="Accept what is open, by name and with a reason: lost (offsets that nobody read), letters "
+    "or letters=ID,ID (dead letters without a record), deleted (rows that somebody deleted).",
 )
+@click.option("--reason", help="Why it may be accepted; kept, and shown by every audit.")
+@click.option("--by", metavar="NAME", help="Who accepts it; default: the user of this system.")
 @broker_flags
 @as_json
 @asking()
@@ -68,7 +78,9 @@ def command(
     is_deep: bool,
     is_offline: bool,
     max_wait: str,
-    does_acknowledge: bool,
+    accepted: tuple[str, ...],
+    reason: str | None,
+    by: str | None,
     brokers: str | None,
     topic_prefix: str | None,
     as_json: bool,
@@ -85,6 +97,7 @@ def command(
     max_wait_s = durations.parsed(max_wait)
     if max_wait_s is None:
         raise Misused(f"--max-wait {max_wait} cannot be used.", remedy="It looks like 90s, 5m, 1h.")
+    words = [_word(each, reason, by) for each in accepted]
     settings = load(kafka_brokers=brokers, topic_prefix=topic_prefix)
     logging.getLogger("worker.kafka").setLevel(logging.CRITICAL)
     began = time.monotonic()
@@ -94,7 +107,7 @@ def command(
             is_deep=is_deep,
             is_offline=is_offline,
             max_wait_s=max_wait_s,
-            does_acknowledge=does_acknowledge,
+            words=words,
             progress=progress,
         )
     finish(
@@ -103,6 +116,27 @@ def command(
         show=lambda out: _show(out, found),
         is_good=found.closes,
     )
+
+
+def _word(written: str, reason: str | None, by: str | None) -> Word:
+    """What `--acknowledge` means. Raises `Misused`."""
+    name, _, listed = written.partition("=")
+    if name not in set(Kind) or (listed and (name != Kind.LETTERS or not _IDS.fullmatch(listed))):
+        raise Misused(
+            f"--acknowledge {written} cannot be used.",
+            remedy="It is lost, letters, letters=12,17 or deleted.",
+        )
+    if not reason or not reason.strip():
+        raise Misused("Nothing is acknowledged without a reason.", remedy="Add --reason TEXT.")
+    letters = tuple(map(int, listed.split(","))) if listed else None
+    return Word(Kind(name), by or _user(), reason.strip(), letters)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        raise Misused("This system has no name for you.", remedy="Add --by NAME.") from None
 
 
 def _result(found: Audit, *, seconds: float) -> dict[str, Any]:
@@ -121,7 +155,9 @@ def _result(found: Audit, *, seconds: float) -> dict[str, Any]:
         },
         "lines": [{**asdict(line), "holds": line.holds} for line in found.lines],
         "lost": [asdict(lost) for row in found.rows for lost in row.lost],
-        "acknowledged": [asdict(lost) for lost in found.acknowledged],
+        "open_letters": asdict(found.letters),
+        "acknowledged": found.accepted,
+        "acknowledgements": [asdict(each) for each in found.acknowledgements],
         "unread": None if found.unread is None else summed(found.unread),
         "deep": _deep(found.deep, found.offences) if found.deep else None,
         "seconds": round(seconds, 3),
@@ -141,8 +177,6 @@ def _deep(deep: Deep, offences: dict[str, Any]) -> dict[str, Any]:
 
 
 def _show(out: Console, found: Audit) -> None:
-    for lost in found.acknowledged:
-        out.print(f"acknowledged: {_lost(lost)}", markup=False, soft_wrap=True)
     width = max(len(line.promise) for line in found.lines)
     for line in found.lines:
         mark = Text("✓", "green") if line.holds else Text("✗", "bold red")
@@ -151,10 +185,12 @@ def _show(out: Console, found: Audit) -> None:
             out.print(f"    {difference}", markup=False, soft_wrap=True)
     if found.deep is not None:
         _show_reach(out, found.deep)
-    if any(row.lost for row in found.rows):
+    for each in found.acknowledgements:
+        out.print(_acknowledged(each), markup=False, soft_wrap=True)
+    for kind in _open(found):
         out.print(
-            "Once somebody has looked into the lost offsets, accept them with "
-            "`trigger-worker audit --acknowledge-lost`.",
+            "Once somebody has looked into it, accept it with "
+            f'`trigger-worker audit --acknowledge {kind} --reason "…"`.',
             soft_wrap=True,
         )
     if found.unread is None:
@@ -177,11 +213,40 @@ def _show_reach(out: Console, deep: Deep) -> None:
         )
 
 
-def _lost(lost: LostRange) -> str:
-    return (
-        f"{lost.topic} partition {lost.partition} (topic id {lost.topic_id}), "
-        f"offsets {lost.first} to {lost.last} were deleted unread"
-    )
+def _open(found: Audit) -> list[Kind]:
+    """What a person could accept."""
+    is_open = {
+        Kind.LOST: any(row.lost for row in found.rows),
+        Kind.LETTERS: bool(found.letters.total),
+        Kind.DELETED: any(
+            row.counted_records + row.pruned_records + row.accepted_records < row.records
+            or row.counted_letters + row.pruned_letters + row.accepted_letters < row.dead_letters
+            for row in found.rows
+        ),
+    }
+    return [kind for kind in Kind if is_open[kind]]
+
+
+def _range(first: int, last: int | None) -> str:
+    if last is None:
+        return f"from {first} on"
+    return f"{first} to {last}" if first != last else f"{first}"
+
+
+def _acknowledged(each: Acknowledgement) -> str:
+    """One line: what, where, by whom, when and why."""
+    ranges = ", ".join(_range(*one) for one in each.ranges[:_MOST_RANGES])
+    if len(each.ranges) > _MOST_RANGES:
+        ranges += f" and {len(each.ranges) - _MOST_RANGES} more"
+    what = {
+        Kind.LOST: f"offsets {ranges}",
+        Kind.LETTERS: f"dead letters {ranges}",
+        Kind.DELETED: f"{counted(each.records, 'record')}, {counted(each.letters, 'dead letter')}",
+    }[Kind(each.kind)]
+    where = "" if each.topic is None else f"{each.topic} partition {each.partition}, "
+    at = f"{each.at.astimezone(UTC):%Y-%m-%d %H:%M}"
+    said = f"acknowledged by {printable(each.by)} ({at} UTC): {printable(each.reason)}"
+    return f"{each.kind}: {where}{what}, {said}"
 
 
 @contextmanager

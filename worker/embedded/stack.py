@@ -30,7 +30,9 @@ from worker.embedded.supervisor import Supervised
 from worker.errors import Stop
 from worker.kafka.admin import DEFAULT_PARTITIONS, TopicAdmin
 from worker.kafka.settings import KafkaSettings
-from worker.storage import schema
+from worker.kafka.topic_ids import TopicIds
+from worker.storage import acknowledgements, ledger, schema
+from worker.storage.acknowledgements import Kind
 from worker.storage.engine import make_engine
 from worker.storage.pool import Pool
 
@@ -96,6 +98,7 @@ class Stack:
             env_file.write(self.folder.env, self._variables)
             self._ends.callback(self.folder.env.unlink, missing_ok=True)
             words.append(f"for other commands: {self.folder.env_command}")
+        self._forget_former_broker()
         with doing(self._progress, "worker", "its start") as words:
             self.worker = self._child("worker", "LISTEN")
             self._ends.callback(lambda: self.worker.stop(WORKER_STOP_S))
@@ -158,6 +161,24 @@ class Stack:
             kafka = KafkaSettings.of(load(**_BROKER, kafka_brokers=self._broker.address))
             with TopicAdmin(kafka) as admin:
                 admin.create(kafka.topics, partitions=self.partitions)
+
+    def _forget_former_broker(self) -> None:
+        """Say of what a former run's broker held unread that it is gone, as the broker is.
+
+        It keeps nothing, and this run is a demo: no person has to acknowledge it.
+        """
+        with TopicIds(self.kafka) as topic_ids:
+            found = {name: topic_ids.describe(name) for name in self.kafka.topics.consumed()}
+        with self.engine.begin() as connection:
+            for name, topic in found.items():
+                ledger.lose_replaced(connection, name, topic.topic_id if topic else None)
+            acknowledgements.acknowledge(
+                connection,
+                Kind.LOST,
+                by="trigger-worker run",
+                reason="The demo's broker keeps nothing: what it held unread is gone with it.",
+                triggers=self.kafka.topics.triggers,
+            )
 
     def _start_console(self) -> None:
         with doing(self._progress, "console", "its start") as words:

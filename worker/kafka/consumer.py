@@ -162,6 +162,13 @@ class TopicConsumer:
         first, end = bounds
         return first, end
 
+    def known_end(self, partition: int) -> int | None:
+        """The next offset of a partition's log as the last fetch told it; asks nobody."""
+        found = self._consumer.get_watermark_offsets(
+            TopicPartition(self.topic, partition), cached=True
+        )
+        return None if found is None or found[1] < 0 else found[1]
+
     def seek(self, partition: int, offset: int) -> None:
         """Let the next message of a partition be the one at `offset`.
 

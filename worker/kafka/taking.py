@@ -208,6 +208,7 @@ class Takings:
             claim = self._past_fault(claim)
         self._former[partition] = claim
         if partition == 0:
+            self._lose_replaced(topic)
             self._catch_up_orphans(tick)
         repeated = self._relay.catch_up(claim, tick)
         claim = self._within(claim, log_start, log_end)
@@ -235,6 +236,33 @@ class Takings:
         except Transient as problem:  # no reason to keep the other partitions waiting
             log.warning("action=unreadable topic=%s reason=%s", claim.topic, problem)
             return claim
+
+    def _lose_replaced(self, topic: TopicDescription) -> None:
+        """Record what a topic of that name that is gone had unread; partition 0 speaks for it."""
+        with self._session.transaction() as connection:
+            replaced = ledger.lose_replaced(connection, topic.name, topic.topic_id)
+        for each in replaced:
+            log.error(
+                "action=topic_deleted_unread topic=%s topic_id=%s partition=%d first=%d "
+                "at_least=%d message='the topic was deleted with what stood there unread; the "
+                "audit fails until a person acknowledges it'",
+                topic.name,
+                each.topic_id,
+                each.partition,
+                each.first,
+                each.seen,
+            )
+
+    def _note_ends(self) -> None:
+        """Keep where the logs end, so that it is known what was unread if a topic is deleted."""
+        ends = {
+            claim: end
+            for claim in self.claims.values()
+            if (end := self.consumer.known_end(claim.partition)) is not None
+        }
+        if ends:
+            with self._session.transaction() as connection:
+                ledger.note_ends(connection, ends)
 
     def _catch_up_orphans(self, tick: Callable[[], None], idle_s: float = 0.0) -> None:
         """Publish what partitions that no longer exist have left; partition 0 speaks for them.
@@ -341,4 +369,5 @@ class Takings:
                 self._topic_ids.check_settings(found.name)
         for partition in self.consumer.out_of_range & self.claims.keys():
             self._former[partition] = self.claims.pop(partition)
+        self._note_ends()
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
@@ -16,7 +17,9 @@ _TAKE = text(
     insert into awp_trigger_ledger as l (topic, topic_id, "partition", epoch, owner, last_offset)
     values (:topic, :topic_id, :partition, 1, :owner, :log_start - 1)
     on conflict (topic, topic_id, "partition") do update
-        set epoch = l.epoch + 1, owner = excluded.owner, updated_at = now()
+        set epoch = l.epoch + 1, owner = excluded.owner, updated_at = now(),
+            -- It was thought to be gone, with what stands behind the position.
+            lost = l.lost - int8multirange(int8range(l.last_offset + 1, null))
         where l.owner is null or split_part(l.owner, '/', 1) = split_part(excluded.owner, '/', 1)
     returning id, epoch, last_offset
     """
@@ -36,6 +39,23 @@ _ORPHANS = text(
       and l.updated_at <= now() - make_interval(secs => :idle_s)
       and exists (select from awp_trigger_outbox o where o.ledger_id = l.id)
     returning l.id, l.topic_id, l."partition", l.epoch, l.last_offset
+    """
+)
+_LOSE_REPLACED = text(
+    """
+    update awp_trigger_ledger l
+    set lost = l.lost + int8multirange(int8range(l.last_offset + 1, null))
+    where l.topic = :topic and l.topic_id is distinct from :topic_id and not upper_inf(l.lost)
+    returning l.topic_id, l."partition", l.last_offset + 1 as first,
+        greatest(l.log_end - l.last_offset - 1, 0) as seen
+    """
+)
+_NOTE_ENDS = text(
+    """
+    update awp_trigger_ledger l set log_end = greatest(l.log_end, b.log_end)
+    from unnest(cast(:id as bigint[]), cast(:epoch as bigint[]), cast(:log_end as bigint[]))
+        as b (id, epoch, log_end)
+    where l.id = b.id and l.epoch = b.epoch and l.log_end is distinct from b.log_end
     """
 )
 _ADVANCE = every_batch(
@@ -196,6 +216,40 @@ def lose(connection: Connection, claim: Claim, beginning: int) -> Claim:
     if result.rowcount != 1:
         raise Fenced(f"Partition {claim.partition} of {claim.topic} has a new owner.")
     return claim.at(beginning - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A partition of a topic that is gone: from `first` on nothing is read; `seen` is known of."""
+
+    topic_id: str
+    partition: int
+    first: int
+    seen: int
+
+
+def lose_replaced(connection: Connection, topic: str, topic_id: str | None) -> list[Replaced]:
+    """Record that every other topic of that name is gone, with what stood there unread.
+
+    `topic_id` is the one that exists now, None where none does. Nobody can tell any more how much
+    was unread, so the range is open and the audit fails until a person acknowledges it. Returns
+    what is new.
+    """
+    found = connection.execute(_LOSE_REPLACED, {"topic": topic, "topic_id": topic_id})
+    return [Replaced(row.topic_id, row.partition, row.first, row.seen or 0) for row in found]
+
+
+def note_ends(connection: Connection, ends: Mapping[Claim, int]) -> None:
+    """Keep where the logs of partitions that are ours ended when we looked."""
+    claims = list(ends)
+    connection.execute(
+        _NOTE_ENDS,
+        {
+            "id": bigints(claim.ledger_id for claim in claims),
+            "epoch": bigints(claim.epoch for claim in claims),
+            "log_end": bigints(ends[claim] for claim in claims),
+        },
+    )
 
 
 def go_back(connection: Connection, claim: Claim, end: int) -> Claim:

@@ -1,0 +1,147 @@
+"""An audit becomes green again by a person's word, which is kept with name and reason."""
+
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from tests.support import sql
+from tests.support.command import Ended, trigger_worker
+from worker.audit.run import Audit, run
+from worker.config import Settings
+
+FILLED = """
+    insert into awp_trigger_ledger
+        (topic, topic_id, "partition", last_offset, deliveries, records, duplicates, dead_letters,
+         events, published)
+    values ('awp.job.triggers.v1', 'some-id', 0, 19, 20, 10, 4, 6, 10, 10);
+    insert into awp_job_execution (job_id, execution_id, idempotency_key, trigger_status,
+        ledger_id, origin_offset, duplicate_count, decided_at)
+    select 1, u, u, 1, 1, n, case when n < 4 then 1 else 0 end,
+        now() - make_interval(days => 100 - n)
+    from (select gen_random_uuid() u, n from generate_series(0, 9) n) x;
+    insert into awp_dead_letter (ledger_id, origin_offset, reason, headers, created_at)
+    select 1, n, 'no JSON', '\\x90', now() - make_interval(days => 100)
+    from generate_series(10, 15) n;
+"""
+
+
+@pytest.fixture
+def filled(database: str) -> str:
+    """Ten records, four repeats, six dead letters of which nobody can read a job: it closes."""
+    sql.execute(database, FILLED)
+    assert _audit(database).closes
+    return database
+
+
+def _audit(database: str) -> Audit:
+    return run(
+        Settings(database_url=SecretStr(database)), is_offline=True, progress=lambda *_: None
+    )
+
+
+def _differences(found: Audit) -> list[str]:
+    return [each for line in found.lines for each in line.differences]
+
+
+def _acknowledge(database: str, what: str, *flags: str) -> Ended:
+    return trigger_worker(
+        *("audit", "--offline", "--acknowledge", what, "--reason", "seen and kept", *flags),
+        env={"TRIGGER_WORKER_DATABASE_URL": database},
+    )
+
+
+def _green_again(database: str, what: str) -> list[dict[str, Any]]:
+    ended = _acknowledge(database, what, "--by", "li", "--json")
+    assert (ended.status, ended.json["closes"]) == (0, True), ended.stdout + ended.stderr
+    assert _audit(database).closes
+    newest: list[dict[str, Any]] = ended.json["acknowledgements"]
+    assert (newest[0]["by"], newest[0]["reason"]) == ("li", "seen and kept")
+    shown = trigger_worker("audit", "--offline", env={"TRIGGER_WORKER_DATABASE_URL": database})
+    assert "acknowledged by li" in shown.stdout
+    assert "seen and kept" in shown.stdout
+    return newest
+
+
+def test_a_letter_whose_job_can_be_read_is_red_until_somebody_accepts_it(filled: str) -> None:
+    """The trigger has no record; of a letter without a job nobody could have made one."""
+    sql.execute(filled, "update awp_dead_letter set job_id = 7 where origin_offset in (11, 12)")
+
+    found = _audit(filled)
+    assert len(_differences(found)) == 2
+    assert "dead letter 2 (job 7)" in _differences(found)[0]
+
+    one = _acknowledge(filled, "letters=2")
+    assert one.status == 1
+    assert [each for each in _differences(_audit(filled)) if "dead letter 3 (job 7)" in each]
+    _green_again(filled, "letters")
+
+
+def test_a_letter_that_was_replayed_or_has_its_record_is_nobody_s_worry(filled: str) -> None:
+    sql.execute(
+        filled,
+        """
+        update awp_dead_letter set job_id = 7, replayed_at = now() where origin_offset = 11;
+        insert into awp_dead_letter
+            (ledger_id, origin_offset, reason, headers, job_id, execution_id)
+        select 1, 0, 'no zone', '\\x90', 1, execution_id from awp_job_execution
+        where origin_offset = 0;
+        """,
+    )
+    assert _audit(filled).closes
+
+
+def test_what_the_log_deleted_unread_is_red_until_it_is_acknowledged(filled: str) -> None:
+    sql.execute(filled, "update awp_trigger_ledger set lost = '{[3,6)}'")
+
+    assert "deleted offsets 3 to 5 before" in _differences(_audit(filled))[0]
+    _green_again(filled, "lost")
+
+    sql.execute(filled, "update awp_trigger_ledger set lost = '{[3,6),[8,9)}'")
+    (difference,) = _differences(_audit(filled))
+    assert "deleted offsets 8 to 8 before" in difference
+
+
+def test_rows_deleted_by_hand_are_red_until_acknowledged_and_no_further_ones_pass(
+    filled: str,
+) -> None:
+    sql.execute(
+        filled,
+        "delete from awp_job_execution where origin_offset < 3;"
+        "delete from awp_dead_letter where origin_offset = 10",
+    )
+    assert len(_differences(_audit(filled))) == 3  # records, letters, repeats
+
+    newest = _green_again(filled, "deleted")
+    assert [(each["records"], each["letters"], each["repeats"]) for each in newest] == [(3, 1, 3)]
+
+    sql.execute(filled, "delete from awp_job_execution where origin_offset = 5")
+    (difference,) = _differences(_audit(filled))
+    assert "awp_job_execution holds 6" in difference
+
+
+def test_nothing_is_acknowledged_without_a_reason(filled: str) -> None:
+    ended = trigger_worker(
+        "audit",
+        "--offline",
+        "--acknowledge",
+        "lost",
+        env={"TRIGGER_WORKER_DATABASE_URL": filled},
+    )
+    assert ended.status == 2
+    assert "--reason" in ended.stderr
+    assert sql.value(filled, "select count(*) from awp_acknowledgement") == 0
+
+
+def test_what_cannot_be_acknowledged_is_said(filled: str) -> None:
+    assert _acknowledge(filled, "everything").status == 2
+    assert _acknowledge(filled, "letters=two").status == 2
+    sql.execute(filled, "update awp_trigger_ledger set deliveries = deliveries + 1")
+    assert _acknowledge(filled, "deleted").status == 1
+    assert sql.value(filled, "select count(*) from awp_acknowledgement") == 0
+
+
+def test_the_name_is_the_user_s_own_unless_another_is_given(filled: str) -> None:
+    sql.execute(filled, "update awp_trigger_ledger set lost = '{[3,6)}'")
+    assert _acknowledge(filled, "lost").status == 0
+    assert sql.value(filled, "select acknowledged_by from awp_acknowledgement")
