@@ -33,8 +33,9 @@ _is_date = re.compile(_DATE).fullmatch
 _lacks_zone = re.compile(f"{_DATE}[Tt ]{_CLOCK}{_FRACTION}").fullmatch
 _is_leap_second = re.compile(f"{_DATE}[Tt ][0-9]{{2}}:[0-9]{{2}}:60{_FRACTION}{_ZONE}").fullmatch
 
-_FIRST_YEAR = 2000
-_LAST_YEAR = 2200
+FIRST_YEAR = 2000
+LAST_YEAR = 2200
+"""The years, in UTC, that times of events lie in."""
 
 
 def read_id(value: Any) -> int:
@@ -85,9 +86,9 @@ def read_time(value: Any) -> datetime:
     else:
         raise _not_a_time(value)
     # A time in year 1 with zone +14:00 has no UTC equivalent: convert only what is near the range.
-    if moment.tzinfo is not UTC and _FIRST_YEAR - 1 <= moment.year <= _LAST_YEAR + 1:
+    if moment.tzinfo is not UTC and FIRST_YEAR - 1 <= moment.year <= LAST_YEAR + 1:
         moment = moment.astimezone(UTC)
-    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
         raise PydanticCustomError("time_range", "a time lies within the years 2000 to 2200 (UTC)")
     return moment
 

@@ -59,5 +59,9 @@ class JobDispatch(BaseModel):
     )
     scheduled_at: Time = Field(description="The slot: when the job was due.")
     dispatched_at: Time = Field(description="When the worker decided.")
+    expires_at: Time | None = Field(
+        default=None,
+        description="Start nothing after this moment: answer `rejected` instead. Null: no limit.",
+    )
     parameter: dict[str, JsonValue] = Field(description="The job's own parameter, as saved.")
     targets: list[DispatchTarget] = Field(description="Where to run, in the parameter's order.")

@@ -14,6 +14,7 @@ KNOWN_CODES = (
     "job_not_found",
     "job_disabled",
     "expired",
+    "too_early",
     "automation_not_found",
     "parameter_invalid",
     "no_targets",

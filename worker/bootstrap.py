@@ -169,13 +169,18 @@ class Worker:
             recorder=Recorder(topics, self._settings.language),
             clock=self._clock,
             default_max_lateness_s=self._settings.default_max_lateness_s,
+            max_earliness_s=self._settings.max_earliness_s,
             metrics=IntakeMetrics(self._metrics, topics.triggers),
         )
 
     def _statuses(self, session: Session) -> Handler:
         topics = self._kafka.topics
         return StatusIntake(
-            session=session, topics=topics, metrics=IntakeMetrics(self._metrics, topics.statuses)
+            session=session,
+            topics=topics,
+            metrics=IntakeMetrics(self._metrics, topics.statuses),
+            clock=self._clock,
+            max_earliness_s=self._settings.max_earliness_s,
         )
 
     def _wait_for_topics(self) -> None:

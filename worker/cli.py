@@ -24,6 +24,7 @@ COMMANDS = {
     "failures": "What broke lately, by cause.",
     "history": "The records of a job, the newest first.",
     "show": "A job, record, trigger or execution, whole.",
+    "jobs": "Set what jobs show of their records again.",
     "audit": "Prove that every trigger has a record and every record its event.",
     "dlq": "List, show and replay dead letters.",
 }

@@ -106,6 +106,18 @@ class Settings(BaseSettings):
     default_max_lateness_s: int = Field(
         3600, ge=0, description="How late a scheduled trigger may be where its job says nothing"
     )
+    max_earliness_s: int = Field(
+        300,
+        ge=0,
+        le=86_400,
+        description="How far ahead of now a time from outside may lie to be believed",
+    )
+    max_clock_skew_s: int = Field(
+        30,
+        ge=1,
+        le=3600,
+        description="How far the worker's clock may be from the database's for it to decide",
+    )
     no_answer_after_s: int = Field(
         300, ge=1, description="How long a dispatched run may stay silent before it is `no_answer`"
     )

@@ -33,6 +33,9 @@ MOST_NAME = 200
 """Longest `triggered_by`, in characters (`schemas.fields.ShortText`)."""
 
 _LONGEST_REASON = 500
+_OLDEST_APPEND_S = 366 * 86_400
+"""A message's own time is believed to be at most so old."""
+
 _KINDS = {kind.value: kind for kind in TriggerKind}
 _BOM = b"\xef\xbb\xbf"
 
@@ -45,13 +48,18 @@ class Unreadable:
 
 
 def decode(
-    delivery: Delivery, claim: Claim, now: datetime, source: Source | None = None
+    delivery: Delivery,
+    claim: Claim,
+    now: datetime,
+    believed_until: datetime,
+    source: Source | None = None,
 ) -> Trigger | Unreadable:
     """What a message says. Never raises for anything that bytes can hold.
 
     A message whose `job_id` can be read is always a `Trigger`; one that cannot be used otherwise
-    has a `problem`, and its slot is the one given, or when the broker got it. `source` is what is
-    proven of where it came from; without it, nothing is.
+    has a `problem`, and its slot is the one given, if that has passed, or when the broker got it.
+    A time later than `believed_until` is not believed: the trigger is too early. `source` is what
+    is proven of where it came from; without it, nothing is.
     """
     source = read_claims(delivery.headers).source if source is None else source
     origin = Origin(claim.ledger_id, delivery.offset)
@@ -59,7 +67,7 @@ def decode(
     if source.replay_key is None and body is not None and len(body) <= MOST_BYTES:
         usual = _usual(body, origin, source)
         if usual is not None:
-            return usual
+            return _held_against(usual, believed_until)
     fields = read_object(body, JobTrigger.model_fields)
     if isinstance(fields, str):
         return Unreadable(fields)
@@ -79,7 +87,7 @@ def decode(
             problem = explain(error)
         else:
             if wire.kind != "replay" or source.replay_key or source.sender:
-                return _trigger(wire, origin, source)
+                return _held_against(_trigger(wire, origin, source), believed_until)
             problem = UNSIGNED_REPLAY
     if source.replay_key is None:
         key = keys.poison_key(delivery.key, delivery.value, delivery.appended_ms)
@@ -169,6 +177,27 @@ def _trigger(wire: JobTrigger, origin: Origin, source: Source) -> Trigger:
     )
 
 
+def _held_against(trigger: Trigger, until: datetime) -> Trigger:
+    """The trigger, or what becomes of it because its times lie ahead.
+
+    A slot decides, and for what has none of a schedule's also when it was fired. Where that decides
+    nothing and cannot be, the slot stands in, as it does where it is absent.
+    """
+    slot, fired_at = trigger.scheduled_at, trigger.fired_at
+    if slot <= until >= fired_at:
+        return trigger
+    if slot <= until and trigger.kind is _SCHEDULE:
+        return trigger._replace(fired_at=slot)
+    # A key of its own: the real trigger is not to be taken for its repeat.
+    key = keys.early_key(trigger.idempotency_key)
+    is_derived = trigger.trigger_id == trigger.idempotency_key
+    return trigger._replace(
+        trigger_id=key if is_derived else trigger.trigger_id,
+        idempotency_key=key,
+        believed_until=until,
+    )
+
+
 def read_object(body: bytes | None, names: Iterable[str]) -> dict[str, Any] | str:
     """The named fields of a JSON object as Python values, or why there is none.
 
@@ -240,13 +269,25 @@ def _word(word: str) -> Any:
 
 
 def _slot(fields: dict[str, Any], delivery: Delivery, now: datetime) -> datetime:
-    """A slot for what cannot be used: its own if that can be read, else when it was appended."""
+    """A slot for what cannot be used: its own, when it was appended, or now.
+
+    Whichever of these can be read and has passed: what cannot be used is not believed either.
+    """
     try:
-        return read_time(fields.get("scheduled_at"))
+        slot = read_time(fields.get("scheduled_at"))
     except ValueError:
-        appended_s = delivery.appended_ms / 1000
-        earliest, latest = now.timestamp() - 366 * 86_400, now.timestamp() + 86_400
-        return datetime.fromtimestamp(appended_s, UTC) if earliest < appended_s < latest else now
+        pass
+    else:
+        if slot <= now:
+            return slot
+    return received_at(delivery, now)
+
+
+def received_at(delivery: Delivery, now: datetime) -> datetime:
+    """When a message came: when it was appended, if that can be, else now."""
+    appended_s = delivery.appended_ms / 1000
+    has_passed = now.timestamp() - _OLDEST_APPEND_S < appended_s <= now.timestamp()
+    return datetime.fromtimestamp(appended_s, UTC) if has_passed else now
 
 
 def _cut(words: str) -> str:

@@ -77,6 +77,7 @@ def dispatch(
             "kind": trigger.kind,
             "scheduled_at": trigger.scheduled_at,
             "dispatched_at": decided_at,
+            "expires_at": verdict.expires_at,
             "parameter": orjson.Fragment(job.parameter),
             "targets": orjson.Fragment(targets),
         },

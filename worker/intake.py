@@ -10,7 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -20,18 +20,17 @@ from worker.decode import Unreadable, decode
 from worker.domain.cost import MOST, Cost, KnownCosts, Plan
 from worker.domain.delivery import Delivery, Event
 from worker.domain.inventory import UnreadableRow
-from worker.domain.record import SUCCEEDED, Claim, DeadLetter, Handled, OutboxRow, Record
+from worker.domain.record import Claim, DeadLetter, Handled, OutboxRow, Record
 from worker.domain.trigger import Trigger, TriggerKind
 from worker.errors import Refused, Unwritable
 from worker.metrics import IntakeMetrics
 from worker.outcome import Recorder
-from worker.preflight.checks import latest_s
 from worker.preflight.facts import NO_FACTS, Facts
 from worker.preflight.isolation import read_canaries
 from worker.preflight.isolation import read_facts_of_first as read_facts
 from worker.preflight.runner import judge
 from worker.sources import Claimed, prove, read_claims
-from worker.storage import errors, outbox, records
+from worker.storage import errors, outbox, projection, records
 from worker.storage.engine import Session
 from worker.storage.isolation import (
     RefusalHistory,
@@ -73,7 +72,6 @@ class Decided:
     """
 
     decided_at: datetime
-    default_max_lateness_s: int
     outcomes: list[tuple[Delivery, Record | DeadLetter | str]] = field(default_factory=list)
     poison: dict[str, str] = field(default_factory=dict)
     rest: Sequence[Delivery] = ()
@@ -82,11 +80,9 @@ class Decided:
     def has_expired(self, now: datetime) -> bool:
         """True when something of it, decided to be run, would be too late by now."""
         for _, outcome in self.outcomes:
-            if isinstance(outcome, Record) and outcome.status == SUCCEEDED:
-                job = outcome.verdict.job
-                limit_s = job and latest_s(outcome.trigger, job, self.default_max_lateness_s)
-                lateness = now - outcome.trigger.scheduled_at
-                if limit_s is not None and lateness.total_seconds() > limit_s:
+            if isinstance(outcome, Record):
+                expires_at = outcome.verdict.expires_at
+                if expires_at is not None and expires_at < now:
                     return True
         return False
 
@@ -128,12 +124,14 @@ class Intake:
         recorder: Recorder,
         clock: Clock,
         default_max_lateness_s: int,
+        max_earliness_s: int,
         metrics: IntakeMetrics,
     ) -> None:
         self._session = session
         self._recorder = recorder
         self._clock = clock
         self._default_max_lateness_s = default_max_lateness_s
+        self._max_earliness = timedelta(seconds=max_earliness_s)
         self._metrics = metrics
         self._costs = KnownCosts()
         self._refusals = RefusalHistory()
@@ -146,7 +144,7 @@ class Intake:
         larger than it was the last time, and the first of each job that was never met.
         """
         now = self._clock.now()
-        decided = Decided(now, self._default_max_lateness_s)
+        decided = Decided(now)
         messages = self._messages(batch, claims, now)
         firsts: dict[str, Trigger] = {}
         for message in messages:
@@ -200,11 +198,13 @@ class Intake:
     ) -> list[Trigger | Unreadable]:
         """What the first deliveries say, as far as a batch has room by what is known of costs."""
         plan = Plan(self._costs)
+        believed_until = now + self._max_earliness
         messages: list[Trigger | Unreadable] = []
         signed: list[tuple[int, Claimed]] = []
         for place, delivery in enumerate(batch):
             claimed = read_claims(delivery.headers)
-            message = decode(delivery, claims[delivery.partition], now, claimed.source)
+            claim = claims[delivery.partition]
+            message = decode(delivery, claim, now, believed_until, claimed.source)
             if isinstance(message, Trigger) and not plan.take(message.job_id):
                 break
             messages.append(message)
@@ -216,7 +216,8 @@ class Intake:
                 signed, prove(proving, self._session.snapshot), strict=True
             ):
                 delivery = batch[place]
-                messages[place] = decode(delivery, claims[delivery.partition], now, source)
+                claim = claims[delivery.partition]
+                messages[place] = decode(delivery, claim, now, believed_until, source)
         return messages
 
     def _read_facts(self, triggers: Sequence[Trigger], claims: Mapping[int, Claim]) -> Facts:
@@ -433,7 +434,7 @@ def _insert(connection: Connection, batch: Sequence[Record], ready: _Ready) -> d
     columns = ready.columns if batch == ready.batch else records.columns(batch)
     with errors.writing_rows():
         ids = records.insert(connection, columns)
-        records.project(connection, batch, ids)
+        projection.project(connection, batch, ids)
     return ids
 
 
@@ -460,7 +461,7 @@ def _project_isolated(
 
     def project(rows: Sequence[Record]) -> None:
         if len(kept) < MOST_LINES:
-            records.project(connection, rows, ids)
+            projection.project(connection, rows, ids)
 
     write_isolated(
         connection, batch, project, lambda row, error: kept.append((row.trigger.job_id, error))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 from sqlalchemy import Connection
@@ -12,7 +13,7 @@ from sqlalchemy import Connection
 from schemas import ExecutionStatus, explain
 from worker.clock import Clock, SystemClock
 from worker.commit import Count, conclude, say_isolated
-from worker.decode import MOST_BYTES, read_object
+from worker.decode import MOST_BYTES, read_object, received_at
 from worker.domain.delivery import Delivery
 from worker.domain.record import Claim, DeadLetter, Handled, OutboxRow
 from worker.domain.topics import Topics
@@ -29,6 +30,8 @@ from worker.storage.isolation import (
     write_isolated,
 )
 from worker.unbelieved import UnbelievedStatuses
+
+log = logging.getLogger(__name__)
 
 _RANK = {"accepted": 1, "running": 2}
 _END = 3
@@ -72,6 +75,7 @@ class StatusIntake:
         topics: Topics,
         metrics: IntakeMetrics,
         clock: Clock | None = None,
+        max_earliness_s: int = 300,
     ) -> None:
         self._session = session
         self._topics = topics
@@ -80,10 +84,31 @@ class StatusIntake:
         self._clock = clock or SystemClock()
         self._unbelieved = UnbelievedStatuses(metrics, self._clock)
         self._swept_at = -_SWEEP_EVERY_S
+        self._max_earliness = timedelta(seconds=max_earliness_s)
 
     def decide(self, batch: Sequence[Delivery], claims: Mapping[int, Claim]) -> Decided:
-        """Read every delivery."""
-        return Decided([(delivery, _read(delivery.value)) for delivery in batch])
+        """Read every delivery.
+
+        A status is what a service says of a run, whatever its clock; a time that lies ahead is not
+        believed, and the moment of its reception stands in.
+        """
+        now = self._clock.now()
+        until = now + self._max_earliness
+        outcomes: list[tuple[Delivery, ExecutionStatus | str]] = []
+        unbelieved = 0
+        for delivery in batch:
+            status = _read(delivery.value)
+            if not isinstance(status, str) and status.at > until:
+                unbelieved += 1
+                status = status.model_copy(update={"at": received_at(delivery, now)})
+            outcomes.append((delivery, status))
+        if unbelieved:
+            log.warning(
+                "action=times_ahead statuses=%d message='their times lie ahead of now and are not "
+                "believed; the moment of reception stands in'",
+                unbelieved,
+            )
+        return Decided(outcomes)
 
     def write(
         self, decided: Decided, claims: Mapping[int, Claim], acknowledged: Sequence[OutboxRow]

@@ -76,10 +76,12 @@ RECORD_INDEXES = {
     "awp_job_execution_idempotency_key": ("(idempotency_key)", True),
     # Of rows that the platform writes itself; in ours the idempotency key is the execution id.
     "awp_job_execution_execution": ("(execution_id) where idempotency_key is null", False),
-    # The newest record of a job; a canary is none.
+    # The newest record of a job. A slot from ahead counts from its decision; a canary never
+    # counts, nor does a trigger that was too early.
     "awp_job_execution_newest": (
-        """(job_id, scheduled_at desc nulls last, id desc)
-        where trigger_kind is distinct from 'canary'""",
+        """(job_id, least(scheduled_at, decided_at) desc nulls last, id desc)
+        where trigger_kind is distinct from 'canary' and trigger_code is distinct from 'too_early'
+        """,
         False,
     ),
     # From a time to the ids around it. Records of a batch share one: 7 bytes each.

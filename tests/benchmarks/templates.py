@@ -94,6 +94,7 @@ def _note(engine: Engine, settings: Settings, batches: list[list[Delivery]]) -> 
         recorder=Recorder(topics, settings.language),
         clock=SystemClock(),
         default_max_lateness_s=LATENESS_S,
+        max_earliness_s=300,
         metrics=metrics,
     )
     templates: list[Template] = []

@@ -45,10 +45,10 @@ def one(data: bytes) -> None:
     headers = _headers(given)
     body = given.ConsumeBytes(given.remaining_bytes())
     delivery = Delivery(0, OFFSET, None, body, headers, 1_795_600_000_000)
-    found = reading.decode(delivery, CLAIM, NOW)
+    found = reading.decode(delivery, CLAIM, NOW, NOW)
     check(found)
     with patch.object(reading, "_usual", lambda *_: None):
-        slowly = reading.decode(delivery, CLAIM, NOW)
+        slowly = reading.decode(delivery, CLAIM, NOW, NOW)
     assert found == slowly, f"{found} is not {slowly}"
 
 

@@ -71,6 +71,7 @@ def test_the_audit_closes_after_a_normal_run_and_says_its_numbers(worked: Rig) -
     worked.fire(*(trigger(404, scheduled_at=at(n)) for n in range(7)))
     worked.fire(*[trigger(action, scheduled_at=slot)] * 4)
     worked.fire(b"no JSON", None, b'{"job_id":1,"scheduled_at":"yesterday"}')
+    worked.fire(trigger(action, scheduled_at=at(3600)))  # too early, and does not come again
     produce_raw(
         worked.broker,
         worked.topics.statuses,
@@ -80,23 +81,23 @@ def test_the_audit_closes_after_a_normal_run_and_says_its_numbers(worked: Rig) -
             (None, b"{}", None),
         ],
     )
-    _delivered(worked, 74)
+    _delivered(worked, 75)
     wait_until(
-        lambda: worked.rows("select from awp_trigger_ledger having sum(deliveries) = 77"),
+        lambda: worked.rows("select from awp_trigger_ledger having sum(deliveries) = 78"),
         SETTLED_S,
-        "77 deliveries of both topics",
+        "78 deliveries of both topics",
     )
 
     found = _found(worked, "--deep")
 
     assert {name: found[name] for name in ("deliveries", "records", "duplicates")} == {
-        "deliveries": 74,
-        "records": 69,
+        "deliveries": 75,
+        "records": 70,
         "duplicates": 3,
     }
     assert (found["redeliveries"], found["dead_letters"]) == (0, 2)
-    assert (found["events"], found["published"], found["waiting"]) == (69, 69, 0)
-    assert (found["dispatched"], found["failures"]) == (61, 8)
+    assert (found["events"], found["published"], found["waiting"]) == (70, 70, 0)
+    assert (found["dispatched"], found["failures"]) == (61, 9)
     assert found["statuses"] == {
         "deliveries": 3,
         "applied": 2,
@@ -105,18 +106,18 @@ def test_the_audit_closes_after_a_normal_run_and_says_its_numbers(worked: Rig) -
         "dead_letters": 1,
     }
     deep = found["deep"]
-    assert (deep["triggers_read"], deep["events_read"], deep["records_judged"]) == (74, 69, 69)
+    assert (deep["triggers_read"], deep["events_read"], deep["records_judged"]) == (75, 70, 70)
     assert (deep["records_of_old_topics"], deep["records_out_of_reach"]) == (0, 0)
 
     shown = _audit(worked, "--deep")
     assert shown.status == 0
     assert (
-        "74 delivered = 69 records + 3 sent again + 0 delivered again + 2 unreadable  ✓"
+        "75 delivered = 70 records + 3 sent again + 0 delivered again + 2 unreadable  ✓"
         in shown.stdout
     )
-    assert "69 = 61 dispatched + 8 failures · 0 waiting  ✓" in shown.stdout
+    assert "70 = 61 dispatched + 9 failures · 0 waiting  ✓" in shown.stdout
     assert shown.stdout.endswith("The count closes.\n")
-    assert f"{worked.topics.triggers}: 74 of 74 offsets" in shown.stderr
+    assert f"{worked.topics.triggers}: 75 of 75 offsets" in shown.stderr
     assert "✗" not in shown.stdout
 
 

@@ -109,6 +109,7 @@ class _Worker:
             recorder=Recorder(Topics.under("awp"), "en"),
             clock=_Noon(),
             default_max_lateness_s=3600,
+            max_earliness_s=300,
             metrics=IntakeMetrics(Metrics(CollectorRegistry()), "t"),
         )
         with self.session.transaction() as connection:

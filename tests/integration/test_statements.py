@@ -47,6 +47,7 @@ def test_batches_of_1_100_and_1000_take_the_same_number_of_statements(engine: En
         recorder=Recorder(Topics.under("awp"), "en"),
         clock=SystemClock(),
         default_max_lateness_s=3600,
+        max_earliness_s=300,
         metrics=IntakeMetrics(Metrics(CollectorRegistry()), "t"),
     )
     with session.transaction() as connection:

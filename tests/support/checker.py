@@ -209,13 +209,18 @@ def _columns(evidence: Evidence) -> Iterable[Violation]:
     newest: dict[int, Record] = {}
     for record in evidence.records:
         known = newest.get(record.job_id)
-        if known is None or (known.scheduled_at, known.id) < (record.scheduled_at, record.id):
+        if record.code != "too_early" and (known is None or _place(known) < _place(record)):
             newest[record.job_id] = record
     for job in evidence.jobs:
         found = newest.get(job.id)
         wanted = (found.status, found.id, found.message) if found else (None, None, None)
         if (job.status, job.last_record_id, job.message) != wanted:
             yield Violation(Kind.STALE, f"{job}, its newest record is {found}")
+
+
+def _place(record: Record) -> tuple[str, int]:
+    """By what a job's newest record is the greatest."""
+    return min(record.scheduled_at, record.decided_at or record.scheduled_at), record.id
 
 
 def _count(evidence: Evidence) -> Iterable[Violation]:

@@ -96,6 +96,7 @@ def _triggers(session: Session, settings: Settings) -> Iterator[tuple[datetime, 
         recorder=Recorder(_TOPICS, settings.language),
         clock=clock,
         default_max_lateness_s=settings.default_max_lateness_s,
+        max_earliness_s=settings.max_earliness_s,
         metrics=IntakeMetrics(Metrics(CollectorRegistry()), _TOPICS.triggers),
     )
     feed = _Feed(session, intake, _TOPICS.triggers)

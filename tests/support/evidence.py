@@ -19,7 +19,7 @@ PASSED, FAILED = 1, 2
 
 _RECORDS = """
     select id, job_id, job_type, scheduled_at, cast(execution_id as text), trigger_status,
-        trigger_code, trigger_message
+        trigger_code, trigger_message, decided_at
     from awp_job_execution where idempotency_key is not null
 """
 _JOBS = """
@@ -39,7 +39,10 @@ Verdict = str | None
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A row of `awp_job_execution`. `scheduled_at` as the list of triggers writes it."""
+    """A row of `awp_job_execution`. `scheduled_at` as the list of triggers writes it.
+
+    `decided_at` is written alike; without one it was decided at its slot or later.
+    """
 
     id: int
     job_id: int
@@ -49,6 +52,7 @@ class Record:
     code: Verdict
     message: str | None = None
     job_type: str | None = None
+    decided_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +138,19 @@ def records(database: str) -> list[Record]:
             code=code or None,
             message=message,
             job_type=job_type,
+            decided_at=_written(decided_at),
         )
-        for row_id, job_id, job_type, at, execution_id, status, code, message in sql.rows(
-            database, _RECORDS
-        )
+        for (
+            row_id,
+            job_id,
+            job_type,
+            at,
+            execution_id,
+            status,
+            code,
+            message,
+            decided_at,
+        ) in sql.rows(database, _RECORDS)
     ]
 
 

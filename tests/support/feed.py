@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
 
-from worker.clock import SystemClock
+from worker.clock import Clock, SystemClock
 from worker.config import Settings
 from worker.domain.delivery import Delivery, Event
 from worker.domain.record import Claim, Handled
@@ -66,8 +66,10 @@ class Feed:
         self.engine: Engine = make_engine(self._settings)
         self._sessions: list[Session] = []
 
-    def taker(self, make: Callable[[Engine], Session] = Session) -> Taker:
-        """Another worker."""
+    def taker(
+        self, make: Callable[[Engine], Session] = Session, *, clock: Clock | None = None
+    ) -> Taker:
+        """Another worker, with a clock of its own."""
         session = make(self.engine)
         self._sessions.append(session)
         metrics = IntakeMetrics(Metrics(CollectorRegistry()), TOPICS.triggers)
@@ -76,8 +78,9 @@ class Feed:
             Intake(
                 session=session,
                 recorder=Recorder(TOPICS, self._settings.language),
-                clock=SystemClock(),
+                clock=clock or SystemClock(),
                 default_max_lateness_s=self._settings.default_max_lateness_s,
+                max_earliness_s=self._settings.max_earliness_s,
                 metrics=metrics,
             ),
         )

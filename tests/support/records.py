@@ -127,8 +127,11 @@ class History:
                         then consecutive_failures + 1 else 0 end,
                     failing_since = case when :status = 2
                         then coalesce(failing_since, :slot) end
-                where id = :job_id and (last_scheduled_at is null
-                    or (last_scheduled_at, last_execution_id) < (:slot, :record_id))
+                where id = :job_id and :record_id = (
+                    select id from awp_job_execution
+                    where job_id = :job_id and trigger_kind is distinct from 'canary'
+                      and trigger_code is distinct from 'too_early'
+                    order by least(scheduled_at, decided_at) desc nulls last, id desc limit 1)
                 """
             ),
             {

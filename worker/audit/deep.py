@@ -115,6 +115,7 @@ class DeepAudit:
                 )
         with self._connection.begin():
             evidence.analyze(self._connection)
+            evidence.note_early(self._connection)
             deep.judged_records = evidence.count_judged(self._connection, since)
             deep.offences = list(evidence.verdicts(self._connection, since))
         ours = {row.id for row in current.values()}
@@ -223,8 +224,12 @@ def _describe(topic_ids: TopicIds, name: str) -> TopicDescription:
     return found
 
 
+_NEVER_EARLY = datetime.max.replace(tzinfo=UTC)
+"""A trigger is looked for under the key that it has at its time."""
+
+
 def _trigger(delivery: Delivery, claim: Claim, now: datetime, source: Source) -> TriggerSeen:
-    message = decode(delivery, claim, now, source)
+    message = decode(delivery, claim, now, _NEVER_EARLY, source)
     if isinstance(message, Trigger):
         key, job_id = message.idempotency_key, message.job_id
         return TriggerSeen(claim.ledger_id, delivery.offset, job_id, key)

@@ -11,6 +11,7 @@ class FailureCode(StrEnum):
     JOB_NOT_FOUND = "job_not_found"
     JOB_DISABLED = "job_disabled"
     EXPIRED = "expired"
+    TOO_EARLY = "too_early"
     AUTOMATION_NOT_FOUND = "automation_not_found"
     PARAMETER_INVALID = "parameter_invalid"
     NO_TARGETS = "no_targets"

@@ -180,6 +180,8 @@ _MADE: Mapping[str, Callable[[_Pieces], str]] = {
     "Kind": lambda pieces: pieces.kind(is_capital=True),
     "lateness": lambda pieces: pieces.duration(pieces.objects.get("lateness_s")),
     "limit": lambda pieces: pieces.duration(pieces.objects.get("max_lateness_s")),
+    "earliness": lambda pieces: pieces.duration(pieces.objects.get("earliness_s")),
+    "earliness_limit": lambda pieces: pieces.duration(pieces.objects.get("max_earliness_s")),
     "place": _Pieces.place,
     "at_path": _Pieces.at_path,
     "due": _Pieces.due,

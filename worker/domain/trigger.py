@@ -55,6 +55,7 @@ class Trigger(NamedTuple):
     idempotency key are sure, `problem` says why, and the trigger ends as an `event_invalid` record.
     `triggered_by_verified` is True where the console noted that person or service before it sent
     the trigger, False where the message only claims it, and None where nobody is named.
+    `believed_until` is set when its time lies beyond that moment: it ends as `too_early`.
     """
 
     job_id: int
@@ -68,6 +69,7 @@ class Trigger(NamedTuple):
     trace_id: str | None = None
     problem: str | None = None
     triggered_by_verified: bool | None = None
+    believed_until: datetime | None = None
 
 
 class EventKind(StrEnum):
@@ -136,6 +138,14 @@ def trigger_key(kind: TriggerKind, job_id: int, trigger_id: Uuid) -> Uuid:
     has_time = trigger_id[_AFTER_VERSION - 1] == _VERSION_7
     head = f"{trigger_id[: _AFTER_VERSION - 1]}8" if has_time else _NO_TIME
     return _ordered(head, f"{kind}:{job_id}:{trigger_id}")
+
+
+def early_key(key: Uuid) -> Uuid:
+    """Key of a trigger that was too early, of the key that it has at its time.
+
+    Another one: so the same trigger still runs when it comes at its time. Its time is that key's.
+    """
+    return _ordered(f"{key[: _AFTER_VERSION - 1]}8", f"too-early:{key}")
 
 
 def run_id(login: str, job_id: int, key: str) -> Uuid:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import NamedTuple
 
 from worker.domain.codes import FailureCode
@@ -45,13 +46,15 @@ class Verdict(NamedTuple):
 
     Passed means no findings. `targets` are as resolved then; of a failed trigger as far as they
     could be, with the saved ip where the server was not found. `findings` stand in the order of
-    checks. `job` is None where there is none, or where it was not looked at.
+    checks. `job` is None where there is none, or where it was not looked at. `expires_at` is the
+    moment after which a passed trigger is not to be run any more; None where no limit holds.
     """
 
     findings: tuple[Finding, ...]
     targets: tuple[Target, ...]
     job: Job | None
     owner_name: str | None = None
+    expires_at: datetime | None = None
 
     @property
     def has_passed(self) -> bool:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import lru_cache
 from uuid import uuid4
 
+from schemas.fields import LAST_YEAR
 from worker.domain.cause import cause
 from worker.domain.codes import FailureCode
 from worker.domain.inventory import Job, UnreadableRow
-from worker.domain.trigger import Trigger
+from worker.domain.trigger import Trigger, slot_name
 from worker.domain.verdict import Finding, Target, Verdict
-from worker.preflight.checks import CHECKS, Check, Circumstances
+from worker.preflight.checks import CHECKS, Check, Circumstances, latest_s
 from worker.preflight.facts import Facts
 
 log = logging.getLogger(__name__)
@@ -44,6 +46,8 @@ def judge(
 
 def _judge(trigger: Trigger, facts: Facts, at: Circumstances, checks: Sequence[Check]) -> Verdict:
     job = facts.jobs.get(trigger.job_id)
+    if trigger.believed_until is not None:
+        return _too_early(trigger, trigger.believed_until, job, facts, at.now)
     if (row := facts.unreadable.get(trigger.job_id)) is not None:
         return Verdict((_unreadable(row, trigger, job),), (), job)
     if job is None:
@@ -60,9 +64,45 @@ def _judge(trigger: Trigger, facts: Facts, at: Circumstances, checks: Sequence[C
             findings.append(_fault(error, check, trigger))
     if len(findings) > 1:
         findings.sort(key=_place)
+    targets, owner_name = _resolve(job.job_id, facts), _owner_name(job, facts)
+    if findings:
+        return Verdict(tuple(findings), targets, job, owner_name)
+    limit_s = latest_s(trigger, job, at.default_max_lateness_s)
+    expires_at = None if limit_s is None else _end_of(trigger.scheduled_at, limit_s)
+    return Verdict((), targets, job, owner_name, expires_at)
+
+
+@lru_cache(maxsize=1024)  # many jobs share a slot and a limit
+def _end_of(slot: datetime, limit_s: int) -> datetime | None:
+    """When it is too late to start a run; None where no event could say when."""
+    try:
+        end = slot + timedelta(seconds=limit_s)
+    except OverflowError:
+        return None
+    return end if end.year <= LAST_YEAR else None
+
+
+def _too_early(
+    trigger: Trigger, believed_until: datetime, job: Job | None, facts: Facts, now: datetime
+) -> Verdict:
+    """The verdict of a trigger that does not run now, whatever else may be wrong by its time."""
+    ahead = max(trigger.scheduled_at, trigger.fired_at)
+    objects: dict[str, str | int | None] = {
+        "job_id": str(trigger.job_id),
+        "scheduled_at": slot_name(ahead),
+        "earliness_s": int((ahead - now).total_seconds()),
+        "max_earliness_s": int((believed_until - now).total_seconds()),
+    }
+    if job is not None:
+        objects["job_name"] = job.name
+    code = FailureCode.TOO_EARLY
+    finding = Finding(code, objects, cause(code, job=trigger.job_id))
+    return Verdict((finding,), (), job, None if job is None else _owner_name(job, facts))
+
+
+def _owner_name(job: Job, facts: Facts) -> str | None:
     owner = None if job.owner_id is None else facts.owners.get(job.owner_id)
-    owner_name = None if owner is None else owner.name
-    return Verdict(tuple(findings), _resolve(job.job_id, facts), job, owner_name)
+    return None if owner is None else owner.name
 
 
 def _place(finding: Finding) -> int:

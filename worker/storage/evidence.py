@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, text
 
 from worker.domain.delivery import Event
-from worker.domain.trigger import Uuid
+from worker.domain.trigger import Uuid, early_key
 from worker.storage.arrays import bigints, booleans, uuids
 from worker.storage.outbox import unpack
 
@@ -22,6 +22,7 @@ MOST_NAMED = 20
 """How many offenders of a kind are named."""
 
 _PAGE_ROWS = 8
+_PAGE_KEYS = 10_000
 
 _PREPARE = (
     "set work_mem = '64MB'",
@@ -66,6 +67,31 @@ _EVENTS = text(
     """
 )
 _WAITING = text("insert into audit_waiting select * from unnest(cast(:execution_id as uuid[]))")
+
+_MISSING = text(
+    """
+    create temporary table audit_missing as
+    select row_number() over () as place, key from (
+        select distinct t.key from audit_trigger t
+        where t.key is not null
+          and not exists (select from awp_job_execution r where r.idempotency_key = t.key)
+    ) as missing
+    """
+)
+_MISSING_PAGE = text(
+    """
+    select place, cast(key as text) from audit_missing
+    where place > :after and place <= :after + :rows order by place
+    """
+)
+_EARLY = text(
+    """
+    update audit_trigger t set key = early.key
+    from unnest(cast(:missing as uuid[]), cast(:early as uuid[])) as early (missing, key)
+    where t.key = early.missing
+      and exists (select from awp_job_execution r where r.idempotency_key = early.key)
+    """
+)
 
 _TOPIC_OF_RECORD = """
     case when r.trigger_status = 2 then 2 when r.job_type = 'workflow' then 1 else 0 end
@@ -216,6 +242,20 @@ def note_events(connection: Connection, seen: Sequence[EventSeen]) -> None:
 def note_waiting(connection: Connection, execution_ids: Sequence[Uuid]) -> None:
     """Keep whose events were still in the outbox."""
     connection.execute(_WAITING, {"execution_id": uuids(execution_ids)})
+
+
+def note_early(connection: Connection) -> None:
+    """Give triggers that were recorded as too early the key that they have so.
+
+    What they were cannot be told from the topic: only from what is recorded, and when that was.
+    """
+    connection.execute(_MISSING)
+    after = 0
+    while rows := connection.execute(_MISSING_PAGE, {"after": after, "rows": _PAGE_KEYS}).all():
+        after += _PAGE_KEYS
+        missing = [key for _, key in rows]
+        early = [early_key(key) for key in missing]
+        connection.execute(_EARLY, {"missing": uuids(missing), "early": uuids(early)})
 
 
 def analyze(connection: Connection) -> None:

@@ -1,20 +1,20 @@
-"""Execution records, their repeats, and what a job shows of its newest one (R2, R3)."""
+"""Execution records and their repeats (R2)."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, text
 
 from worker.domain.inventory import Job
-from worker.domain.record import FAILED, SUCCEEDED, Record
-from worker.domain.trigger import Origin, Trigger, TriggerKind, Uuid
+from worker.domain.record import Record
+from worker.domain.trigger import Origin, Trigger, Uuid
 from worker.storage.arrays import bigints, booleans, texts, timestamps, uuids
 from worker.storage.prepared import every_batch
+from worker.storage.projection import reproject
 
 _INSERT = every_batch(
     """
@@ -54,52 +54,15 @@ _COUNT_REPEATS = every_batch(
     where r.idempotency_key = b.key
     """
 )
-_PROJECT = every_batch(
-    """
-    update awp_automcation_job j set
-        trigger_status = b.status,
-        trigger_message = b.message,
-        last_execution_id = b.record_id,
-        last_scheduled_at = b.scheduled_at,
-        consecutive_failures = case when b.status = 1 then 0 else (
-            select count(*) from unnest(cast(b.failing as timestamptz[])) s
-            where j.last_scheduled_at is null or s >= j.last_scheduled_at
-        ) + case when b.succeeded_at >= j.last_scheduled_at then 0
-            else j.consecutive_failures end end,
-        failing_since = case when b.status = 1 then null
-            when j.failing_since is null or b.succeeded_at >= j.last_scheduled_at then (
-                select min(s) from unnest(cast(b.failing as timestamptz[])) s
-                where j.last_scheduled_at is null or s >= j.last_scheduled_at)
-            else j.failing_since end
-    from unnest(
-        cast(:job_id as bigint[]), cast(:record_id as bigint[]),
-        cast(:scheduled_at as timestamptz[]), cast(:status as int[]), cast(:message as text[]),
-        cast(:failing as text[]), cast(:succeeded_at as timestamptz[])
-    ) as b (job_id, record_id, scheduled_at, status, message, failing, succeeded_at)
-    where j.id = b.job_id
-      and (j.last_scheduled_at is null
-           or (j.last_scheduled_at, j.last_execution_id) < (b.scheduled_at, b.record_id))
-    """
-)
 _FAIL = text(
     """
     update awp_job_execution set
         trigger_status = 2, trigger_code = :code, trigger_message = :message,
         findings = cast(:findings as jsonb), causes = cast(:causes as text[])
     where idempotency_key = cast(:key as uuid) and trigger_status = 1
-    returning id
+    returning job_id
     """
 )
-_FAIL_JOB = text(
-    """
-    update awp_automcation_job set
-        trigger_status = 2, trigger_message = :message,
-        consecutive_failures = consecutive_failures + 1,
-        failing_since = coalesce(failing_since, last_scheduled_at)
-    where last_execution_id = :record_id
-    """
-)
-
 
 Columns = dict[str, object]
 """Records as they are sent: a literal a column."""
@@ -174,60 +137,7 @@ def count_repeats(connection: Connection, repeats: Counter[str]) -> None:
     )
 
 
-def project(connection: Connection, records: Sequence[Record], ids: Mapping[str, int]) -> None:
-    """Show on each job its newest record, if that is newer than what the job shows (R3).
-
-    Newest is the greatest (`scheduled_at`, record id). An older slot that arrives late changes
-    nothing, a canary never counts. `ids` is what `insert` returned for `records`.
-    """
-    by_job: dict[int, list[tuple[Record, int]]] = {}
-    for record in records:
-        record_id = ids.get(record.trigger.idempotency_key)
-        if record_id is not None and record.trigger.kind is not TriggerKind.CANARY:
-            by_job.setdefault(record.trigger.job_id, []).append((record, record_id))
-    if not by_job:
-        return
-    newest: list[tuple[Record, int]] = []
-    failing: list[str] = []
-    succeeded_at: list[datetime | None] = []
-    jobs = sorted(by_job)
-    for job_id in jobs:
-        history = by_job[job_id]
-        if len(history) > 1:
-            history.sort(key=_slot)
-        newest.append(history[-1])
-        if history[-1][0].status == SUCCEEDED:
-            failing.append("{}")
-            succeeded_at.append(None)
-            continue
-        last_good = next((r for r, _ in reversed(history) if r.status == SUCCEEDED), None)
-        run: list[Record] = []
-        for record, _ in reversed(history):
-            if record.status != FAILED:
-                break
-            run.append(record)
-        failing.append(timestamps(record.trigger.scheduled_at for record in run))
-        succeeded_at.append(None if last_good is None else last_good.trigger.scheduled_at)
-    _PROJECT.count(
-        connection,
-        {
-            "job_id": bigints(jobs),
-            "record_id": bigints(record_id for _, record_id in newest),
-            "scheduled_at": timestamps(record.trigger.scheduled_at for record, _ in newest),
-            "status": bigints(record.status for record, _ in newest),
-            "message": texts(record.message for record, _ in newest),
-            "failing": texts(failing),
-            "succeeded_at": timestamps(succeeded_at),
-        },
-    )
-
-
 _idempotency_key = attrgetter("trigger.idempotency_key")
-
-
-def _slot(entry: tuple[Record, int]) -> tuple[object, int]:
-    record, record_id = entry
-    return (record.trigger.scheduled_at, record_id)
 
 
 def fail(
@@ -241,7 +151,7 @@ def fail(
 ) -> None:
     """Turn a dispatched record into a failed one: no broker would take its dispatch.
 
-    `findings` is JSON text. The job follows if this is still its newest record.
+    `findings` is JSON text. Its job's columns follow.
     """
     values = {
         "key": execution_id,
@@ -250,6 +160,6 @@ def fail(
         "findings": findings,
         "causes": texts(causes),
     }
-    record_id = connection.execute(_FAIL, values).scalar_one_or_none()
-    if record_id is not None:
-        connection.execute(_FAIL_JOB, {"message": message, "record_id": record_id})
+    job_id = connection.execute(_FAIL, values).scalar_one_or_none()
+    if job_id is not None:
+        reproject(connection, [job_id])

@@ -35,7 +35,7 @@ def rebuild(detail: RecordDetail, topics: Topics) -> Rebuilt | None:
         is_action = record.job_type == "action"
         topic = topics.dispatch_action if is_action else topics.dispatch_orch
         of, kind, body = EventKind.DISPATCH, cloudevents.TYPE_JOB_DISPATCH, _dispatch(detail)
-        missing.append("parameter")
+        missing += ["expires_at", "parameter"]
     elif record.trigger_status == FAILED:
         topic, of, kind = topics.failures, EventKind.FAILURE, cloudevents.TYPE_TRIGGER_FAILURE
         body = _failure(detail)

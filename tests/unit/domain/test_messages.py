@@ -12,6 +12,11 @@ from worker.domain.verdict import Finding
 JOB = {"job_id": "17", "job_name": "log-backup"}
 DB07 = {"server_id": "7", "ip": "10.0.0.7", "server_name": "db-07"}
 WEB12 = {"server_id": "12", "ip": "10.0.1.12", "server_name": "web-12", "account": "deploy"}
+EARLY = {
+    "scheduled_at": "2026-11-02T03:00:00.000000Z",
+    "earliness_s": 3_600,
+    "max_earliness_s": 300,
+}
 LATE = {"scheduled_at": "2026-11-02T03:00:00.000000Z", "lateness_s": 7512, "max_lateness_s": 3600}
 OWNER = {"owner_id": "5", "owner_name": "wang.fang"}
 ACTION = {"job_type": "action", "target_id": "9", "target_name": "Rotate logs"}
@@ -36,6 +41,17 @@ SAID = [
         (
             "任务 17（log-backup）应于 2026-11-02 03:00:00 UTC 触发，已迟到 2 小时 5 分钟，"
             "最多允许 1 小时。"
+        ),
+    ),
+    (
+        Finding(Code.TOO_EARLY, JOB | EARLY),
+        (
+            "Job 17 (log-backup) was triggered for 2026-11-02 03:00:00 UTC, 1 h ahead of its slot;"
+            " at most 5 min is believed."
+        ),
+        (
+            "任务 17（log-backup）的触发时间为 2026-11-02 03:00:00 UTC，提前了 1 小时，"
+            "最多只接受提前 5 分钟。"
         ),
     ),
     (

@@ -14,6 +14,9 @@ from worker.domain.record import Claim
 from worker.domain.trigger import Origin, Trigger, TriggerKind
 from worker.sources import NO_SOURCE, Source
 
+NOW = datetime(2026, 11, 20, 8, 1, tzinfo=UTC)
+UNTIL = datetime(2026, 11, 20, 8, 6, tzinfo=UTC)
+
 ORIGIN = Origin(3, 41)
 ID = "0198f3a0-0000-7000-8000-000000000001"
 SLOT = "2026-11-20T08:00:00Z"
@@ -77,6 +80,6 @@ def test_of_a_field_that_stands_twice_the_last_counts_in_either_reading() -> Non
     claim = Claim(3, "t", "i", 0, 1, -1)
     for more in ("", ', "kind": null'):  # null is the slow reading's
         body = (twice % (SLOT, more)).encode()
-        found = decode(Delivery(0, 41, None, body, (), 0), claim, datetime.now(UTC))
+        found = decode(Delivery(0, 41, None, body, (), 0), claim, NOW, UNTIL)
         assert isinstance(found, Trigger)
         assert found.job_id == 2

@@ -14,13 +14,14 @@ from worker.domain.delivery import Delivery
 from worker.domain.trigger import Trigger
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
+UNTIL = datetime(2026, 11, 23, 10, 5, tzinfo=UTC)
 
 
 @given(body=BODIES, key=KEYS, headers=HEADERS, appended_ms=MOMENTS)
 def test_any_message_is_a_trigger_that_can_be_stored_or_a_reason(
     body: bytes | None, key: bytes | None, headers: Any, appended_ms: int
 ) -> None:
-    check(decode(Delivery(0, OFFSET, key, body, headers, appended_ms), CLAIM, NOW))
+    check(decode(Delivery(0, OFFSET, key, body, headers, appended_ms), CLAIM, NOW, UNTIL))
 
 
 @given(fields=objects(ids=st.just(7)).map(lambda fields: fields | {"job_id": 7}), more=JSON)
@@ -29,7 +30,7 @@ def test_whatever_stands_beside_a_job_id_the_job_is_known(
 ) -> None:
     body = json.dumps({**fields, "more": more}).encode()
 
-    found = decode(Delivery(0, 0, None, body, (), 0), CLAIM, NOW)
+    found = decode(Delivery(0, 0, None, body, (), 0), CLAIM, NOW, UNTIL)
 
     assert isinstance(found, Trigger)
     assert found.job_id == 7
@@ -40,7 +41,7 @@ def test_what_a_body_says_does_not_depend_on_space_around_it(
     body: bytes | None, spaces: bytes
 ) -> None:
     plain, padded = (
-        decode(Delivery(0, 0, None, each, (), 0), CLAIM, NOW)
+        decode(Delivery(0, 0, None, each, (), 0), CLAIM, NOW, UNTIL)
         for each in (body, None if body is None else body + spaces)
     )
 

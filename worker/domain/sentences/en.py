@@ -9,6 +9,10 @@ SENTENCES = {
         "Job {job_id}{job_note} was due at {due} and came {lateness} late; at most {limit} is"
         " allowed."
     ),
+    "too_early": (
+        "Job {job_id}{job_note} was triggered for {due}, {earliness} ahead of its slot; at most"
+        " {earliness_limit} is believed."
+    ),
     "automation_not_found": "{Kind} {target_id} does not exist.",
     "automation_not_found.disabled": "{Kind} {target_id}{target_note} is switched off.",
     "automation_not_found.unset": "Job {job_id}{job_note} names no {kind}.",
@@ -89,6 +93,10 @@ REMEDIES = {
     "job_not_found": "Remove the job from the scheduler, or restore it.",
     "job_disabled": "Switch the job on, or take it off the schedule.",
     "expired": "Run the job now if it still makes sense, or allow it to start later.",
+    "too_early": (
+        "Correct the clock of the scheduler, or the time that it sent; the trigger runs when it"
+        " comes again at its time."
+    ),
     "automation_not_found": "Choose another action or workflow, or restore this one.",
     "parameter_invalid": "Edit the job and choose its servers again.",
     "no_targets": "Edit the job and choose at least one server for each step.",

@@ -6,6 +6,10 @@ SENTENCES = {
     "job_not_found": "任务 {job_id} 不存在。",
     "job_disabled": "任务 {job_id}{job_note}已停用。",
     "expired": "任务 {job_id}{job_note}应于 {due} 触发，已迟到 {lateness}，最多允许 {limit}。",
+    "too_early": (
+        "任务 {job_id}{job_note}的触发时间为 {due}，提前了 {earliness}，最多只接受提前"
+        " {earliness_limit}。"
+    ),
     "automation_not_found": "{Kind} {target_id} 不存在。",
     "automation_not_found.disabled": "{Kind} {target_id}{target_note}已停用。",
     "automation_not_found.unset": "任务 {job_id}{job_note}未指定{kind}。",
@@ -69,6 +73,7 @@ REMEDIES = {
     "job_not_found": "请从调度中移除该任务，或将其恢复。",
     "job_disabled": "请启用该任务，或将其移出调度。",
     "expired": "如仍有意义，请立即运行该任务，或放宽允许的延迟。",
+    "too_early": "请校正调度器的时钟或其发送的时间；到时再次触发即可运行。",
     "automation_not_found": "请选择其他操作或编排，或将其恢复。",
     "parameter_invalid": "请编辑任务并重新选择服务器。",
     "no_targets": "请编辑任务，为每一步至少选择一台服务器。",

@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from worker.domain.reading import TROUBLE, AsOf, Status
+from worker.storage.newest import counts, newest_first
+from worker.storage.newest import moment as moment_of
 
 _TOLD = (
     Status.ACCEPTED,
@@ -20,8 +22,8 @@ _TOLD = (
 )
 """What action and orch tell of a run (DESIGN section 4)."""
 
-COUNTS = "r.trigger_kind is distinct from 'canary'"
-"""A record counts for its job; a canary never does."""
+COUNTS = counts("r")
+"""A record counts for its job; a canary never does, nor one that was too early."""
 
 STATUS = f"""
     case
@@ -65,19 +67,19 @@ RUN = """
 def newest(job: str) -> str:
     """SQL that joins the newest record `r` of the job with the id `job`; of an absent one, nulls.
 
-    Newest is the greatest (slot, record id). A row written without us has no slot (R11): it is the
-    newest when it was written after the record of the newest slot.
+    See `worker.storage.newest`. A row written without us has no slot (R11): it is the newest when
+    it was written after the newest record of ours.
     """
     return f"""
         left join lateral (
             select * from (
                 (select r.* from awp_job_execution r
-                 where r.job_id = {job} and {COUNTS} and r.scheduled_at is not null
-                 order by r.scheduled_at desc nulls last, r.id desc limit 1)
+                 where r.job_id = {job} and {COUNTS} and {moment_of("r")} is not null
+                 order by {newest_first("r")} limit 1)
                 union all
                 (select r.* from awp_job_execution r
-                 where r.job_id = {job} and {COUNTS} and r.scheduled_at is null
-                 order by r.scheduled_at desc nulls last, r.id desc limit 1)
+                 where r.job_id = {job} and {COUNTS} and {moment_of("r")} is null
+                 order by {newest_first("r")} limit 1)
             ) as candidate order by id desc limit 1
         ) r on true
     """

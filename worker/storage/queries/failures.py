@@ -30,8 +30,9 @@ from worker.domain.reading import (
 )
 from worker.errors import Misused
 from worker.storage.arrays import bigints
+from worker.storage.newest import counts, moment
 from worker.storage.queries import paging
-from worker.storage.queries.combined import COUNTS, newest
+from worker.storage.queries.combined import newest
 from worker.storage.queries.job_meaning import SEEN, Meant
 from worker.storage.queries.record_streams import of_records
 from worker.storage.queries.records import findings_of, first_findings
@@ -112,8 +113,8 @@ def standing_causes(
                 join awp_job_execution r on r.id = j.last_execution_id
                 where r.trigger_status = 2
                   and not exists (
-                    select from awp_job_execution n where n.job_id = j.id and n.scheduled_at is null
-                      and {COUNTS.replace("r.", "n.")} and n.id > r.id)
+                    select from awp_job_execution n where n.job_id = j.id and {moment("n")} is null
+                      and {counts("n")} and n.id > r.id)
             ), {_broken("(select count(*) from looked)")}
             """
         ),

@@ -20,7 +20,7 @@ def overdue_jobs(connection: Connection, stream: Stream) -> list[int]:
             f"""
             select cast(c.job_id as bigint) as id, cast(c.schedule as text) as schedule,
                 cast(c.timezone as text) as timezone, c.updated_at,
-                greatest(j.last_scheduled_at, r.scheduled_at) as newest_slot
+                coalesce(r.scheduled_at, j.last_scheduled_at) as newest_slot
             from console_job c left join awp_automcation_job j on j.id = c.job_id
             {newest("c.job_id")}
             where {stream.base} and {stream.found} and cast(c.enabled as boolean) is not false

@@ -18,6 +18,8 @@ from worker.domain.reading import (
     Status,
 )
 from worker.storage.arrays import bigints
+from worker.storage.newest import counts as counts_for_job
+from worker.storage.newest import moment, newest_first
 from worker.storage.queries import combined
 from worker.storage.queries.combined import COUNTS, JOB_STATUS, RUN, STATUS, newest
 from worker.storage.queries.job_counts import counts
@@ -40,7 +42,7 @@ _ROWS = f"""
         cast(c.schedule as text) as c_schedule, cast(c.timezone as text) as c_timezone,
         coalesce(cast(c.version as bigint), 0) as c_version, c.updated_at as c_updated_at,
         cast(c.platform_url as text) as c_platform_url, {JOB_STATUS} as job_status, {COLUMNS},
-        greatest(j.last_scheduled_at, r.scheduled_at) as newest_slot,
+        coalesce(r.scheduled_at, j.last_scheduled_at) as newest_slot,
         case when r.trigger_status = 2 then j.failing_since end as failing_since,
         case when r.trigger_status = 2 then coalesce(j.consecutive_failures, 1) else 0 end
             as consecutive_failures,
@@ -51,15 +53,16 @@ _ROWS = f"""
     {newest("page.id")} {RUN}
     left join lateral (
         select p.scheduled_at from (
-            select p.job_type, p.execution_id, p.scheduled_at from awp_job_execution p
-            where p.job_id = page.id and p.trigger_kind is distinct from 'canary'
-              and p.scheduled_at is not null and p.trigger_status = 1
-              and p.scheduled_at <= case when r.trigger_status = 2
-                then coalesce(j.failing_since, r.scheduled_at) else 'infinity' end
-            order by p.scheduled_at desc nulls last, p.id desc limit {_RECENT}) as p
+            select p.job_type, p.execution_id, p.scheduled_at, p.decided_at, p.id
+            from awp_job_execution p
+            where p.job_id = page.id and {counts_for_job("p")}
+              and {moment("p")} is not null and p.trigger_status = 1
+              and {moment("p")} <= case when r.trigger_status = 2
+                then coalesce(j.failing_since, {moment("r")}) else 'infinity' end
+            order by {newest_first("p")} limit {_RECENT}) as p
         join console_execution x on x.execution_id = p.execution_id and x.job_type = p.job_type
         where x.status = '{Status.SUCCEEDED}'
-        order by p.scheduled_at desc nulls last limit 1
+        order by {newest_first("p")} limit 1
     ) good on true
     order by page.place
 """
@@ -143,10 +146,10 @@ def count_jobs(
     return counts(connection, scope, as_of, wanted or JobFilter())
 
 
-_SLOT = """
-    coalesce(r.scheduled_at, max(r.scheduled_at) over (partition by r.job_id order by r.id))
+_PLACE = f"""
+    coalesce({moment("r")}, max({moment("r")}) over (partition by r.job_id order by r.id))
 """
-"""The slot by which a record is ordered: of one written without us, the newest before it."""
+"""The moment by which a record is ordered: of one written without us, the newest before it."""
 
 
 def last_outcomes(
@@ -165,8 +168,8 @@ def last_outcomes(
     def taken(condition: str) -> str:
         return f"""
             (select r.* from awp_job_execution r
-             where r.job_id = wanted.job_id and {COUNTS} and r.scheduled_at is {condition}
-             order by r.scheduled_at desc nulls last, r.id desc limit :count)
+             where r.job_id = wanted.job_id and {COUNTS} and {moment("r")} is {condition}
+             order by {newest_first("r")} limit :count)
         """
 
     rows = connection.execute(
@@ -174,13 +177,13 @@ def last_outcomes(
             f"""
             with candidates as (
                 select r.id, r.job_id, r.job_type, r.execution_id, r.trigger_status,
-                    r.trigger_code, r.scheduled_at, r.decided_at, {_SLOT} as slot
+                    r.trigger_code, r.scheduled_at, r.decided_at, {_PLACE} as at
                 from (select distinct unnest(cast(:ids as bigint[])) as job_id) as wanted
                 cross join lateral ({taken("not null")} union all {taken("null")}) as r
                 where {may_see(scope, "wanted.job_id")}
             ), ranked as (
                 select *, row_number() over (
-                    partition by job_id order by slot desc nulls last, id desc) as place
+                    partition by job_id order by at desc nulls last, id desc) as place
                 from candidates
             )
             select r.job_id, r.id, {STATUS} as status, r.trigger_code, r.scheduled_at

@@ -1,0 +1,91 @@
+"""`trigger-worker jobs`: what the platform's jobs show of their records."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+import click
+from rich.console import Console
+
+from worker.commands.database import asking
+from worker.commands.ids import JOB_ID
+from worker.commands.output import as_json, console, finish
+from worker.config import load
+from worker.domain.counting import counted
+from worker.storage import projection
+from worker.storage.engine import Session, make_engine
+
+_PAGE = 500
+_TELL_EVERY_S = 5.0
+
+
+@click.group("jobs")
+def command() -> None:
+    """Mend what jobs show of their records."""
+
+
+@command.command("reproject")
+@click.argument("job_ids", type=JOB_ID, nargs=-1, metavar="[JOB_ID]…")
+@as_json
+@asking()
+def reproject(*, job_ids: tuple[int, ...], as_json: bool) -> None:
+    """Set the columns that the worker keeps on jobs again, from their records.
+
+    These are the last status and message, the last slot and record, since when a job fails and how
+    often in a row. Without JOB_ID it is done for every job, in pages, a transaction each; the
+    worker may run meanwhile. Exit 1 when a JOB_ID names no job.
+    """
+    began = time.monotonic()
+    jobs = changed = 0
+    found: set[int] = set()
+    engine = make_engine(load())
+    session = Session(engine)
+    err = console(stderr=True)
+    told_at = began
+    try:
+        for page in _pages(session, job_ids):
+            with session.transaction() as connection:
+                changed += projection.reproject(connection, page)
+            jobs += len(page)
+            if job_ids:
+                found.update(page)
+            if time.monotonic() - told_at >= _TELL_EVERY_S:
+                told_at = time.monotonic()
+                err.print(f"{jobs:,} jobs so far, {changed:,} set again", markup=False)
+    finally:
+        session.close()
+        engine.dispose()
+    missing = sorted(set(job_ids) - found)
+
+    def show(out: Console) -> None:
+        out.print(
+            f"{counted(jobs, 'job')} held against the records, {changed:,} set again.",
+            markup=False,
+        )
+        if missing:
+            out.print(f"No such job: {', '.join(map(str, missing))}.", markup=False)
+
+    finish(
+        {
+            "jobs": jobs,
+            "changed": changed,
+            "missing": [str(job_id) for job_id in missing],
+            "seconds": round(time.monotonic() - began, 3),
+        },
+        as_json=as_json,
+        show=show,
+        is_good=not missing,
+    )
+
+
+def _pages(session: Session, job_ids: Sequence[int]) -> Iterator[list[int]]:
+    """The ids of the jobs that are there, in their order: of these, or of all."""
+    after = 0
+    while True:
+        with session.transaction() as connection:
+            page = projection.jobs_after(connection, after, _PAGE, job_ids)
+        if not page:
+            return
+        yield page
+        after = page[-1]

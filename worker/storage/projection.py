@@ -1,0 +1,257 @@
+"""What a job shows of its records (R3): its newest one, and the run of failures that ends there.
+
+`failing_since` and `consecutive_failures` are of the failures behind the job's last success, in the
+order of `newest`. They follow from a batch alone while it is newer than all that the job has shown,
+which is nearly always: one statement. Only what comes late is held against the records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, text
+
+from worker.domain.codes import FailureCode
+from worker.domain.record import FAILED, SUCCEEDED, Record
+from worker.domain.trigger import TriggerKind
+from worker.storage.arrays import bigints, texts, timestamps
+from worker.storage.newest import counts, moment, newest_first
+from worker.storage.prepared import every_batch
+
+# What is null here is that of the newest record, which nearly always is the only one of its job.
+# A job that shows nothing is new, or its row is: then there may be records of before.
+_PROJECT = every_batch(
+    f"""
+    update awp_automcation_job j set
+        trigger_status = b.status,
+        trigger_message = b.message,
+        last_execution_id = b.record_id,
+        last_scheduled_at = b.scheduled_at,
+        consecutive_failures = b.failures
+            + case when b.failures < b.records then 0 else j.consecutive_failures end,
+        failing_since = case when b.failures = 0 then null
+            when b.failures < b.records then coalesce(b.failing_since, b.scheduled_at)
+            else coalesce(j.failing_since, b.failing_since, b.scheduled_at) end
+    from unnest(
+        cast(:job_id as bigint[]), cast(:record_id as bigint[]),
+        cast(:scheduled_at as timestamptz[]), cast(:status as int[]), cast(:message as text[]),
+        cast(:records as int[]), cast(:failures as int[]), cast(:failing_since as timestamptz[]),
+        cast(:first_at as timestamptz[]), cast(:first_id as bigint[])
+    ) as b (job_id, record_id, scheduled_at, status, message, records, failures, failing_since,
+            first_at, first_id)
+    where j.id = b.job_id
+      and ((j.last_scheduled_at, j.last_execution_id)
+               < (coalesce(b.first_at, b.scheduled_at), coalesce(b.first_id, b.record_id))
+           or j.last_scheduled_at is null and b.records = (
+               select count(*) from (
+                   select from awp_job_execution r
+                   where r.job_id = j.id and {counts("r")} and {moment("r")} is not null
+                   limit b.records + 1) as found))
+    """
+)
+_LOCK = every_batch(
+    f"""
+    update awp_automcation_job j set last_execution_id = j.last_execution_id
+    from unnest(cast(:job_id as bigint[]), cast(:record_id as bigint[])) as b (job_id, record_id)
+    where j.id = b.job_id
+      and (b.record_id is null or j.last_execution_id is distinct from b.record_id)
+    returning j.id, j.trigger_status, j.last_execution_id, j.failing_since, (
+        select {moment("r")} from awp_job_execution r where r.id = j.last_execution_id)
+    """
+)
+_ADD = every_batch(
+    """
+    update awp_automcation_job j set consecutive_failures = j.consecutive_failures + b.failures
+    from unnest(cast(:job_id as bigint[]), cast(:failures as int[])) as b (job_id, failures)
+    where j.id = b.job_id
+    """
+)
+_REPROJECT = every_batch(
+    f"""
+    update awp_automcation_job j set
+        trigger_status = n.trigger_status,
+        trigger_message = n.trigger_message,
+        last_execution_id = n.record_id,
+        last_scheduled_at = n.scheduled_at,
+        failing_since = n.failing_since,
+        consecutive_failures = n.failures
+    from (
+        select b.job_id, r.id as record_id, r.trigger_status, r.trigger_message, r.scheduled_at,
+            run.failing_since, coalesce(run.failures, 0) as failures
+        from unnest(cast(:job_id as bigint[])) as b (job_id)
+        left join lateral (
+            select r.id, r.trigger_status, r.trigger_message, r.scheduled_at
+            from awp_job_execution r
+            where r.job_id = b.job_id and {counts("r")} and {moment("r")} is not null
+            order by {newest_first("r")} limit 1
+        ) as r on true
+        left join lateral (
+            select {moment("g")} as at, g.id from awp_job_execution g
+            where r.trigger_status = {FAILED} and g.job_id = b.job_id and {counts("g")}
+              and {moment("g")} is not null and g.trigger_status = {SUCCEEDED}
+            order by {newest_first("g")} limit 1
+        ) as good on true
+        left join lateral (
+            select count(*) as failures, min({moment("f")}) as failing_since
+            from awp_job_execution f
+            where r.trigger_status = {FAILED} and f.job_id = b.job_id and {counts("f")}
+              and f.trigger_status = {FAILED}
+              and ({moment("f")}, f.id)
+                  > (coalesce(good.at, '-infinity'), coalesce(good.id, 0))
+        ) as run on true
+    ) as n
+    where j.id = n.job_id
+      and (j.trigger_status, j.trigger_message, j.last_execution_id, j.last_scheduled_at,
+           j.failing_since, j.consecutive_failures)
+          is distinct from (n.trigger_status, n.trigger_message, n.record_id, n.scheduled_at,
+           n.failing_since, n.failures)
+    """
+)
+
+
+_JOBS_AFTER = text(
+    """
+    select j.id from awp_automcation_job j
+    where j.id > :after and (:all or j.id = any(cast(:job_ids as bigint[])))
+    order by j.id limit :most
+    """
+)
+
+
+class _Entry(NamedTuple):
+    """A record in the order of `newest`."""
+
+    at: datetime
+    id: int
+    record: Record
+
+
+def project(connection: Connection, records: Sequence[Record], ids: Mapping[str, int]) -> None:
+    """Show on each job its newest record, and the failures in a row that end with it (R3).
+
+    Whatever came late, the columns are those of the records afterwards. `ids` is what
+    `records.insert` returned for `records`.
+    """
+    by_job: dict[int, list[_Entry]] = {}
+    for record in records:
+        record_id = ids.get(record.trigger.idempotency_key)
+        if record_id is not None and _counts(record):
+            at = min(record.trigger.scheduled_at, record.decided_at)
+            by_job.setdefault(record.trigger.job_id, []).append(_Entry(at, record_id, record))
+    if not by_job:
+        return
+    jobs = sorted(by_job)
+    for entries in by_job.values():
+        if len(entries) > 1:
+            entries.sort(key=_order)
+    histories = [by_job[job_id] for job_id in jobs]
+    newest = [entries[-1] for entries in histories]
+    runs = [_run(entries) for entries in histories]
+    shown = _PROJECT.count(
+        connection,
+        {
+            "job_id": bigints(jobs),
+            "record_id": bigints(entry.id for entry in newest),
+            "scheduled_at": timestamps(entry.record.trigger.scheduled_at for entry in newest),
+            "status": bigints(entry.record.status for entry in newest),
+            "message": texts(entry.record.message for entry in newest),
+            "records": bigints(map(len, histories)),
+            "failures": bigints(map(len, runs)),
+            "failing_since": timestamps(_moment(run) for run in runs),
+            "first_at": timestamps(map(_moment, histories)),
+            "first_id": bigints(
+                None if len(entries) == 1 else entries[0].id for entries in histories
+            ),
+        },
+    )
+    if shown < len(jobs):  # late, or no job of ours
+        _catch_up(connection, by_job)
+
+
+def reproject(connection: Connection, job_ids: Collection[int]) -> int:
+    """Set the columns of jobs again, from their records; how many of the jobs were wrong.
+
+    Locks these jobs' rows until the transaction ends. A job without a record shows none.
+    """
+    _locked(connection, dict.fromkeys(sorted(job_ids)))
+    return _REPROJECT.count(connection, {"job_id": bigints(sorted(job_ids))})
+
+
+def jobs_after(
+    connection: Connection, after: int, most: int, job_ids: Collection[int] = ()
+) -> list[int]:
+    """The next ids of jobs behind one, in order: of all jobs, or of these."""
+    rows = connection.execute(
+        _JOBS_AFTER,
+        {
+            "after": after,
+            "most": most,
+            "all": not job_ids,
+            "job_ids": bigints(sorted(job_ids)),
+        },
+    )
+    return list(rows.scalars())
+
+
+def _catch_up(connection: Connection, by_job: Mapping[int, Sequence[_Entry]]) -> None:
+    """Count what came late.
+
+    A failure between the first and the last of a run makes it one longer. Anything else that can
+    change a run is looked up in the records. The jobs are locked first: a statement that had waited
+    for a lock would not see the records of whoever held it.
+    """
+    longer: dict[int, int] = {}
+    unsure: list[int] = []
+    rows = _locked(connection, {job_id: by_job[job_id][-1].id for job_id in sorted(by_job)})
+    for job_id, status, record_id, failing_since, shown_at in rows:
+        entries = by_job[job_id]
+        if shown_at is None or (entries[-1].at, entries[-1].id) > (shown_at, record_id):
+            unsure.append(job_id)  # it shows a slot from ahead of its decision, or nothing
+        elif status == SUCCEEDED:
+            continue
+        elif failing_since is None or any(
+            entry.at <= failing_since
+            if entry.record.status == FAILED
+            else entry.at >= failing_since
+            for entry in entries
+        ):
+            unsure.append(job_id)
+        elif failures := sum(entry.record.status == FAILED for entry in entries):
+            longer[job_id] = failures
+    if longer:
+        _ADD.count(connection, {"job_id": bigints(longer), "failures": bigints(longer.values())})
+    if unsure:
+        _REPROJECT.count(connection, {"job_id": bigints(sorted(unsure))})
+
+
+def _locked(connection: Connection, shown: Mapping[int, int | None]) -> list[tuple[Any, ...]]:
+    """Lock the jobs that do not show that record, and return what they show."""
+    return _LOCK.rows(connection, {"job_id": bigints(shown), "record_id": bigints(shown.values())})
+
+
+def _counts(record: Record) -> bool:
+    """See `newest.counts`."""
+    return record.trigger.kind is not TriggerKind.CANARY and record.code != FailureCode.TOO_EARLY
+
+
+def _run(entries: Sequence[_Entry]) -> Sequence[_Entry]:
+    """The failures at the end of a job's entries."""
+    length = 0
+    for entry in reversed(entries):
+        if entry.record.status != FAILED:
+            break
+        length += 1
+    return entries[len(entries) - length :]
+
+
+def _moment(entries: Sequence[_Entry]) -> datetime | None:
+    """When the first of them was, unless that is the slot of the last."""
+    if not entries or entries[0].at == entries[-1].record.trigger.scheduled_at:
+        return None
+    return entries[0].at
+
+
+def _order(entry: _Entry) -> tuple[datetime, int]:
+    return entry.at, entry.id
