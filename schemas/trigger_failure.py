@@ -84,12 +84,12 @@ class TriggerFailure(BaseModel):
     code: _Code = Field(description="The first finding's code. More codes may come.")
     message: Text = Field(description="One sentence for people that names the object.")
     findings: list[FailureFinding] = Field(
-        description="Every failed check, in the order of checks."
+        description="The failed checks in their order, at most the first 1,000."
     )
     findings_omitted: Annotated[int, Field(ge=0, strict=True)] = Field(
-        default=0, description="How many findings were left out because the event was too large."
+        default=0, description="How many more checks failed than `findings` tells of."
     )
     causes: list[Text] = Field(
-        description="A stable key of each finding's root (code and object), for grouping."
+        description="A stable key of each failed check's root (code and object), for grouping."
     )
     cause: Text = Field(description="The first of the causes.")

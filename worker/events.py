@@ -101,7 +101,7 @@ def failure(
     job = verdict.job
     execution_id = trigger.idempotency_key
     outcome_id = event_id(execution_id, EventKind.FAILURE)
-    causes = list(dict.fromkeys(finding.cause for finding in verdict.findings))
+    causes = list(verdict.causes)
     body = {
         "event_id": outcome_id,
         "execution_id": execution_id,
@@ -118,7 +118,7 @@ def failure(
         "code": verdict.findings[0].code,
         "message": findings[0]["message"],
         "findings": list(findings),
-        "findings_omitted": 0,
+        "findings_omitted": verdict.omitted,
         "causes": causes,
         "cause": causes[0],
     }

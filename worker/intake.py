@@ -22,6 +22,7 @@ from worker.domain.delivery import Delivery, Event
 from worker.domain.inventory import UnreadableRow
 from worker.domain.record import Claim, DeadLetter, Handled, OutboxRow, Record
 from worker.domain.trigger import Trigger, TriggerKind
+from worker.domain.verdict import MOST_FINDINGS
 from worker.errors import Refused, Unwritable
 from worker.metrics import IntakeMetrics
 from worker.outcome import Recorder
@@ -42,7 +43,7 @@ from worker.storage.isolation import (
 
 log = logging.getLogger(__name__)
 
-_LONGEST_JUDGING_S = 0.5
+_LONGEST_JUDGING_S = 1.0
 """A batch is cut when judging it takes longer: a decision has to be written while it is fresh."""
 
 Outcomes = list[tuple[Delivery, Record | DeadLetter]]
@@ -79,12 +80,12 @@ class Decided:
 
     def has_expired(self, now: datetime) -> bool:
         """True when something of it, decided to be run, would be too late by now."""
-        for _, outcome in self.outcomes:
-            if isinstance(outcome, Record):
-                expires_at = outcome.verdict.expires_at
-                if expires_at is not None and expires_at < now:
-                    return True
-        return False
+        return any(
+            isinstance(outcome, Record)
+            and outcome.verdict.expires_at is not None
+            and outcome.verdict.expires_at < now
+            for _, outcome in self.outcomes
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,9 @@ class Intake:
                 firsts.setdefault(message.idempotency_key, message)
         usable = [trigger for trigger in firsts.values() if trigger.problem is None]
         facts = self._read_facts(usable, claims)
-        verdicts = judge(usable, facts, now, self._default_max_lateness_s)
+        verdicts = judge(
+            usable, facts, now, self._default_max_lateness_s, most_findings=MOST_FINDINGS
+        )
         latest = self._clock.monotonic() + _LONGEST_JUDGING_S
         size = 0
         for delivery, message in zip(batch, messages, strict=False):

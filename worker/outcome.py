@@ -17,6 +17,8 @@ from worker.domain.topics import Topics
 from worker.domain.trigger import UNSIGNED_REPLAY, Trigger
 from worker.domain.verdict import Finding, Verdict
 
+_SMALL = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
@@ -43,7 +45,7 @@ class Recorder:
             return self._failed(trigger, refused, decided_at)
         return Record(
             trigger,
-            verdict,
+            _slim(verdict),
             decided_at,
             None,
             None,
@@ -80,12 +82,22 @@ class Recorder:
         event = events.failure(self.topics, trigger, verdict, decided_at, findings)
         return Record(
             trigger,
-            verdict,
+            _slim(verdict),
             decided_at,
             verdict.findings[0].code,
-            messages.summary(verdict.findings, self.language),
+            messages.summary(verdict.findings, self.language, omitted=verdict.omitted),
             orjson.dumps(findings).decode(),
-            tuple(dict.fromkeys(finding.cause for finding in verdict.findings)),
+            verdict.causes,
             events.render_targets(verdict.targets).decode() if verdict.targets else None,
             event,
         )
+
+
+def _slim(verdict: Verdict) -> Verdict:
+    """A verdict without what its record has in another form; a small one as it is."""
+    job = verdict.job
+    if job is None or len(verdict.targets) + len(job.parameter or "") <= _SMALL:
+        return verdict
+    return verdict._replace(
+        findings=(), targets=(), more_causes=(), job=job._replace(parameter=None)
+    )

@@ -62,6 +62,7 @@ RECORD_COLUMNS = {
     "decided_at": "timestamptz",
     "trigger_code": "text",
     "findings": "jsonb",
+    "findings_omitted": "int",  # findings beside those, of a job with very many; null for none
     "causes": "text[]",
     "job_name": "text",
     "owner_id": "bigint",

@@ -10,6 +10,7 @@ from tests.support.feed import feeding
 from tests.support.shapes import Shape
 from tests.support.sql import value
 from tests.support.wire import counted
+from worker.clock import SystemClock
 from worker.domain.delivery import Delivery
 from worker.domain.inventory import Job
 from worker.domain.record import OutboxRow
@@ -35,6 +36,13 @@ class Drained:
     received_bytes: int = 0
 
 
+class _Unhurried(SystemClock):
+    """Judging takes no time: what a batch takes depends on its costs alone."""
+
+    def monotonic(self) -> float:
+        return 0.0
+
+
 @pytest.fixture
 def drained() -> Iterator[Drained]:
     """Counts every trigger that is judged."""
@@ -53,7 +61,7 @@ def _drain(shape: Shape, database: str, found: Drained, *, triggers: int) -> Non
     """What the loop does: up to 1,000 at a time, and first what the batch before left."""
     shape.fill(database)
     with counted(database) as wire, feeding(wire.url) as feed:
-        taker = feed.taker()
+        taker = feed.taker(clock=_Unhurried())
         claim = taker.take(0)
         waiting = [
             Delivery(0, o, None, body, (), 0) for o, body in enumerate(shape.bodies(triggers))

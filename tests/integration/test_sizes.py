@@ -46,7 +46,7 @@ def test_a_dispatch_of_more_than_900_kib_is_a_failure_before_it_is_committed(rig
     rig.event(rig.topics.failures, record["execution_id"])
 
 
-def test_findings_that_do_not_fit_an_event_are_counted_and_stand_whole_in_the_record(
+def test_of_very_many_findings_the_first_are_kept_the_others_counted_and_every_cause_told(
     rig: Rig,
 ) -> None:
     servers = [
@@ -58,13 +58,16 @@ def test_findings_that_do_not_fit_an_event_are_counted_and_stand_whole_in_the_re
     rig.fire(trigger(job_id))
 
     record = rig.record(job_id)
-    assert len(record["findings"]) == 9_000
+    assert (len(record["findings"]), record["findings_omitted"]) == (1_000, 8_000)
+    assert len(set(record["causes"])) == 9_000
     assert len(record["trigger_message"]) <= 1_000
+    told = record["trigger_message"].count("does not exist")
+    assert record["trigger_message"].endswith(f"… and {9_000 - told} more.")
     event = rig.event(rig.topics.failures, record["execution_id"])
     failure = TriggerFailure.model_validate_json(event.value or b"")
     assert len(event.value or b"") <= 900 * KIB
-    assert failure.findings_omitted > 0
-    assert len(failure.findings) + failure.findings_omitted == 9_000
+    assert (len(failure.findings), failure.findings_omitted) == (1_000, 8_000)
+    assert len(set(failure.causes)) == 9_000
 
 
 def test_a_dead_letter_is_whole_in_its_table_and_cut_on_its_topic(rig: Rig) -> None:

@@ -105,6 +105,8 @@ def _show_record(out: Console, named: Named, detail: RecordDetail) -> None:
     _say(out, "status", status(record.status))
     for finding in detail.findings:
         _say(out, "finding", str(finding.get("message", "")))
+    if detail.findings_omitted:
+        _say(out, "finding", f"and {detail.findings_omitted:,} more")
     if not detail.findings:
         _say(out, "message", record.message)
     _say(out, "kind", f"{record.kind}{by}" if record.kind else None)

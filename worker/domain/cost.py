@@ -21,7 +21,7 @@ class Cost(NamedTuple):
     @classmethod
     def about(cls, parameter_bytes: int, targets: int = 0) -> Cost:
         """What is expected of a job that nobody has judged: that its trigger passes."""
-        return cls(parameter_bytes, targets, parameter_bytes + targets * _TARGET_BYTES)
+        return cls(parameter_bytes, targets, outcome_bytes(parameter_bytes, targets))
 
     def plus(self, other: Cost) -> Cost:
         """The sum."""
@@ -30,7 +30,7 @@ class Cost(NamedTuple):
     @property
     def is_too_much(self) -> bool:
         """True when any part is more than a batch may cost."""
-        return self[0] > MOST[0] or self[1] > MOST[1] or self[2] > MOST[2]
+        return is_too_much(*self)
 
 
 MOST = Cost(parameter_bytes=4 * 1024 * 1024, targets=20_000, outcome_bytes=4 * 1024 * 1024)
@@ -40,11 +40,21 @@ _SMALL = Cost(
     parameter_bytes=MOST[0] // 1000, targets=MOST[1] // 1000, outcome_bytes=MOST[2] // 1000
 )
 _REMEMBERED = 10_000
-_LEARNED_OF = 4
+_LEARNED_OF = 2
 """How many parameters make what is expected of the next one: neighbours are often alike."""
 
 _TARGET_BYTES = 250
 """What a target takes in a dispatch and in the record together."""
+
+
+def outcome_bytes(parameter_bytes: int, targets: int) -> int:
+    """What is expected to go out for a trigger that passes, of a job that nobody has judged."""
+    return parameter_bytes + targets * _TARGET_BYTES
+
+
+def is_too_much(parameter_bytes: int, targets: int, outcome: int) -> bool:
+    """True when any of them is more than a batch may cost: for those who add them up."""
+    return parameter_bytes > MOST[0] or targets > MOST[1] or outcome > MOST[2]
 
 
 class KnownCosts:
@@ -76,6 +86,11 @@ class KnownCosts:
         """Learn from a parameter, said to have about so many bytes, what to expect of others."""
         self._bytes += (parameter_bytes / about_bytes - self._bytes) / _LEARNED_OF
         self._targets += (targets / about_bytes - self._targets) / _LEARNED_OF
+
+    def judged(self, job_id: int) -> Cost | None:
+        """What a job cost the last time, None where only its length may be known."""
+        known = self._costs.get(job_id)
+        return known if isinstance(known, Cost) else None
 
     def of(self, job_id: int, about_bytes: int = 0) -> Cost:
         """What a job cost the last time, or may cost: of one not read its length is known."""

@@ -46,9 +46,15 @@ def remedy(code: FailureCode, language: Language = "en") -> str:
 
 
 def summary(
-    findings: Sequence[Finding], language: Language = "en", limit: int = LONGEST_SUMMARY
+    findings: Sequence[Finding],
+    language: Language = "en",
+    limit: int = LONGEST_SUMMARY,
+    *,
+    omitted: int = 0,
 ) -> str:
     """The findings' sentences in one text of at most `limit` characters, for `trigger_message`.
+
+    `omitted` is how many there are beside `findings`.
 
     As many whole sentences as fit, then how many there are more; where not even the first fits, it
     is cut between two characters.
@@ -62,7 +68,7 @@ def summary(
         sentences.append(said)
         if length > limit:
             break
-    return _within(sentences, len(findings), language, limit)
+    return _within(sentences, len(findings) + omitted, language, limit)
 
 
 def retold(stored: Sequence[Mapping[str, Any]], count: int, language: Language, limit: int) -> str:

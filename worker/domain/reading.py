@@ -125,6 +125,9 @@ class Findings:
 
 NO_FINDINGS = Findings()
 
+MOST_CAUSES_LISTED = 100
+"""How many causes a record has in a list; a job may have thousands of targets that are gone."""
+
 
 @dataclass(frozen=True, slots=True)
 class RecordRow:
@@ -132,6 +135,7 @@ class RecordRow:
 
     `message` is None on success and in rows written without us, whose other trigger fields are
     None, too. `job_name` is the job's as decided, or its present one; None where neither is known.
+    `causes` are the first ones, all of them in a `RecordDetail`.
     """
 
     id: int
@@ -166,6 +170,7 @@ class RecordRow:
 class RecordDetail:
     """A whole record (R8). `findings` and `targets` are as stored.
 
+    `findings_omitted` is how many findings there were beside these, in a job with very many.
     `previous_id` and `next_id` are the records of the same job written before and after it.
     `has_job` is False when the job is gone.
     """
@@ -174,6 +179,7 @@ class RecordDetail:
     owner_id: int | None
     target_id: int | None
     findings: tuple[Mapping[str, Any], ...]
+    findings_omitted: int
     targets: tuple[Mapping[str, Any], ...]
     topic: str | None
     partition: int | None

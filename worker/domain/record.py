@@ -23,7 +23,8 @@ class Record(NamedTuple):
     """An execution record to be written, with the one event that it is to be answered by.
 
     `message` is None for a passed verdict. `findings` and `causes` are None then too; `findings`
-    and `targets` are JSON text.
+    and `targets` are JSON text. What `verdict` has of targets, findings and parameter may be left
+    out when they are large.
     """
 
     trigger: Trigger

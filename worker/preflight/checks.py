@@ -18,7 +18,7 @@ from worker.domain.cause import cause
 from worker.domain.codes import FailureCode
 from worker.domain.inventory import Account, Credential, Job, JobType, Server, ServerState
 from worker.domain.trigger import Trigger, TriggerKind, slot_name
-from worker.domain.verdict import Finding, Target
+from worker.domain.verdict import Finding, Findings, Target
 from worker.preflight.facts import Facts
 
 
@@ -27,11 +27,13 @@ class Circumstances:
     """What is the same for every trigger of a batch.
 
     `now` is the moment of the decision; `default_max_lateness_s` is how late a scheduled trigger
-    may be whose job says nothing.
+    may be whose job says nothing. `most_findings` is how many findings of one code are made of one
+    trigger, None for all of them.
     """
 
     now: datetime
     default_max_lateness_s: int
+    most_findings: int | None = None
 
 
 Objects = dict[str, str | int | None]
@@ -118,11 +120,12 @@ def parameter_holds(
 
 
 def servers_are_up(
-    _trigger: Trigger, job: Job, facts: Facts, _at: Circumstances
+    _trigger: Trigger, job: Job, facts: Facts, at: Circumstances
 ) -> Sequence[Finding]:
     """`server_not_found`, `server_offline`, `server_powered_off`; once a server and node."""
     servers = facts.servers
-    bad: dict[tuple[str | None, int], Finding] = {}
+    bad: Findings | None = None
+    seen: set[tuple[str | None, int]] = set()
     for target in facts.parameters[job.job_id].targets:
         server = servers.get(target.server_id)
         if server is None:
@@ -134,14 +137,20 @@ def servers_are_up(
         else:
             continue
         key = (target.node_id, target.server_id)
-        if key not in bad:
-            root = cause(code, server=target.server_id)
-            bad[key] = Finding(code, _server(target, server), root)
-    return tuple(bad.values())
+        if key in seen:
+            continue
+        seen.add(key)
+        root = cause(code, server=target.server_id)
+        bad = Findings(at.most_findings) if bad is None else bad
+        if bad.has_room(code):
+            bad.append(Finding(code, _server(target, server), root))
+        else:
+            bad.leave_out(root)
+    return bad or ()
 
 
 def accounts_are_usable(
-    _trigger: Trigger, job: Job, facts: Facts, _at: Circumstances
+    _trigger: Trigger, job: Job, facts: Facts, at: Circumstances
 ) -> Sequence[Finding]:
     """`account_not_found` and `credential_not_found`, on servers that exist, whatever their state.
 
@@ -149,7 +158,7 @@ def accounts_are_usable(
     usable is not found.
     """
     accounts, credentials = facts.accounts, facts.credentials
-    found: list[Finding] = []
+    found: Findings | None = None
     for target in facts.parameters[job.job_id].targets:
         account = accounts.get((target.server_id, target.account))
         credential_id = None if account is None else account.credential_id
@@ -157,29 +166,44 @@ def accounts_are_usable(
         if account and account.enabled and credential and credential.usable:
             continue
         server = facts.servers.get(target.server_id)
-        if server is not None:
-            found.append(_of_account(target, server, account, credential))
-    return found
+        if server is None:
+            continue
+        code, root = _root_of_account(target, account)
+        found = Findings(at.most_findings) if found is None else found
+        if found.has_room(code):
+            objects = _of_account(target, server, account, credential)
+            found.append(Finding(code, objects, root))
+        else:
+            found.leave_out(root)
+    return found or ()
+
+
+def _root_of_account(target: Target, account: Account | None) -> tuple[FailureCode, str]:
+    """Which kind of finding an account that cannot be used is, and its cause."""
+    if account is None or not account.enabled:
+        code = FailureCode.ACCOUNT_NOT_FOUND
+        return code, cause(code, server=target.server_id, account=target.account)
+    code = FailureCode.CREDENTIAL_NOT_FOUND
+    if account.credential_id is None:
+        return code, cause(code, server=target.server_id, account=target.account)
+    return code, cause(code, credential=account.credential_id)
 
 
 def _of_account(
     target: Target, server: Server, account: Account | None, credential: Credential | None
-) -> Finding:
+) -> Objects:
     """What is wrong with an account that cannot be used."""
     objects = _server(target, server) | {"account": target.account}
     if account is None or not account.enabled:
-        code = FailureCode.ACCOUNT_NOT_FOUND
         if account is not None:
             objects["reason"] = "disabled"
-        return Finding(code, objects, cause(code, server=target.server_id, account=target.account))
-    code = FailureCode.CREDENTIAL_NOT_FOUND
-    if account.credential_id is None:
+    elif account.credential_id is None:
         objects["reason"] = "unset"
-        return Finding(code, objects, cause(code, server=target.server_id, account=target.account))
-    objects["credential_id"] = str(account.credential_id)
-    if credential is not None:
-        objects["reason"] = "unusable"
-    return Finding(code, objects, cause(code, credential=account.credential_id))
+    else:
+        objects["credential_id"] = str(account.credential_id)
+        if credential is not None:
+            objects["reason"] = "unusable"
+    return objects
 
 
 def owner_is_there(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
-from worker.domain.cost import Cost, KnownCosts
+from worker.domain.cost import Cost, KnownCosts, is_too_much, outcome_bytes
 from worker.domain.inventory import (
     Account,
     Automation,
@@ -124,7 +124,7 @@ def parse_first(
     """
     jobs: dict[int, Job] = {}
     parameters: dict[int, Parameter] = {}
-    length = targets = 0
+    length = targets = outcome = 0
     cut: int | None = None
     for place, job_id in enumerate(first):
         row = rows.get(job_id)
@@ -135,17 +135,19 @@ def parse_first(
             job = job._replace(parameter=texts.get(job_id))
         parameter = parse(job.job_type, job.parameter)
         own_length, own_targets = len(job.parameter or ""), len(parameter.targets)
+        before = known.judged(job_id) if about_bytes else None
         if about_bytes:
             known.learn(about_bytes, own_length, own_targets)
         length += own_length
         targets += own_targets
-        if cut is None and jobs and Cost.about(length, targets).is_too_much:
+        outcome += before.outcome_bytes if before else outcome_bytes(own_length, own_targets)
+        if cut is None and jobs and is_too_much(length, targets, outcome):
             cut = place
         if cut is None:
             jobs[job_id] = job
             parameters[job_id] = parameter
         else:
-            known.note(job_id, Cost.about(own_length, own_targets))
+            known.note(job_id, before or Cost.about(own_length, own_targets))
     return jobs, parameters, frozenset(job_ids[len(first) if cut is None else cut :])
 
 

@@ -13,7 +13,7 @@ from worker.domain.cause import cause
 from worker.domain.codes import FailureCode
 from worker.domain.inventory import Job, UnreadableRow
 from worker.domain.trigger import Trigger, slot_name
-from worker.domain.verdict import Finding, Target, Verdict
+from worker.domain.verdict import Finding, Findings, Target, Verdict
 from worker.preflight.checks import CHECKS, Check, Circumstances, latest_s
 from worker.preflight.facts import Facts
 
@@ -28,11 +28,13 @@ def judge(
     now: datetime,
     default_max_lateness_s: int,
     *,
+    most_findings: int | None = None,
     checks: Sequence[Check] = CHECKS,
 ) -> Iterator[Verdict]:
     """One verdict for each trigger, in their order, each made when it is asked for.
 
-    A verdict has its findings in the order of codes.
+    A verdict has its findings in the order of codes: all of them, or the first `most_findings`, and
+    how many more there were with what causes.
 
     The triggers are those that could be read. `facts` were read for all of their jobs. An exception
     in a check becomes `internal_error` of that trigger alone, with a correlation id that is in the
@@ -40,7 +42,7 @@ def judge(
     row that cannot be read is an `internal_error` that names the row, and nothing else is looked
     at. Raises nothing of its own.
     """
-    at = Circumstances(now, default_max_lateness_s)
+    at = Circumstances(now, default_max_lateness_s, most_findings)
     return (_judge(trigger, facts, at, checks) for trigger in triggers)
 
 
@@ -56,17 +58,25 @@ def _judge(trigger: Trigger, facts: Facts, at: Circumstances, checks: Sequence[C
         missing = Finding(code, {"job_id": str(job_id)}, cause(code, job=job_id))
         return Verdict((missing,), (), None)
     findings: list[Finding] = []
+    omitted = 0
+    more_causes: list[str] = []
     for check in checks:
         try:
             if found := check(trigger, job, facts, at):
                 findings += found
+                if isinstance(found, Findings):
+                    omitted += found.omitted
+                    more_causes += found.causes
         except Exception as error:  # noqa: BLE001  # a fault of ours concerns this trigger alone
             findings.append(_fault(error, check, trigger))
     if len(findings) > 1:
         findings.sort(key=_place)
     targets, owner_name = _resolve(job.job_id, facts), _owner_name(job, facts)
     if findings:
-        return Verdict(tuple(findings), targets, job, owner_name)
+        kept = findings[: at.most_findings]
+        omitted += len(findings) - len(kept)
+        causes = (*(finding.cause for finding in findings[len(kept) :]), *more_causes)
+        return Verdict(tuple(kept), targets, job, owner_name, omitted=omitted, more_causes=causes)
     limit_s = latest_s(trigger, job, at.default_max_lateness_s)
     expires_at = None if limit_s is None else _end_of(trigger.scheduled_at, limit_s)
     return Verdict((), targets, job, owner_name, expires_at)

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 from worker.domain.inventory import Job
 from worker.domain.record import Record
 from worker.domain.trigger import Origin, Trigger, Uuid
+from worker.domain.verdict import Verdict
 from worker.storage.arrays import bigints, booleans, texts, timestamps, uuids
 from worker.storage.prepared import every_batch
 from worker.storage.projection import reproject
@@ -21,28 +22,29 @@ _INSERT = every_batch(
     insert into awp_job_execution (
         job_id, job_type, execution_id, trigger_id, idempotency_key, trigger_kind, triggered_by,
         triggered_by_verified, scheduled_at, fired_at, decided_at, trigger_status, trigger_code,
-        trigger_message, findings, causes, job_name, owner_id, target_id, targets, ledger_id,
-        origin_offset, trace_id)
+        trigger_message, findings, findings_omitted, causes, job_name, owner_id, target_id, targets,
+        ledger_id, origin_offset, trace_id)
     select
         b.job_id, b.job_type, b.idempotency_key, b.trigger_id, b.idempotency_key, b.trigger_kind,
         b.triggered_by, b.triggered_by_verified, b.scheduled_at, b.fired_at,
         cast(:decided_at as timestamptz), b.status, b.code, b.message, b.findings,
-        cast(b.causes as text[]), b.job_name, b.owner_id, b.target_id, b.targets, b.ledger_id,
-        b.origin_offset, b.trace_id
+        b.findings_omitted, cast(b.causes as text[]), b.job_name, b.owner_id, b.target_id,
+        b.targets, b.ledger_id, b.origin_offset, b.trace_id
     from unnest(
         cast(:job_id as bigint[]), cast(:job_type as text[]),
         cast(:trigger_id as uuid[]), cast(:idempotency_key as uuid[]),
         cast(:trigger_kind as text[]), cast(:triggered_by as text[]),
         cast(:scheduled_at as timestamptz[]),
         cast(:fired_at as timestamptz[]), cast(:status as int[]), cast(:code as text[]),
-        cast(:message as text[]), cast(:findings as jsonb[]), cast(:causes as text[]),
+        cast(:message as text[]), cast(:findings as jsonb[]),
+        cast(:findings_omitted as int[]), cast(:causes as text[]),
         cast(:job_name as text[]), cast(:owner_id as bigint[]), cast(:target_id as bigint[]),
         cast(:targets as jsonb[]), cast(:ledger_id as int[]), cast(:origin_offset as bigint[]),
         cast(:trace_id as text[]), cast(:triggered_by_verified as boolean[])
     ) as b (job_id, job_type, trigger_id, idempotency_key, trigger_kind,
-            triggered_by, scheduled_at, fired_at, status, code, message, findings, causes,
-            job_name, owner_id, target_id, targets, ledger_id, origin_offset, trace_id,
-            triggered_by_verified)
+            triggered_by, scheduled_at, fired_at, status, code, message, findings,
+            findings_omitted, causes, job_name, owner_id, target_id, targets, ledger_id,
+            origin_offset, trace_id, triggered_by_verified)
     on conflict (idempotency_key) do nothing
     returning id, cast(idempotency_key as text)
     """
@@ -92,6 +94,7 @@ def columns(records: Sequence[Record]) -> Columns:
         "code": texts(record.code),
         "message": texts(record.message),
         "findings": texts(record.findings),
+        "findings_omitted": _omitted(record.verdict),
         "causes": texts(None if causes is None else texts(causes) for causes in record.causes),
         "job_name": texts(job.name),
         "owner_id": bigints(job.owner_id),
@@ -105,6 +108,13 @@ def columns(records: Sequence[Record]) -> Columns:
         if any(verified is not None for verified in trigger.triggered_by_verified)
         else "{}",
     }
+
+
+def _omitted(verdicts: Sequence[Verdict]) -> str:
+    """How many findings were left out; an array that is too short goes on with nulls."""
+    if not any(verdict.omitted for verdict in verdicts):
+        return "{}"
+    return bigints(verdict.omitted or None for verdict in verdicts)
 
 
 def insert(connection: Connection, rows: Columns) -> dict[str, int]:

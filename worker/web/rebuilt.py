@@ -79,7 +79,7 @@ def _failure(detail: RecordDetail) -> dict[str, Any]:
         "code": record.code,
         "message": first.get("message", record.message),
         "findings": [dict(finding) for finding in detail.findings],
-        "findings_omitted": 0,
+        "findings_omitted": detail.findings_omitted,
         "causes": list(record.causes),
         "cause": record.causes[0] if record.causes else None,
     }

@@ -8,11 +8,11 @@ from uuid import UUID
 
 import pytest
 
-from worker.domain.inventory import Job
+from worker.domain.inventory import Job, Server, ServerState
 from worker.domain.messages import sentence
-from worker.domain.parameter import parse
+from worker.domain.parameter import Parameter, parse
 from worker.domain.trigger import Origin, Trigger, TriggerKind
-from worker.domain.verdict import Finding
+from worker.domain.verdict import Finding, Target
 from worker.preflight.checks import CHECKS, Circumstances
 from worker.preflight.facts import Facts
 from worker.preflight.runner import judge
@@ -83,3 +83,23 @@ def test_facts_that_lack_a_parameter_are_a_fault_of_ours_and_pass_nobody() -> No
 
 def test_no_triggers_are_no_verdicts() -> None:
     assert list(judge([], FACTS, NOW, 3600)) == []
+
+
+def test_of_very_many_findings_the_first_of_each_code_are_made_and_the_others_counted() -> None:
+    servers = {n: Server(n, f"db-{n}", None, ServerState.OFFLINE) for n in range(1, 31)}
+    parameter = Parameter(tuple(Target(n, None, "deploy") for n in range(1, 51)))
+    facts = replace(FACTS, parameters={1: parameter}, servers=servers)
+
+    (whole,) = judge([trigger(1)], facts, NOW, 3600)
+    (bounded,) = judge([trigger(1)], facts, NOW, 3600, most_findings=10)
+
+    codes = [finding.code for finding in whole.findings]
+    assert codes[:21] == ["automation_not_found", *["server_not_found"] * 20]
+    assert codes.count("server_offline") == 30
+    assert codes.count("account_not_found") == 30  # on the servers that are there
+    assert bounded.findings == whole.findings[:10]
+    assert len(bounded.findings) + bounded.omitted == len(whole.findings)
+    assert set(bounded.causes) == set(whole.causes)
+    assert bounded.causes[:2] == whole.causes[:2]
+    assert whole.causes[1] == "server_not_found:server=31"
+    assert (whole.omitted, whole.more_causes) == (0, ())

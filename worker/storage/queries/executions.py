@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -83,6 +84,7 @@ def each_record(
 
 _DETAIL = f"""
     select {NAMED}, coalesce(r.owner_id, named.owner_id) as owner_id, r.target_id, r.findings,
+        coalesce(r.findings_omitted, 0) as findings_omitted, r.causes as all_causes,
         r.targets, l.topic, l."partition", r.origin_offset, r.trace_id,
         (select p.id from awp_job_execution p where p.job_id = r.job_id and p.id < r.id
          order by p.id desc limit 1) as previous_id,
@@ -125,10 +127,11 @@ def _detail(
     if row is None:
         return None
     return RecordDetail(
-        record=record(row),
+        record=replace(record(row), causes=tuple(row["all_causes"] or ())),
         owner_id=row["owner_id"],
         target_id=row["target_id"],
         findings=_listed(row["findings"]),
+        findings_omitted=row["findings_omitted"],
         targets=_listed(row["targets"]),
         topic=row["topic"],
         partition=row["partition"],

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import RowMapping
 
-from worker.domain.reading import NO_FINDINGS, Findings, RecordRow, Run, Status
+from worker.domain.reading import MOST_CAUSES_LISTED, NO_FINDINGS, Findings, RecordRow, Run, Status
 from worker.storage.queries.combined import STATUS
 
 _FIRST = 3
@@ -18,13 +18,16 @@ def first_findings(record: str) -> str:
     return f"""
     case when {has_some} then jsonb_path_query_array({record}.findings, '$[0 to {_FIRST - 1}]') end
         as first_findings,
-    case when {has_some} then jsonb_array_length({record}.findings) end as finding_count
+    case when {has_some} then
+        jsonb_array_length({record}.findings) + coalesce({record}.findings_omitted, 0)
+    end as finding_count
     """
 
 
 COLUMNS = f"""
     r.id, r.job_id, r.job_name, r.job_type, {STATUS} as status, r.trigger_status,
-    r.trigger_code as code, nullif(r.trigger_message, '') as message, r.causes,
+    r.trigger_code as code, nullif(r.trigger_message, '') as message,
+    r.causes[1:{MOST_CAUSES_LISTED}] as causes,
     r.trigger_kind as kind, r.triggered_by, cast(r.execution_id as text) as execution_id,
     cast(r.trigger_id as text) as trigger_id, r.scheduled_at, r.fired_at, r.decided_at,
     r.duplicate_count, e.status as run_status, e.message as run_message, e.accepted_at,

@@ -62,6 +62,7 @@ def show_execution(
         owner_id=id_text(detail.owner_id),
         target_id=id_text(detail.target_id),
         findings=[findings.stored(each, words, masker) for each in detail.findings],
+        findings_omitted=detail.findings_omitted,
         targets=[_target(each) for each in detail.targets],
         event=None if event is None else _event(event, masker),
         origin=_origin(detail),

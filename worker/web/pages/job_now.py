@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from worker.domain import messages
 from worker.domain.inventory import ServerState
-from worker.domain.reading import JobRow, RecordRow, Status
+from worker.domain.reading import MOST_CAUSES_LISTED, JobRow, RecordRow, Status
 from worker.domain.verdict import Finding, Target
 from worker.web.live_preflight import Live
 from worker.web.pages.job_saved import Saved
@@ -65,7 +65,10 @@ def is_as_before(record: RecordRow | None, live: Live) -> bool:
     """Whether the newest record failed for just what is in a start's way now."""
     if record is None or record.status is not Status.TRIGGER_FAILED or not live.findings:
         return False
-    return set(record.causes) == {each.cause for each in live.findings}
+    causes = {each.cause for each in live.findings}
+    if len(record.causes) < MOST_CAUSES_LISTED:
+        return set(record.causes) == causes
+    return causes.issuperset(record.causes)  # of very many, the first ones stand for all
 
 
 def whole_job(live: Live, words: Words) -> list[Found]:

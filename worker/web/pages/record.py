@@ -65,7 +65,7 @@ def show_one(request: Request, viewer: Viewing, record_id: str) -> Response:
         "record": detail.record,
         "told": told(detail.record, view.words, at.now),
         "findings": findings(detail.findings[:MOST_FINDINGS], view.words),
-        "more_findings": max(0, len(detail.findings) - MOST_FINDINGS),
+        "more_findings": max(0, len(detail.findings) - MOST_FINDINGS) + detail.findings_omitted,
         "targets": [_target(target) for target in detail.targets[:MOST_TARGETS]],
         "more_targets": max(0, len(detail.targets) - MOST_TARGETS),
         "has_nodes": any(target.get("node_id") is not None for target in detail.targets),

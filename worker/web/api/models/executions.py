@@ -115,7 +115,10 @@ class ExecutionDetail(Execution):
 
     owner_id: Id | None
     target_id: Id | None = Field(description="The action or workflow, as decided.")
-    findings: list[Finding]
+    findings: list[Finding] = Field(description="The failed checks, at most the first 1,000.")
+    findings_omitted: int = Field(
+        description="How many findings there were beside these.", examples=[0]
+    )
     targets: list[ResolvedTarget]
     event: RebuiltEvent | None = Field(description="Null for a row written without the worker.")
     origin: Origin
