@@ -23,6 +23,7 @@ from worker.health import HealthServer
 from worker.intake import Intake
 from worker.kafka import access
 from worker.kafka.consumer import TopicConsumer, call_deadline_s
+from worker.kafka.group_check import check_group
 from worker.kafka.loop import Handler, Loop
 from worker.kafka.producer import EventProducer
 from worker.kafka.settings import KafkaSettings
@@ -33,7 +34,7 @@ from worker.metrics import IntakeMetrics, LoopMetrics, Metrics
 from worker.outcome import Recorder
 from worker.relay import Relay
 from worker.status import StatusIntake
-from worker.storage import ledger
+from worker.storage import layout
 from worker.storage.engine import Session, make_engine
 
 log = logging.getLogger(__name__)
@@ -140,6 +141,7 @@ class Worker:
             owner=self._owner,
             clock=self._clock,
             metadata_interval_s=settings.metadata_interval_ms / 1000,
+            metrics=self._figures[topic],
         )
         consumer = TopicConsumer(
             self._kafka,
@@ -217,7 +219,7 @@ class Worker:
             self._stopping.wait(0.2)
 
     def _wait_for_database(self) -> None:
-        """Wait until the database answers; raises `Stop` when it will not have us.
+        """Wait until the database answers; raises `Stop` when it will not have us, or is another.
 
         Before the loops join their groups: a worker that cannot work, started again and again by
         its supervisor, would have the others' partitions move each time.
@@ -227,11 +229,13 @@ class Worker:
             while not self._stopping.is_set():
                 try:
                     with session.transaction() as connection:
-                        ledger.look(connection)
-                        return
+                        layout.check(connection)
+                    check_group(session, self._kafka, self._settings.group)
                 except Transient as problem:
                     log.warning("action=wait_for_database reason=%s", problem)
                     self._stopping.wait(1.0)
+                else:
+                    return
         finally:
             session.close()
 

@@ -18,7 +18,7 @@ COMMANDS = {
     "console": "The pages: jobs, history, failures.",
     "users": "Local users of the console, and services with a token.",
     "migrate": "Bring the database schema up or down.",
-    "topics": "Create and check the topics.",
+    "topics": "Create and check the topics; say where to read on.",
     "publish": "Send triggers.",
     "preflight": "Say whether jobs could start now, and why not. Changes nothing.",
     "failures": "What broke lately, by cause.",

@@ -79,6 +79,12 @@ class Metrics:
             ["topic"],
             registry=registry,
         )
+        self.rewound = Counter(
+            "trigger_worker_rewound_offsets_total",
+            "Offsets that the database had forgotten and that are read again.",
+            ["topic"],
+            registry=registry,
+        )
         self.waiting = Gauge(
             "trigger_worker_waiting",
             "1 while a loop waits for a broker or the database.",
@@ -134,6 +140,7 @@ class LoopMetrics:
     def __init__(self, metrics: Metrics, topic: str) -> None:
         self.retries = metrics.retries.labels(topic)
         self.unreadable = metrics.unreadable.labels(topic)
+        self.rewound = metrics.rewound.labels(topic)
         self._waiting = metrics.waiting.labels(topic)
         self.partitions = metrics.partitions.labels(topic)
         self._last_turn = metrics.last_turn.labels(topic)

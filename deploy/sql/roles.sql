@@ -54,7 +54,8 @@ end $roles$;
 -- All read what the worker writes, and which revision the database is at.
 grant select on
     awp_job_execution, awp_action_execution, awp_workflow_execution, awp_execution_contradiction,
-    awp_trigger_ledger, awp_trigger_outbox, awp_unknown_execution, awp_acknowledgement,
+    awp_trigger_database, awp_trigger_ledger, awp_trigger_outbox, awp_unknown_execution,
+    awp_acknowledgement,
     awp_trigger_revision
 to trigger_worker, trigger_console, trigger_reader;
 
@@ -93,7 +94,7 @@ grant update (
 grant insert on awp_trigger_ledger to trigger_worker;
 grant update (
     epoch, owner, last_offset, deliveries, records, applied, duplicates, redeliveries,
-    dead_letters, events, published, log_end, lost, updated_at
+    dead_letters, events, published, log_end, lost, rewound, updated_at
 ) on awp_trigger_ledger to trigger_worker;
 
 -- The outbox empties as the broker acknowledges; a payload is replaced when the broker refuses it.

@@ -127,6 +127,13 @@ STAND_INS = {
     "awp_workflow_execution": HISTORY,
 }
 OURS = {
+    "awp_trigger_database": """
+        create table if not exists awp_trigger_database (
+            is_one boolean primary key default true check (is_one),
+            id uuid not null default gen_random_uuid(),
+            made_at timestamptz not null default now()
+        )
+        """,
     "awp_trigger_ledger": """
         create table if not exists awp_trigger_ledger (
             id int generated always as identity primary key,
@@ -146,6 +153,7 @@ OURS = {
             published bigint not null default 0,
             log_end bigint,
             lost int8multirange not null default '{}',
+            rewound int8multirange not null default '{}',
             pruned_records bigint not null default 0,
             pruned_repeats bigint not null default 0,
             pruned_letters bigint not null default 0,
@@ -265,6 +273,8 @@ OURS = {
         """,
 }
 DETAILS = (
+    # One row: the id by which a group's offsets know which database they are copies of.
+    "insert into awp_trigger_database default values on conflict do nothing",
     """
     create index if not exists awp_console_change_object
     on awp_console_change (object_kind, object_id, id)

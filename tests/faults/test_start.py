@@ -44,7 +44,7 @@ def test_a_missing_table_is_named(start: Start, load: Load, database: str) -> No
     sql.execute(database, "drop table awp_trigger_outbox")
     load.fire(10)
     worker = start(wait=False)
-    assert 'relation "awp_trigger_outbox" does not exist' in _last_words(worker)
+    assert " lacks awp_trigger_outbox (search_path is " in _last_words(worker)
     assert "trigger-worker migrate" in _last_words(worker)
     assert sql.value(database, "select count(*) from awp_job_execution") == 0
 

@@ -54,7 +54,8 @@ DAILY_WORK = """
     update awp_dead_letter set replayed_at = now() where id = 1;
     update awp_trigger_ledger set last_offset = 9, deliveries = 1, records = 1, applied = 1,
         duplicates = 1, redeliveries = 1, dead_letters = 1, events = 1, published = 1,
-        log_end = 9, lost = '{[1,2)}', updated_at = now() where id = 1;
+        log_end = 9, lost = '{[1,2)}', rewound = '{[1,2)}',
+        updated_at = now() where id = 1;
     insert into awp_acknowledgement (kind, ledger_id, ranges, acknowledged_by, reason)
     values ('lost', 1, '{[1,2)}', 'li', 'a test');
     insert into awp_unknown_execution (execution_id, job_type)

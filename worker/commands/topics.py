@@ -1,4 +1,4 @@
-"""`trigger-worker topics`: create the six topics, and check that they are fit for use."""
+"""`trigger-worker topics`: create the six topics, check them, and say where to go on."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ import click
 from rich.console import Console
 
 from worker.commands.brokers import broker_flags, kafka_of
+from worker.commands.database import asking
 from worker.commands.output import as_json, finish
+from worker.config import load
 from worker.kafka.admin import BROKER_DEFAULT, DEFAULT_PARTITIONS, CreatedTopic, TopicAdmin
 from worker.kafka.topic_check import TopicReport, check, unknowns
+from worker.resuming import Resumed, Source, resume
 
 
 @click.group()
 def command() -> None:
-    """Create and check the topics."""
+    """Create and check the topics; say where to read on."""
 
 
 @command.command("create")
@@ -86,6 +89,50 @@ def check_command(*, brokers: str | None, topic_prefix: str | None, as_json: boo
         show=lambda out: _show_report(out, report, len(states)),
         is_good=report.is_good,
     )
+
+
+@command.command("resume")
+@click.option(
+    "--from",
+    "source",
+    type=click.Choice([each.value for each in Source]),
+    required=True,
+    help="Which of the two is right: the database's ledger or the group's offsets.",
+)
+@broker_flags
+@as_json
+@asking()
+def resume_command(
+    *, source: str, brokers: str | None, topic_prefix: str | None, as_json: bool
+) -> None:
+    """Make the group's offsets and the database agree. Stop the workers first.
+
+    For when the worker says that the group's offsets belong to another database, or that this one
+    has never read the topic. --from database: read on where its ledger stands, and what it does not
+    know from the beginning of the log. --from group: read on where the group stands; what lies
+    before it and has no record here is a lost range, and the audit fails until somebody accepts it.
+    """
+    settings = load(kafka_brokers=brokers, topic_prefix=topic_prefix)
+    resumed = resume(settings, Source(source))
+    finish(
+        {
+            "from": source,
+            "group": settings.group,
+            "partitions": [asdict(each) for each in resumed],
+        },
+        as_json=as_json,
+        show=lambda out: _show_resumed(out, resumed),
+    )
+
+
+def _show_resumed(out: Console, resumed: list[Resumed]) -> None:
+    for each in resumed:
+        skipped = f", {each.skipped:,} skipped" if each.skipped else ""
+        out.print(
+            f"{each.topic} partition {each.partition}: next is offset {each.offset:,}{skipped}",
+            soft_wrap=True,
+            markup=False,
+        )
 
 
 def _show_created(out: Console, created: list[CreatedTopic], partitions: int) -> None:

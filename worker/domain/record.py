@@ -101,6 +101,7 @@ class Claim:
     """A partition that we own: its ledger row, the epoch that fences it, and its position.
 
     `last_offset` is the offset up to which everything is accounted for; -1 before the first.
+    `database_id` is the database's own id.
     """
 
     ledger_id: int
@@ -109,6 +110,7 @@ class Claim:
     partition: int
     epoch: int
     last_offset: int
+    database_id: Uuid = ""
 
     def at(self, last_offset: int) -> Claim:
         """The same claim, further on."""

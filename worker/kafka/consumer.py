@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from confluent_kafka import (
     Consumer,
@@ -15,13 +15,15 @@ from confluent_kafka import (
 
 from worker.config import Settings
 from worker.domain.delivery import Delivery
+from worker.domain.group_copy import GroupCopy, copy_of
+from worker.domain.record import Claim
 from worker.errors import Stop, Transient
 from worker.kafka import access
 from worker.kafka.closing import close_client
 from worker.kafka.complaints import Complaints
 from worker.kafka.faults import ERRORS, Fault
 from worker.kafka.received import delivery
-from worker.kafka.refusals import REFUSALS, SIGN_IN, error_of, is_fatal, refused, words
+from worker.kafka.refusals import REFUSALS, SIGN_IN, error_of, is_fatal, no_right, words
 from worker.kafka.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
@@ -123,21 +125,45 @@ class TopicConsumer:
         """Poll, without waiting; returns at most `most` messages, and no more than a slice."""
         return self._consume(min(most, _SLICE), 0)
 
-    def commit_as_it_stands(self, partition: int) -> None:
-        """Commit the group's own offset again, which only a current member may do.
+    def copies(self, partitions: Collection[int]) -> dict[int, GroupCopy]:
+        """The group's offsets as they stand.
+
+        Raises `Transient` when the brokers do not say, `Stop` when we may not read.
+        """
+        places = [TopicPartition(self.topic, partition) for partition in partitions]
+        if not places:
+            return {}
+        try:
+            found = self._consumer.committed(places, timeout=self._call_s)
+        except KafkaException as failure:
+            raise self._not_ours(places[0].partition, error_of(failure)) from failure
+        for each in found:
+            if each.error is not None:
+                raise self._not_ours(each.partition, each.error)
+        return {each.partition: GroupCopy.of(each.offset, each.metadata) for each in found}
+
+    def commit_as_it_stands(self, partition: int) -> GroupCopy:
+        """Commit the group's own offset again, which only a current member may do; returns it.
 
         Raises `Transient` when the group refuses because the assignment is stale, `Stop` when it
         refuses because we may not read.
         """
-        place = TopicPartition(self.topic, partition)
+        copy = self.copies([partition])[partition]
+        self.commit(partition, copy)
+        return copy
+
+    def commit(self, partition: int, copy: GroupCopy) -> None:
+        """Commit an offset and wait for the answer; raises like `commit_as_it_stands`."""
+        place = self._place(partition, copy)
         try:
-            (found,) = self._consumer.committed([place], timeout=self._call_s)
-            place.offset = max(found.offset, 0)
             (result,) = self._consumer.commit(offsets=[place], asynchronous=False)
         except KafkaException as failure:
             raise self._not_ours(partition, error_of(failure)) from failure
         if result.error is not None:
             raise self._not_ours(partition, result.error)
+
+    def _place(self, partition: int, copy: GroupCopy) -> TopicPartition:
+        return TopicPartition(self.topic, partition, copy.offset, copy.metadata)
 
     def bounds(self, partition: int) -> tuple[int, int]:
         """Offset of the first message that the log still holds, and the one after its last.
@@ -206,12 +232,12 @@ class TopicConsumer:
         if places:
             self._consumer.resume(places)
 
-    def copy_offsets(self, positions: dict[int, int]) -> None:
+    def copy_offsets(self, claims: Iterable[Claim]) -> None:
         """Tell the group how far we are: a copy of the ledger, for people and lag exporters.
 
         Does not wait for the answer: nobody continues from the copy, and brokers may be away.
         """
-        places = [TopicPartition(self.topic, p, offset) for p, offset in positions.items()]
+        places = [self._place(claim.partition, copy_of(claim)) for claim in claims]
         if not places:
             return
         try:
@@ -285,14 +311,7 @@ class TopicConsumer:
         )
 
     def _refusal(self, error: KafkaError) -> Stop:
-        if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
-            return Stop(
-                f"The worker may not join the group {self._group}: {words(error)}.",
-                remedy="Grant its principal READ on the consumer group.",
-            )
-        if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-            return self._no_right(error)
-        return refused(error)
+        return no_right(error, group=self._group, topic=self.topic)
 
     def _no_right(self, error: KafkaError) -> Stop:
         return Stop(

@@ -297,9 +297,7 @@ class Loop:
         if not self._moved or now - self._copied_at < _COPY_EVERY_S:
             return
         claims = self._takings.claims
-        self._consumer.copy_offsets(
-            {p: claims[p].last_offset + 1 for p in self._moved & claims.keys()}
-        )
+        self._consumer.copy_offsets([claims[p] for p in self._moved & claims.keys()])
         self._moved.clear()
         self._copied_at = now
 

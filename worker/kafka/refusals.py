@@ -56,3 +56,18 @@ def words(error: KafkaError) -> str:
 def refused(error: KafkaError) -> Stop:
     """The answer to a refusal: what it was, and what a person can do."""
     return Stop(f"The brokers refuse the worker: {words(error)}.", remedy=REMEDY)
+
+
+def no_right(error: KafkaError, *, group: str, topic: str) -> Stop:
+    """What a consumer's refusal is for a person: which right is missing, on the group or topic."""
+    if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+        return Stop(
+            f"The worker may not join the group {group}: {words(error)}.",
+            remedy="Grant its principal READ on the consumer group.",
+        )
+    if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+        return Stop(
+            f"The worker may not read {topic}: {words(error)}.",
+            remedy="Grant its principal READ on the topic and on the consumer group.",
+        )
+    return refused(error)

@@ -7,16 +7,19 @@ permission to try.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from worker.clock import Clock
 from worker.domain.delivery import Delivery
+from worker.domain.group_copy import copy_of
 from worker.domain.record import Claim, OutboxRow
 from worker.errors import ConnectionLost, Fenced, Refused, Transient
 from worker.kafka.consumer import TopicConsumer
 from worker.kafka.faults import TRIES
+from worker.kafka.group_check import check_copies
 from worker.kafka.topic_ids import TopicDescription, TopicIds
 from worker.kafka.unreadable import UnreadableBatches
+from worker.metrics import LoopMetrics
 from worker.relay import Relay
 from worker.storage import ledger
 from worker.storage.engine import Session
@@ -43,6 +46,7 @@ class Takings:
         owner: str,
         clock: Clock,
         metadata_interval_s: float,
+        metrics: LoopMetrics,
     ) -> None:
         self.claims: dict[int, Claim] = {}
         self.changes = 0
@@ -55,6 +59,7 @@ class Takings:
         self._owner = owner
         self._clock = clock
         self._interval_s = metadata_interval_s
+        self._metrics = metrics
         self._looked_at = 0.0
         self.is_blind = False
         self._topic: TopicDescription | None = None
@@ -106,13 +111,15 @@ class Takings:
 
         The caller drops what it holds of the partitions returned and calls `start`. `tick` may
         poll, and has to raise `Transient` when that changes the assignment; `take_missing` raises
-        it too, to be tried again, and `Stop` when another group owns a partition.
+        it too, to be tried again, and `Stop` when another group owns a partition or the group's
+        offsets are copies of another database's positions.
         """
         if self._look_at_topic() and 0 in self.claims:
             # Whoever holds one may not have looked at the topic yet: leave it until then.
             self._catch_up_orphans(tick, idle_s=self._interval_s)
         missing = sorted(self.consumer.assigned - self.claims.keys())
         if missing:
+            self._check_database(missing)
             self._relay.finish(tick)
         return {partition: self._take(partition, tick) for partition in missing}
 
@@ -124,7 +131,7 @@ class Takings:
             self._former.pop(partition, None)
         self.claims.update(taken)
         self.consumer.resume(taken)
-        self.consumer.copy_offsets(positions)
+        self.consumer.copy_offsets(taken.values())
         owned = {claim.ledger_id for claim in self.claims.values()}
         self._relay.forget([r for r in self._relay.acknowledged if r.ledger_id not in owned])
 
@@ -148,7 +155,7 @@ class Takings:
         try:
             self._finish()
             self._relay.settle(given)
-            self.consumer.copy_offsets({claim.partition: claim.last_offset + 1 for claim in given})
+            self.consumer.copy_offsets(given)
             with self._session.transaction() as connection:
                 ledger.release(connection, given)
         except (Transient, Fenced, Refused) as problem:
@@ -193,7 +200,7 @@ class Takings:
         topic = self._topic
         if topic is None:
             raise Transient(f"The topic {self.consumer.topic} is not there (any more).")
-        self.consumer.commit_as_it_stands(partition)
+        copy = self.consumer.commit_as_it_stands(partition)
         log_start, log_end = self.consumer.bounds(partition)
         with self._session.transaction() as connection:
             claim = ledger.take(
@@ -204,6 +211,11 @@ class Takings:
                 owner=self._owner,
                 log_start=log_start,
             )
+            forgotten = copy.offset - claim.last_offset - 1 if copy.is_of(claim) else 0
+            if forgotten > 0:
+                ledger.rewind(connection, claim, copy.offset)
+        if forgotten > 0:
+            self._tell_rewound(claim, copy.offset)
         if partition in self._at_fault:
             claim = self._past_fault(claim)
         self._former[partition] = claim
@@ -264,6 +276,28 @@ class Takings:
             with self._session.transaction() as connection:
                 ledger.note_ends(connection, ends)
 
+    def _check_database(self, partitions: Collection[int]) -> None:
+        """Raise `Stop`, before anything is written, where this is not the group's database."""
+        topic = self._topic
+        if topic is None:
+            return
+        group = self._owner.split("/", maxsplit=1)[0]
+        check_copies(self._session, topic, group, self.consumer.copies(partitions))
+
+    def _tell_rewound(self, claim: Claim, end: int) -> None:
+        first = claim.last_offset + 1
+        self._metrics.rewound.inc(end - first)
+        log.error(
+            "action=rewound topic=%s partition=%d first=%d last=%d message='the database has "
+            "forgotten commits (an older dump, or a standby that lacked them): these offsets are "
+            "read again, under the ids that they had; the audit fails until a person acknowledges "
+            "it'",
+            claim.topic,
+            claim.partition,
+            first,
+            end - 1,
+        )
+
     def _catch_up_orphans(self, tick: Callable[[], None], idle_s: float = 0.0) -> None:
         """Publish what partitions that no longer exist have left; partition 0 speaks for them.
 
@@ -319,6 +353,8 @@ class Takings:
                 end,
                 position - 1,
             )
+            # First, so that the copy is never ahead of the ledger without a reason.
+            self.consumer.commit(claim.partition, copy_of(claim.at(end - 1)))
             with self._session.transaction() as connection:
                 return ledger.go_back(connection, claim, end)
         log.error(

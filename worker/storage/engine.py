@@ -11,7 +11,7 @@ from sqlalchemy.pool import NullPool
 
 from worker.config import Settings
 from worker.errors import ConnectionLost, Misused
-from worker.storage import address, errors
+from worker.storage import address, asked, errors
 
 _LONGEST_STATEMENT_MS = 60_000
 
@@ -20,9 +20,9 @@ def make_engine(settings: Settings) -> Engine:
     """An engine whose every wait ends before half of the poll interval.
 
     lock_timeout < idle_in_transaction_session_timeout < statement_timeout < half of
-    max.poll.interval.ms, and likewise for connecting and for a silent peer. A statement's values
-    never stand in what is raised. Raises `Misused` for an
-    address that is none.
+    max.poll.interval.ms, and likewise for connecting and for a silent peer. A session that does
+    not have these deadlines raises `Stop`. A statement's values never stand in what is raised.
+    Raises `Misused` for an address that is none.
     """
     limit_ms = min(_LONGEST_STATEMENT_MS, settings.max_poll_interval_ms * 45 // 100)
     session = {
@@ -30,6 +30,7 @@ def make_engine(settings: Settings) -> Engine:
         "idle_in_transaction_session_timeout": limit_ms * 2 // 3,
         "statement_timeout": limit_ms,
         "plan_cache_mode": "force_generic_plan",
+        "client_encoding": asked.ENCODING,
     }
     try:
         url = address.parsed(settings.database_url.get_secret_value())
@@ -52,8 +53,8 @@ def make_engine(settings: Settings) -> Engine:
             "TRIGGER_WORKER_DATABASE_URL is no address of a PostgreSQL database.",
             remedy="Write it as postgresql+psycopg2://user:password@host:port/database.",
         ) from None
-    else:
-        return engine
+    asked.ask_and_check(engine, session)
+    return engine
 
 
 class Session:

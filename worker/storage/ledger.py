@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
+from worker.domain.group_copy import Known
 from worker.domain.record import Claim, Tally
 from worker.errors import Fenced, Stop
 from worker.storage.arrays import bigints
@@ -21,10 +22,25 @@ _TAKE = text(
             -- It was thought to be gone, with what stands behind the position.
             lost = l.lost - int8multirange(int8range(l.last_offset + 1, null))
         where l.owner is null or split_part(l.owner, '/', 1) = split_part(excluded.owner, '/', 1)
-    returning id, epoch, last_offset
+    returning id, epoch, last_offset,
+        (select cast(id as text) from awp_trigger_database) as database_id
     """
 )
-_LOOK = text("select from awp_trigger_ledger limit 0")
+_KNOWN = text(
+    """
+    select (select cast(id as text) from awp_trigger_database) as database_id,
+        coalesce(array_agg(l."partition"), '{}') as partitions,
+        coalesce(bool_or(l.deliveries > 0), false) as has_read
+    from awp_trigger_ledger l where l.topic = :topic and l.topic_id = :topic_id
+    """
+)
+_REWIND = text(
+    """
+    update awp_trigger_ledger set
+        rewound = rewound + int8multirange(int8range(:first, :end)), updated_at = now()
+    where id = :id and epoch = :epoch
+    """
+)
 _OWNER = text(
     """
     select owner from awp_trigger_ledger
@@ -103,6 +119,28 @@ _GO_BACK = text(
     """
 )
 
+_POSITIONS = text(
+    """
+    select "partition", last_offset + 1 as position from awp_trigger_ledger
+    where topic = :topic and topic_id = :topic_id
+    """
+)
+_SKIP = text(
+    """
+    with before as (
+        select coalesce(max(last_offset) + 1, :log_start) as position from awp_trigger_ledger
+        where topic = :topic and topic_id = :topic_id and "partition" = :partition
+    )
+    insert into awp_trigger_ledger as l (topic, topic_id, "partition", last_offset, lost)
+    select :topic, :topic_id, :partition, :end - 1, int8multirange(int8range(position, :end))
+    from before where position < :end
+    on conflict (topic, topic_id, "partition") do update
+        set lost = l.lost + excluded.lost, last_offset = excluded.last_offset,
+            epoch = l.epoch + 1, updated_at = now()
+    returning :end - (select position from before)
+    """
+)
+
 _COUNTS = (
     "deliveries",
     "records",
@@ -115,9 +153,10 @@ _COUNTS = (
 )
 
 
-def look(connection: Connection) -> None:
-    """Read nothing of the ledger: an error says that it is not there, or not for us."""
-    connection.execute(_LOOK)
+def known(connection: Connection, *, topic: str, topic_id: str) -> Known:
+    """What this database knows of a topic. Changes nothing."""
+    row = connection.execute(_KNOWN, {"topic": topic, "topic_id": topic_id}).one()
+    return Known(row.database_id, frozenset(row.partitions), row.has_read)
 
 
 def take(
@@ -145,7 +184,7 @@ def take(
             remedy="Stop the workers of that group with SIGTERM (they release it), "
             "or set TRIGGER_WORKER_GROUP to it.",
         )
-    return Claim(row.id, topic, topic_id, partition, row.epoch, row.last_offset)
+    return Claim(row.id, topic, topic_id, partition, row.epoch, row.last_offset, row.database_id)
 
 
 def take_orphans(
@@ -250,6 +289,38 @@ def note_ends(connection: Connection, ends: Mapping[Claim, int]) -> None:
             "log_end": bigints(ends[claim] for claim in claims),
         },
     )
+
+
+def rewind(connection: Connection, claim: Claim, end: int) -> None:
+    """Record that this database has forgotten what it knew from our position up to `end`.
+
+    It is read again; the audit shows the range until a person acknowledges it. Raises `Fenced`
+    without the epoch.
+    """
+    first = claim.last_offset + 1
+    result = connection.execute(
+        _REWIND, {"first": first, "end": end, "id": claim.ledger_id, "epoch": claim.epoch}
+    )
+    if result.rowcount != 1:
+        raise Fenced(f"Partition {claim.partition} of {claim.topic} has a new owner.")
+
+
+def positions(connection: Connection, *, topic: str, topic_id: str) -> dict[int, int]:
+    """The next offset of each partition of a topic that has a row."""
+    rows = connection.execute(_POSITIONS, {"topic": topic, "topic_id": topic_id})
+    return {row.partition: row.position for row in rows}
+
+
+def skip(
+    connection: Connection, *, topic: str, topic_id: str, partition: int, log_start: int, end: int
+) -> int:
+    """Make `end` the next offset of a partition whose position is before it: a person wants that.
+
+    What is skipped is a lost range. Returns how many offsets that are; whoever owns it is fenced.
+    """
+    values = {"topic": topic, "topic_id": topic_id, "partition": partition}
+    skipped = connection.execute(_SKIP, {**values, "log_start": log_start, "end": end})
+    return int(skipped.scalar_one_or_none() or 0)
 
 
 def go_back(connection: Connection, claim: Claim, end: int) -> Claim:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as NoneFree
 
 from worker.config import Settings
 from worker.errors import Misused, Transient
-from worker.storage import address, errors
+from worker.storage import address, asked, errors
 
 _STATEMENT_MS = 5_000
 _LOCK_MS = 2_000
@@ -22,6 +22,7 @@ _SESSION = {
     "statement_timeout": _STATEMENT_MS,
     "lock_timeout": _LOCK_MS,
     "idle_in_transaction_session_timeout": _STATEMENT_MS,
+    "client_encoding": asked.ENCODING,
 }
 _CONNECTIONS = 12
 
@@ -57,6 +58,7 @@ class Pool:
                 "TRIGGER_WORKER_DATABASE_URL is no address of a PostgreSQL database.",
                 remedy="Write it as postgresql+psycopg2://user:password@host:port/database.",
             ) from None
+        asked.ask_and_check(self._engine, _SESSION)
         self._reader = self._engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )

@@ -1,0 +1,68 @@
+"""A database that is not the worker's: one true sentence, before anything is written."""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.pool import NullPool
+
+from tests.support.postgres import PostgresServer
+from worker.errors import Stop
+from worker.storage import layout
+
+
+@pytest.fixture
+def connection(database: str) -> Iterator[Connection]:
+    engine = create_engine(database, poolclass=NullPool)
+    with engine.connect() as opened:
+        yield opened
+    engine.dispose()
+
+
+def _said(connection: Connection, *changes: str) -> str:
+    """What the check says after these changes."""
+    for change in changes:
+        connection.execute(text(change))
+    with pytest.raises(Stop) as refused:
+        layout.check(connection)
+    return str(refused.value)
+
+
+def test_a_migrated_database_is_fit(connection: Connection) -> None:
+    layout.check(connection)
+
+
+def test_an_empty_schema_is_named_with_what_it_lacks(
+    postgres: PostgresServer,
+) -> None:
+    url = postgres.create("t_empty", template="template0")
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.connect() as opened:
+        said = _said(opened)
+    engine.dispose()
+    postgres.drop("t_empty")
+
+    assert said.startswith(
+        "The database t_empty lacks awp_automcation_job, awp_dead_letter, awp_job_execution, "
+        "awp_trigger_database, awp_trigger_ledger, awp_trigger_outbox (search_path is "
+    )
+    assert "trigger-worker migrate" in said
+
+
+def test_a_wrong_search_path_is_told_where_the_tables_are(connection: Connection) -> None:
+    said = _said(connection, "create schema elsewhere", "set search_path = elsewhere")
+
+    assert said.startswith("The worker's tables are in schema public of the database t_")
+    assert "and search_path is elsewhere." in said
+
+
+def test_an_older_layout_is_told_what_is_missing(connection: Connection) -> None:
+    said = _said(connection, "alter table awp_trigger_ledger drop column rewound")
+
+    assert "are of an older version: awp_trigger_ledger.rewound is missing." in said
+
+
+def test_a_database_without_an_id_is_no_ones_copy(connection: Connection) -> None:
+    said = _said(connection, "delete from awp_trigger_database")
+
+    assert "has lost its row" in said

@@ -1,0 +1,42 @@
+"""Whether this database is the one that the group's offsets are copies of (DESIGN section 11.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from worker.domain.group_copy import GroupCopy, contradiction
+from worker.errors import Stop
+from worker.kafka.group_offsets import GroupOffsets
+from worker.kafka.settings import KafkaSettings
+from worker.kafka.topic_ids import TopicDescription, TopicIds
+from worker.storage import ledger
+from worker.storage.engine import Session
+
+
+def check_copies(
+    session: Session, topic: TopicDescription, group: str, copies: Mapping[int, GroupCopy]
+) -> None:
+    """Raise `Stop` where the group's offsets, by partition, are of another database. Only reads."""
+    with session.transaction() as connection:
+        known = ledger.known(connection, topic=topic.name, topic_id=topic.topic_id)
+    wrong = contradiction(copies, topic.topic_id, known)
+    if wrong is not None:
+        raise Stop(
+            f"The group {group} of the topic {topic.name} {wrong}.",
+            remedy="Nothing of it was read. Correct TRIGGER_WORKER_DATABASE_URL (or its "
+            "search_path), or say which of the two to believe with `trigger-worker topics "
+            "resume --from database` or `--from group`.",
+        )
+
+
+def check_group(session: Session, kafka: KafkaSettings, group: str) -> None:
+    """The same of every topic that is consumed, without being a member of the group.
+
+    Raises `Transient` when brokers or database do not answer.
+    """
+    with TopicIds(kafka) as topic_ids, GroupOffsets(kafka, group) as offsets:
+        for name in kafka.topics.consumed():
+            topic = topic_ids.describe(name)
+            if topic is not None:
+                copies = offsets.read(name, range(topic.partitions))
+                check_copies(session, topic, group, copies)

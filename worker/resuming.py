@@ -1,0 +1,101 @@
+"""Where to go on when the group's offsets and the database contradict each other: a person says so.
+
+A worker that meets a group's offset of another database, or a database that has never read what the
+group has, does not guess (DESIGN section 11.2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from worker.config import Settings
+from worker.domain.group_copy import GroupCopy
+from worker.errors import Stop
+from worker.kafka.group_offsets import GroupOffsets
+from worker.kafka.settings import KafkaSettings
+from worker.kafka.topic_ids import TopicDescription, TopicIds
+from worker.storage import layout, ledger
+from worker.storage.engine import Session, make_engine
+
+
+class Source(StrEnum):
+    """Which of the two is believed."""
+
+    DATABASE = "database"
+    GROUP = "group"
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """Where a partition goes on: `offset` is read next.
+
+    `skipped` triggers before it have no record in this database: they are a lost range of its
+    ledger row, which a person has to acknowledge.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    skipped: int
+
+
+def resume(settings: Settings, source: Source) -> list[Resumed]:
+    """Make group and database agree, on what the source says, for every topic that is consumed.
+
+    From the database: the group's offsets become copies of the ledger's positions; a partition that
+    it does not know is read from the beginning of its log. From the group: the ledger goes on where
+    the group stands. Raises `Stop` while the group has members or where a topic is not there.
+    """
+    kafka = KafkaSettings.of(settings)
+    resumed: list[Resumed] = []
+    engine = make_engine(settings)
+    session = Session(engine)
+    try:
+        with session.transaction() as connection:
+            layout.check(connection)
+        with TopicIds(kafka) as topic_ids, GroupOffsets(kafka, settings.group) as offsets:
+            for name in kafka.topics.consumed():
+                topic = topic_ids.describe(name)
+                if topic is None:
+                    raise Stop(
+                        f"The topic {name} does not exist.",
+                        remedy="Make the topics with `trigger-worker topics create`.",
+                    )
+                resumed += _resume(topic, source, session, offsets)
+    finally:
+        session.close()
+        engine.dispose()
+    return resumed
+
+
+def _resume(
+    topic: TopicDescription, source: Source, session: Session, offsets: GroupOffsets
+) -> list[Resumed]:
+    partitions = range(topic.partitions)
+    copies = offsets.read(topic.name, partitions)
+    offsets.set(topic.name, copies)  # as they stand: refused while the group has members
+    place = {"topic": topic.name, "topic_id": topic.topic_id}
+    skipped = dict.fromkeys(partitions, 0)
+    with session.transaction() as connection:
+        if source is Source.GROUP:
+            for partition, copy in copies.items():
+                if copy.offset > 0 and copy.topic_id in (None, topic.topic_id):
+                    skipped[partition] = ledger.skip(
+                        connection,
+                        **place,
+                        partition=partition,
+                        log_start=offsets.first(topic.name, partition),
+                        end=copy.offset,
+                    )
+        database_id = ledger.known(connection, **place).database_id
+        positions = ledger.positions(connection, **place)
+    now = {
+        partition: GroupCopy(positions.get(partition, 0), topic.topic_id, database_id)
+        for partition in partitions
+    }
+    offsets.set(topic.name, now)
+    return [
+        Resumed(topic.name, partition, now[partition].offset, skipped[partition])
+        for partition in partitions
+    ]
