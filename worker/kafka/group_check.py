@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 from worker.domain.group_copy import GroupCopy, contradiction
-from worker.errors import Stop
+from worker.errors import Stop, Transient
 from worker.kafka.group_offsets import GroupOffsets
 from worker.kafka.settings import KafkaSettings
 from worker.kafka.topic_ids import TopicDescription, TopicIds
 from worker.storage import ledger
 from worker.storage.engine import Session
+
+log = logging.getLogger(__name__)
 
 
 def check_copies(
@@ -32,11 +35,16 @@ def check_copies(
 def check_group(session: Session, kafka: KafkaSettings, group: str) -> None:
     """The same of every topic that is consumed, without being a member of the group.
 
-    Raises `Transient` when brokers or database do not answer.
+    Where the brokers do not tell the offsets it is left to those who take partitions: a right that
+    is missing is told to members only. Raises `Transient` when the database does not answer.
     """
     with TopicIds(kafka) as topic_ids, GroupOffsets(kafka, group) as offsets:
         for name in kafka.topics.consumed():
-            topic = topic_ids.describe(name)
+            try:
+                topic = topic_ids.describe(name)
+                copies = offsets.read(name, range(topic.partitions)) if topic else {}
+            except Transient as problem:
+                log.warning("action=check_group topic=%s reason=%s", name, problem)
+                return
             if topic is not None:
-                copies = offsets.read(name, range(topic.partitions))
                 check_copies(session, topic, group, copies)
