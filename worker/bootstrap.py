@@ -22,6 +22,7 @@ from worker.errors import Stop, Transient
 from worker.health import HealthServer
 from worker.intake import Intake
 from worker.kafka import access
+from worker.kafka.clock_watch import ClockWatch
 from worker.kafka.consumer import TopicConsumer, call_deadline_s
 from worker.kafka.group_check import check_group
 from worker.kafka.loop import Handler, Loop
@@ -155,6 +156,12 @@ class Worker:
             consumer=consumer,
             producer=producer,
             takings=takings,
+            clock_watch=ClockWatch(
+                session=session,
+                clock=self._clock,
+                max_skew_s=settings.max_clock_skew_s,
+                metrics=self._figures[topic],
+            ),
             relay=relay,
             handler=handler,
             batch_triggers=settings.batch_triggers,

@@ -47,6 +47,10 @@ class ViewRaised(Unknown):
         self.words = words
 
 
+class ClockWrong(Unknown):
+    """This machine's clock cannot be believed, so it is not known what is too late or too early."""
+
+
 class ConnectionLost(Transient):
     """A database session ended; whether its last commit happened is not known.
 

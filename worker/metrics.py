@@ -97,6 +97,12 @@ class Metrics:
             ["topic"],
             registry=registry,
         )
+        self.clock_skew = Gauge(
+            "trigger_worker_clock_skew_seconds",
+            "How far this machine's clock is ahead of another's, at the last look.",
+            ["against"],
+            registry=registry,
+        )
         self.last_turn = Gauge(
             "trigger_worker_last_turn_timestamp_seconds",
             "When a loop last turned.",
@@ -143,6 +149,7 @@ class LoopMetrics:
         self.rewound = metrics.rewound.labels(topic)
         self._waiting = metrics.waiting.labels(topic)
         self.partitions = metrics.partitions.labels(topic)
+        self.clock_skew = metrics.clock_skew.labels("database")
         self._last_turn = metrics.last_turn.labels(topic)
         self._size = metrics.batch_size.labels(topic)
         self._transaction = metrics.step.labels(topic, "transaction")

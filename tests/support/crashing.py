@@ -93,11 +93,21 @@ class Crash:
 
 
 def shift_clock(seconds: float) -> None:
-    """Let the product's clock be wrong by so much, in this process."""
+    """Let the product's clock be wrong by so much, in this process.
+
+    SIGUSR1 sets it right, and the next one wrong again.
+    """
     right = SystemClock.now
+    shift = timedelta(seconds=seconds)
 
     def now(clock: SystemClock) -> datetime:
-        return right(clock) + timedelta(seconds=seconds)
+        return right(clock) + shift
+
+    def turn(*_: object) -> None:
+        nonlocal shift
+        shift = timedelta(seconds=0 if shift else seconds)
+
+    signal.signal(signal.SIGUSR1, turn)
 
     setattr(SystemClock, "now", now)  # noqa: B010 - mypy would refuse the plain form
 

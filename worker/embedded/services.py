@@ -46,6 +46,11 @@ class _Report:
     message: str | None
 
 
+def _too_late(expires_at: datetime) -> str:
+    """What is told of a dispatch that came when its run was over: nothing was started."""
+    return f"Came too late: it was to start by {expires_at:%Y-%m-%d %H:%M:%S} UTC."
+
+
 class Services:
     """Both services in one thread. A run is accepted at once, starts, and ends within seconds.
 
@@ -122,7 +127,9 @@ class Services:
         """Plan what will be told of a run."""
         now = time.monotonic()
         told: list[tuple[float, StatusWord, str | None]] = [(0.0, "accepted", None)]
-        if (run.job_type, run.target_id) == _REJECTED_TARGET:
+        if run.expires_at is not None and run.expires_at < datetime.now(UTC):
+            told = [(0.0, "rejected", _too_late(run.expires_at))]
+        elif (run.job_type, run.target_id) == _REJECTED_TARGET:
             told = [(0.0, "rejected", "Port scans run between 01:00 and 05:00 only.")]
         else:
             end_s = self._dice.uniform(0.8, 5.0)

@@ -24,6 +24,7 @@ from worker.domain.delivery import Delivery
 from worker.domain.record import Claim, Handled, OutboxRow
 from worker.errors import Fenced, Refused, Transient, TriggerWorkerError, Unknown, Unwritable
 from worker.kafka.aside import Aside
+from worker.kafka.clock_watch import ClockWatch
 from worker.kafka.consumer import TopicConsumer
 from worker.kafka.producer import EventProducer, Interrupted
 from worker.kafka.taking import Takings
@@ -132,6 +133,7 @@ class Loop:
         consumer: TopicConsumer,
         producer: EventProducer,
         takings: Takings,
+        clock_watch: ClockWatch,
         relay: Relay,
         handler: Handler,
         batch_triggers: int,
@@ -143,6 +145,7 @@ class Loop:
         self._consumer = consumer
         self._producer = producer
         self._takings = takings
+        self._clock_watch = clock_watch
         self._relay = relay
         self._handler = handler
         self._most = self._size = batch_triggers
@@ -176,6 +179,8 @@ class Loop:
 
     def _turn(self) -> None:
         try:
+            is_taking = not self._consumer.assigned <= self._takings.claims.keys()
+            self._clock_watch.check(is_taking=is_taking)
             self._takings.retake(self._at_fault())
             taken = self._takings.take_missing(self._ticking())
             if taken:
@@ -234,6 +239,7 @@ class Loop:
 
         def decide() -> _Made:
             moment, began = self._clock.now(), self._clock.monotonic()
+            self._clock_watch.believe(moment, began)
             decision = self._handler.decide(batch, claims)
             return _Made(decision, moment, began, self._clock.monotonic())
 

@@ -2,27 +2,52 @@
 
 from __future__ import annotations
 
+import signal
 from functools import partial
 
-from tests.faults.arena import Arena
+from tests.faults.arena import RECOVERY_S, Arena
 from tests.faults.scenarios.scenario import Scenario
+from tests.support import sql
+from tests.support.checker import Kind
+from tests.support.waiting import wait_until
+from tests.support.worker import WorkerProcess
 
 _HOUR_S = 3600.0
+_TIMES = 2
 _SHIFTED = """
     select count(*) from awp_job_execution
-    where abs(extract(epoch from decided_at - created_at)) between 3500 and 3700
+    where abs(extract(epoch from decided_at - created_at)) > 1800
 """
 
 
 def shift(arena: Arena, *, shift_s: float) -> None:
-    """One whose clock is wrong works beside one whose clock is right, then alone."""
-    (right,) = arena.workers
+    """One whose clock is wrong joins one whose clock is right, and decides nothing.
+
+    Its partitions wait, loudly, until its clock is set right; then it is set wrong again while it
+    works.
+    """
     arena.fault()
-    arena.start(clock_shift_s=shift_s)
+    wrong = arena.launch(clock_shift_s=shift_s)
+    for _ in range(_TIMES):
+        _until_it_says_so(wrong)
+        arena.rest(0.5, 2.0)
+        wrong.child.send(signal.SIGUSR1)
+        arena.recovered()
+        arena.fault()
+        wrong.child.send(signal.SIGUSR1)
+    _until_it_says_so(wrong)
+    arena.stop(wrong)
     arena.recovered()
-    arena.look_until(_SHIFTED, lambda found: found > 0)
-    arena.stop(right)
-    arena.recovered()
+    if shifted := sql.value(arena.database, _SHIFTED):
+        arena.broken(Kind.WRONG_VERDICT, f"{shifted} decisions by a clock that is wrong")
+
+
+def _until_it_says_so(worker: WorkerProcess) -> None:
+    wait_until(
+        lambda: worker.get("/readyz") and "nothing is decided" in worker.why_not("/readyz"),
+        RECOVERY_S,
+        f"a worker that says that its clock is wrong; its log is {worker.log}",
+    )
 
 
 SCENARIOS = (
