@@ -57,6 +57,16 @@ class JobDispatch(BaseModel):
         description="Why the job fired. More kinds may come.",
         examples=["schedule", "manual", "replay", "canary"],
     )
+    triggered_by: Text | None = Field(
+        default=None,
+        description="Who or what fired the job, where the trigger names somebody.",
+        examples=["li.wei"],
+    )
+    triggered_by_verified: bool | None = Field(
+        default=None,
+        description="True where the console noted that person or service before it sent the "
+        "trigger; false where the trigger only claims it; null where nobody is named.",
+    )
     scheduled_at: Time = Field(description="The slot: when the job was due.")
     dispatched_at: Time = Field(description="When the worker decided.")
     expires_at: Time | None = Field(

@@ -79,6 +79,16 @@ class TriggerFailure(BaseModel):
         description="Why the job fired. More kinds may come.",
         examples=["schedule", "manual", "replay", "canary"],
     )
+    triggered_by: Text | None = Field(
+        default=None,
+        description="Who or what fired the job, where the trigger names somebody.",
+        examples=["li.wei"],
+    )
+    triggered_by_verified: bool | None = Field(
+        default=None,
+        description="True where the console noted that person or service before it sent the "
+        "trigger; false where the trigger only claims it; null where nobody is named.",
+    )
     scheduled_at: Time = Field(description="The slot: when the job was due.")
     failed_at: Time = Field(description="When the worker decided.")
     code: _Code = Field(description="The first finding's code. More codes may come.")

@@ -75,6 +75,7 @@ def dispatch(
             "target_id": str(job.target_id),
             "owner": {"user_id": str(job.owner_id), "name": _name(verdict.owner_name)},
             "kind": trigger.kind,
+            **_sender(trigger),
             "scheduled_at": trigger.scheduled_at,
             "dispatched_at": decided_at,
             "expires_at": verdict.expires_at,
@@ -113,6 +114,7 @@ def failure(
         if job is None or job.owner_id is None
         else {"user_id": str(job.owner_id), "name": _name(verdict.owner_name)},
         "kind": trigger.kind,
+        **_sender(trigger),
         "scheduled_at": trigger.scheduled_at,
         "failed_at": decided_at,
         "code": verdict.findings[0].code,
@@ -214,7 +216,7 @@ def shorten(event: Event, topics: Topics, language: Language) -> Shortened:
     outcome_id = event_id(body["execution_id"], EventKind.FAILURE)
     failed = {
         "event_id": outcome_id,
-        **{name: body[name] for name in _SHARED},
+        **{name: body[name] for name in _SHARED if name in body},
         "job_name": None,
         "failed_at": body["dispatched_at"],
         "code": finding.code,
@@ -249,6 +251,8 @@ _SHARED = (
     "job_type",
     "owner",
     "kind",
+    "triggered_by",
+    "triggered_by_verified",
     "scheduled_at",
 )
 
@@ -262,6 +266,16 @@ def too_large(job_id: int, size_bytes: int, reason: str = "too_large") -> Findin
         "value": size_bytes,
     }
     return Finding(code, objects, cause(code, job=job_id))
+
+
+def _sender(trigger: Trigger) -> dict[str, Any]:
+    """Who had the trigger sent, and whether that is proven; nothing where nobody is named."""
+    if trigger.triggered_by is None:
+        return {}
+    return {
+        "triggered_by": trigger.triggered_by,
+        "triggered_by_verified": trigger.triggered_by_verified is True,
+    }
 
 
 def _name(name: str | None) -> str | None:

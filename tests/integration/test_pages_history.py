@@ -34,7 +34,7 @@ def test_every_record_is_listed_with_what_became_of_it(console: Served, database
     assert (
         f"log-backup {job} · Action Trigger failed Server 7 (10.0.0.7) does not exist." in found[1]
     )
-    assert "Manual 07:40:00 07:40:01 +1 s" in found[1]
+    assert "Manual by common-job claimed 07:40:00 07:40:01 +1 s" in found[1]
     assert "Succeeded – Scheduled 07:30:00 07:30:01 +1 s 3 Details" in found[2]
     assert "Blank – – – – –" in found[3]
 
@@ -241,3 +241,51 @@ def test_what_one_may_not_see_is_not_there(console: Served, database: str) -> No
     assert rows(page(viewer, f"/history?job={theirs_job}")) == []
     assert viewer.get(f"/jobs/{theirs_job}").status_code == 404
     assert viewer.get("/jobs/404").status_code == 404
+
+
+def test_whoever_had_a_trigger_sent_is_told_as_verified_or_claimed(
+    console: Served, database: str
+) -> None:
+    with writing(database) as (p, h):
+        job = p.action_job()
+        noted = h.dispatched(
+            job, trigger_kind="manual", triggered_by="li.wei", triggered_by_verified=True
+        )
+        forged = h.dispatched(
+            job, trigger_kind="manual", triggered_by="root", triggered_by_verified=False
+        )
+    browser = console.signed_in(Role.ADMIN)
+    assert "Manual by li.wei verified" in content(page(browser, f"/history/{noted}"))
+    assert "Manual by root claimed" in content(page(browser, f"/history/{forged}"))
+    first, second = rows(page(browser, "/history"))
+    assert "by root claimed" in first
+    assert "by li.wei verified" in second
+    assert "由 root 自称" in content(page(browser, f"/history/{forged}", "zh"))
+    told = browser.get("/api/v1/executions").json()["items"]
+    assert [(e["triggered_by"], e["triggered_by_verified"]) for e in told] == [
+        ("root", False),
+        ("li.wei", True),
+    ]
+    detail = browser.get(f"/api/v1/executions/{noted}").json()
+    body = detail["event"]["body"]
+    assert (body["triggered_by"], body["triggered_by_verified"]) == ("li.wei", True)
+    sheet = browser.get("/api/v1/executions/export?format=csv").text.splitlines()
+    place = sheet[0].split(",").index("triggered_by_verified")
+    assert [line.split(",")[place] for line in sheet[1:]] == ["false", "true"]
+
+
+def test_a_run_of_which_two_ends_were_told_says_so(console: Served, database: str) -> None:
+    with writing(database) as (p, h):
+        record = h.dispatched(p.action_job(), "succeeded", execution_id=EXECUTION)
+    execute(
+        database,
+        "insert into awp_execution_contradiction (execution_id, ends, status, message) "
+        f"values ('{EXECUTION}', 2, 'failed', 'disk full')",
+    )
+    browser = console.signed_in(Role.ADMIN)
+    shown = content(page(browser, f"/history/{record}"))
+    assert "2 other ends were told of this run, the last: Failed" in shown
+    assert "The first end stands." in shown
+    assert "Succeeded contradicted" in rows(page(browser, "/history"))[0]
+    run = browser.get(f"/api/v1/executions/{record}").json()["run"]
+    assert (run["status"], run["other_ends"], run["other_end"]) == ("succeeded", 2, "failed")

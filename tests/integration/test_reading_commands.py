@@ -35,7 +35,8 @@ def filled(engine: Engine, database: str) -> str:
         history.failed(17, NOW - timedelta(minutes=20), GONE)
         history.failed(
             17, NOW - timedelta(minutes=10), GONE, execution_id=RUN, trigger_id=TRIGGER,
-            triggered_by="li\x1b[31m", message="Server 7 \x1b[2J is gone.",
+            triggered_by="li\x1b[31m", triggered_by_verified=True,
+            message="Server 7 \x1b[2J is gone.",
         )  # fmt: skip
         history.without_us(404)
     return database
@@ -79,6 +80,7 @@ def test_history_lists_the_records_of_a_job(filled: str) -> None:
     ended = run(filled, "history", "17", "--limit", "1")
     assert ended.status == 0
     assert "trigger_failed" in ended.stdout
+    assert "li\\x1b[31m (verified)" in ended.stdout
     assert ended.stdout.endswith("There are more; --limit shows them.\n")
     good = run(filled, "history", "17", "--status", "succeeded", "--json").json
     assert [r["id"] for r in good["records"]] == ["1"]
@@ -120,6 +122,7 @@ def test_show_tells_of_a_record_by_each_of_its_ids(filled: str, written: str, ki
     assert ended.status == 0
     assert "\x1b" not in ended.stdout
     assert f"execution    {RUN}\n" in ended.stdout
+    assert "schedule, by li\\x1b[31m (verified)\n" in ended.stdout
 
 
 @pytest.mark.parametrize("written", ["99", "x", TRIGGER[:-1] + "9", "\x1b[2J"])

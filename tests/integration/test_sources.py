@@ -12,10 +12,11 @@ import pytest
 
 from tests.support.feed import Feed, Taker, feeding
 from tests.support.platform import Platform
+from tests.support.statements import saying
 from worker.dead_letters import message
 from worker.domain.delivery import Delivery, Event, Headers
 from worker.domain.record import Claim
-from worker.storage import letters
+from worker.storage import letters, sources
 
 JOBS = range(1, 6)
 REPLAYED = "select * from awp_job_execution where trigger_kind = 'replay'"
@@ -194,3 +195,62 @@ def test_whoever_names_somebody_in_a_body_only_claims_it(feed: Feed, topic: Topi
     first, second = feed.rows("select * from awp_job_execution order by job_id")
     assert (first["triggered_by"], first["triggered_by_verified"]) == ("root", False)
     assert (second["triggered_by"], second["triggered_by_verified"]) == (None, None)
+    told, nobody = (json.loads(e.value or b"") for e in feed.waiting(topic.claim.ledger_id))
+    assert (told["triggered_by"], told["triggered_by_verified"]) == ("root", False)
+    assert "triggered_by" not in nobody
+
+
+def test_what_the_console_noted_is_verified_and_cannot_be_moved_to_another_trigger(
+    feed: Feed, topic: Topic
+) -> None:
+    with feed.engine.begin() as connection:
+        note = sources.write_note(connection, "li.wei", 1)
+    mine = {"job_id": 1, "scheduled_at": slot(), "triggered_by": "li.wei"}
+    header = note.header(json.dumps(mine).encode())
+
+    topic.send(
+        (mine, [header]),
+        (mine | {"job_id": 2}, [header]),  # another job, with a header that was seen
+        (mine | {"job_id": 3, "triggered_by": "root"}, [header]),
+        (mine | {"job_id": 4}, [("console-note", b"%d" % note.id)]),
+        (mine | {"job_id": 5}, [("console-note", b"9" * 19 + b":" + b"0" * 64)]),
+    )
+
+    records = feed.rows("select * from awp_job_execution order by job_id")
+    assert [r["triggered_by_verified"] for r in records] == [True, False, False, False, False]
+
+
+def test_a_note_that_is_old_is_swept_when_others_are_written(feed: Feed) -> None:
+    with feed.engine.begin() as connection:
+        old = [sources.write_note(connection, "li.wei", 1).id for _ in range(3)]
+        connection.exec_driver_sql("update awp_trigger_note set at = now() - interval '31 days'")
+        sources.write_note(connection, "wang", 1)
+        connection.exec_driver_sql("select 1")
+        new = sources.write_note(connection, "wang", 1).id
+
+    left = {row["id"] for row in feed.rows("select id from awp_trigger_note")}
+    assert new in left
+    assert not left & set(old)
+
+
+def test_signed_headers_cost_a_batch_one_statement_for_each_kind(feed: Feed, topic: Topic) -> None:
+    with feed.engine.begin() as connection:
+        note = sources.write_note(connection, "li.wei", 1)
+    forged = ("replay-of", b"12:" + b"0" * 64)
+    body = {"job_id": 1, "triggered_by": "li.wei"}
+    batches = []
+    for hour in range(2):
+        bodies = [body | {"scheduled_at": slot(days_ago=hour + n / 86_400)} for n in range(50)]
+        signed = [[note.header(json.dumps(each).encode()), forged] for each in bodies]
+        batches.append(list(zip(bodies, signed, strict=True)))
+    said: list[str] = []
+
+    topic.send(*[(each, ()) for each, _ in batches[0]])
+    with saying(feed.engine, said.append):
+        topic.send(*batches[1])
+
+    looked = [each for each in said if "nonce" in each]
+    assert [("awp_dead_letter" in each, "awp_trigger_note" in each) for each in looked] == [
+        (True, False),
+        (False, True),
+    ]

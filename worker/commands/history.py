@@ -71,7 +71,7 @@ def _show(out: Console, job_id: int, page: Page[RecordRow]) -> None:
     if not page.rows:
         out.print(f"Job {job_id} has no such record.")
     else:
-        listed = table(out, "RECORD", "SLOT", "LATE", "KIND", "STATUS", "MESSAGE")
+        listed = table(out, "RECORD", "SLOT", "LATE", "KIND", "BY", "STATUS", "MESSAGE")
         for record in page.rows:
             listed.add_row(*record_line(record))
         out.print(listed)

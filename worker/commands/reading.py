@@ -110,7 +110,7 @@ def words(found: str | None) -> Text:
 
 
 def record_line(record: RecordRow) -> tuple[str | Text, ...]:
-    """A record in a table: id, slot, lateness, kind, status, message."""
+    """A record in a table: id, slot, lateness, kind, who had it sent, status, message."""
     late = "" if record.lateness_s is None else f"{record.lateness_s:+.0f} s"
     message = record.message or (record.run.message if record.run else None)
     return (
@@ -118,9 +118,24 @@ def record_line(record: RecordRow) -> tuple[str | Text, ...]:
         at(record.scheduled_at),
         late,
         record.kind or "",
-        status(record.status),
+        words(sender(record)),
+        _status_of(record),
         words(message),
     )
+
+
+def sender(record: RecordRow) -> str:
+    """Who had a trigger sent, and whether that is proven; '' where nobody is named."""
+    if record.triggered_by is None:
+        return ""
+    return f"{record.triggered_by} ({'verified' if record.triggered_by_verified else 'claimed'})"
+
+
+def _status_of(record: RecordRow) -> Text:
+    shown = status(record.status)
+    if record.run is not None and record.run.other_ends:
+        shown.append(" (contradicted)", "red")
+    return shown
 
 
 def window_note(window: Window | None) -> str | None:

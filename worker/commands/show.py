@@ -11,7 +11,8 @@ from rich.text import Text
 from sqlalchemy import Connection
 
 from worker.commands.output import as_json, finish
-from worker.commands.reading import at, plain, session, status, words
+from worker.commands.reading import at, plain, sender, session, status, words
+from worker.domain.counting import counted
 from worker.domain.reading import EVERYTHING, AsOf, JobRow, Kind, Named, Outcome, RecordDetail
 from worker.errors import Stop
 from worker.storage.queries import executions, jobs
@@ -96,7 +97,7 @@ def _show_job(out: Console, named: Named, job: JobRow | None, outcomes: Sequence
 
 def _show_record(out: Console, named: Named, detail: RecordDetail) -> None:
     record = detail.record
-    by = f", by {record.triggered_by}" if record.triggered_by else ""
+    by = f", by {sender(record)}" if record.triggered_by else ""
     gone = "" if detail.has_job else ", which is gone"
     if named.kind is not Kind.RECORD:
         _say(out, str(named.kind), "of this record")
@@ -117,6 +118,9 @@ def _show_record(out: Console, named: Named, detail: RecordDetail) -> None:
         _say(out, "accepted", at(record.run.accepted_at))
         _say(out, "started", at(record.run.started_at))
         _say(out, "ended", at(record.run.ended_at))
+        if record.run.other_ends:
+            ends = counted(record.run.other_ends, "other end")
+            _say(out, "contradicted", f"{ends} told, the last: {record.run.other_end}")
     _say(out, "repeats", str(record.duplicate_count or ""))
     _say(out, "trigger", str(record.trigger_id or ""))
     _say(out, "execution", str(record.execution_id or ""))

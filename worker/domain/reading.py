@@ -102,7 +102,11 @@ class Page(Generic[Row]):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The action's or workflow's own execution of a record, as its service tells it."""
+    """The action's or workflow's own execution of a record, as its service tells it.
+
+    The first end that was told stands. `other_ends` is how many were told that differ from it, and
+    `other_end` the last of them: somebody told something untrue, the first time or later.
+    """
 
     status: str | None
     message: str | None
@@ -110,6 +114,8 @@ class Run:
     started_at: datetime | None
     ended_at: datetime | None
     platform_url: str | None = None
+    other_ends: int = 0
+    other_end: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +141,8 @@ class RecordRow:
 
     `message` is None on success and in rows written without us, whose other trigger fields are
     None, too. `job_name` is the job's as decided, or its present one; None where neither is known.
+    `triggered_by_verified` is True where the console noted who had the trigger sent, False where
+    the trigger only claims it, and None where nobody is named.
     `causes` are the first ones, all of them in a `RecordDetail`.
     """
 
@@ -157,6 +165,7 @@ class RecordRow:
     duplicate_count: int
     run: Run | None
     findings: Findings = NO_FINDINGS
+    triggered_by_verified: bool | None = None
 
     @property
     def lateness_s(self) -> float | None:

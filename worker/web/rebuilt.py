@@ -88,6 +88,12 @@ def _failure(detail: RecordDetail) -> dict[str, Any]:
 def _shared(detail: RecordDetail) -> dict[str, Any]:
     record = detail.record
     owner = None if detail.owner_id is None else {"user_id": str(detail.owner_id)}
+    sender = {}
+    if record.triggered_by is not None:
+        sender = {
+            "triggered_by": record.triggered_by,
+            "triggered_by_verified": record.triggered_by_verified is True,
+        }
     return {
         "execution_id": str(record.execution_id),
         "trigger_id": None if record.trigger_id is None else str(record.trigger_id),
@@ -95,6 +101,7 @@ def _shared(detail: RecordDetail) -> dict[str, Any]:
         "job_type": record.job_type,
         "owner": owner,
         "kind": record.kind,
+        **sender,
         "scheduled_at": _time(record.scheduled_at),
     }
 

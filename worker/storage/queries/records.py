@@ -28,10 +28,14 @@ COLUMNS = f"""
     r.id, r.job_id, r.job_name, r.job_type, {STATUS} as status, r.trigger_status,
     r.trigger_code as code, nullif(r.trigger_message, '') as message,
     r.causes[1:{MOST_CAUSES_LISTED}] as causes,
-    r.trigger_kind as kind, r.triggered_by, cast(r.execution_id as text) as execution_id,
-    cast(r.trigger_id as text) as trigger_id, r.scheduled_at, r.fired_at, r.decided_at,
-    r.duplicate_count, e.status as run_status, e.message as run_message, e.accepted_at,
-    e.started_at, e.ended_at, e.platform_url as run_url, {first_findings("r")}
+    r.trigger_kind as kind, r.triggered_by, r.triggered_by_verified,
+    cast(r.execution_id as text) as execution_id, cast(r.trigger_id as text) as trigger_id,
+    r.scheduled_at, r.fired_at, r.decided_at, r.duplicate_count, e.status as run_status,
+    e.message as run_message, e.accepted_at, e.started_at, e.ended_at,
+    e.platform_url as run_url, {first_findings("r")},
+    case when e.status is not null then (
+        select jsonb_build_array(c.ends, c.status) from awp_execution_contradiction c
+        where c.execution_id = r.execution_id) end as other_ends
 """
 """Of a record `r` with its run `e`; reads the parameters of `combined.moment`."""
 
@@ -67,6 +71,7 @@ def record(row: RowMapping) -> RecordRow:
         duplicate_count=row["duplicate_count"],
         run=_run(row),
         findings=findings_of(row),
+        triggered_by_verified=row["triggered_by_verified"],
     )
 
 
@@ -85,4 +90,4 @@ def _run(row: RowMapping) -> Run | None:
     told = (row["run_status"], row["run_message"], row["accepted_at"], row["started_at"])
     if all(value is None for value in (*told, row["ended_at"])):
         return None
-    return Run(*told, row["ended_at"], row["run_url"])
+    return Run(*told, row["ended_at"], row["run_url"], *(row["other_ends"] or (0, None)))

@@ -29,6 +29,7 @@ EXECUTIONS: Columns = {
     "causes": "causes",
     "kind": "kind",
     "triggered_by": "triggered_by",
+    "triggered_by_verified": "triggered_by_verified",
     "scheduled_at": "scheduled_at",
     "fired_at": "fired_at",
     "decided_at": "decided_at",
@@ -41,6 +42,8 @@ EXECUTIONS: Columns = {
     "accepted_at": "run.accepted_at",
     "started_at": "run.started_at",
     "ended_at": "run.ended_at",
+    "other_ends": "run.other_ends",
+    "other_end": "run.other_end",
 }
 JOBS: Columns = {
     "id": "id",

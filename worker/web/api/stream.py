@@ -28,6 +28,10 @@ class FailureEvent(BaseModel):
     job_name: str | None = Field(examples=["log-backup"])
     job_type: str | None = Field(examples=["action"])
     kind: str | None = Field(examples=["schedule"])
+    triggered_by: str | None = Field(examples=["common-job"])
+    triggered_by_verified: bool | None = Field(
+        description="False where the trigger only claims it.", examples=[True]
+    )
     code: str | None = Field(examples=["server_not_found"])
     message: str = Field(examples=["Server 7 (10.0.0.7, db-07) does not exist."])
     causes: list[str] = Field(description="The first 20.", examples=[["server_not_found:server=7"]])

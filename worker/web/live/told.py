@@ -56,6 +56,8 @@ def _event(record: RecordRow, language: Words, clock: Clock) -> dict[str, Any]:
         "job_name": record.job_name,
         "job_type": record.job_type,
         "kind": record.kind,
+        "triggered_by": record.triggered_by,
+        "triggered_by_verified": record.triggered_by_verified,
         "code": record.code,
         "message": it.sentence,
         "causes": list(record.causes),

@@ -20,6 +20,11 @@ class Run(BaseModel):
     started_at: Moment | None
     ended_at: Moment | None
     platform_url: str | None = Field(examples=["https://platform.example/executions/17"])
+    other_ends: int = Field(
+        description="How many ends were told that differ from the first one, which stands.",
+        examples=[0],
+    )
+    other_end: str | None = Field(description="The last of these.", examples=[None])
 
 
 class Execution(BaseModel):
@@ -48,6 +53,11 @@ class Execution(BaseModel):
         description="schedule, manual, replay or canary.", examples=["schedule"]
     )
     triggered_by: str | None = Field(examples=["common-job"])
+    triggered_by_verified: bool | None = Field(
+        description="True where the console noted that person or service before it sent the "
+        "trigger, false where the trigger only claims it, null where nobody is named.",
+        examples=[True],
+    )
     execution_id: Uuid | None
     trigger_id: Uuid | None
     scheduled_at: Moment | None = Field(description="The slot: when it was due.")
@@ -147,6 +157,7 @@ def fields(row: RecordRow) -> dict[str, Any]:
         "causes": list(row.causes),
         "kind": row.kind,
         "triggered_by": row.triggered_by,
+        "triggered_by_verified": row.triggered_by_verified,
         "execution_id": None if row.execution_id is None else str(row.execution_id),
         "trigger_id": None if row.trigger_id is None else str(row.trigger_id),
         "scheduled_at": row.scheduled_at,
@@ -168,4 +179,6 @@ def _run(row: RecordRow) -> Run | None:
         started_at=row.run.started_at,
         ended_at=row.run.ended_at,
         platform_url=row.run.platform_url,
+        other_ends=row.run.other_ends,
+        other_end=row.run.other_end,
     )
