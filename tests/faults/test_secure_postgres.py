@@ -38,6 +38,10 @@ OURS = (
     "TRIGGER_WORKER_DATABASE_URL."
 )
 ADDRESS = "Correct TRIGGER_WORKER_DATABASE_URL."
+LET_IN = (
+    "Correct TRIGGER_WORKER_DATABASE_URL (user, sslmode, sslcert, sslkey), or have its pg_hba.conf "
+    "let it in."
+)
 KEY = "Correct sslkey in TRIGGER_WORKER_DATABASE_URL, or its sslpassword."
 
 
@@ -118,11 +122,11 @@ REFUSALS = {
         'does not match host name "localhost"',
         "Name the host as its certificate does, in TRIGGER_WORKER_DATABASE_URL.",
     ),
-    "a wrong password": (f'password authentication failed for user "{LOGIN}"', ADDRESS),
-    "no TLS": ("no encryption", ADDRESS),
+    "a wrong password": (f'28P01: password authentication failed for user "{LOGIN}"', ADDRESS),
+    "no TLS": ("no encryption", LET_IN),
     "a mode that is none": ('invalid sslmode value: "verify"', ADDRESS),
     "a parameter that is none": ('invalid connection option "sslrootcrt"', ADDRESS),
-    "no client certificate": ("connection requires a valid client certificate", OURS),
+    "no client certificate": ("connection requires a valid client certificate", LET_IN),
     "a client certificate of another authority": ("alert unknown ca", OURS),
     "a client certificate that has expired": ("alert certificate expired", OURS),
     "a locked key without its passphrase": ("bad decrypt", KEY),

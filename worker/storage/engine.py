@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,7 +12,9 @@ from sqlalchemy.pool import NullPool
 
 from worker.config import Settings
 from worker.errors import ConnectionLost, Misused
-from worker.storage import address, asked, errors
+from worker.storage import address, asked, connecting, errors, idle
+
+log = logging.getLogger(__name__)
 
 _LONGEST_STATEMENT_MS = 60_000
 
@@ -54,7 +57,7 @@ def make_engine(settings: Settings) -> Engine:
             remedy="Write it as postgresql+psycopg2://user:password@host:port/database.",
         ) from None
     asked.ask_and_check(engine, session)
-    return engine
+    return connecting.attend(engine)
 
 
 class Session:
@@ -62,7 +65,8 @@ class Session:
 
     Each is opened when first used, and may be used in a thread of its own. A lost connection is
     opened anew by the next use; the caller takes its partitions again first, whichever it was (an
-    epoch belongs to a session).
+    epoch belongs to a session). One that ended while nobody used it (idle_session_timeout, a
+    firewall) is opened anew at once: nothing was in doubt, if it is still the same server.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -71,6 +75,7 @@ class Session:
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
         self._connections: dict[Engine, Connection] = {}
+        self._servers: dict[Engine, str] = {}
         self._busy: set[Engine] = set()
 
     @contextmanager
@@ -106,20 +111,41 @@ class Session:
         except DBAPIError:
             connection.invalidate()
 
+    def _opened(self, engine: Engine) -> Connection:
+        connection = self._connections.get(engine)
+        if connection is None or connection.invalidated:
+            return self._open(engine)
+        reason = idle.why_ended(connection)
+        if reason is None:
+            return connection
+        before = self._servers[engine]
+        self._end(engine)
+        connection = self._open(engine)
+        if self._servers[engine] != before:
+            self._end(engine)
+            raise ConnectionLost("The database was started again, or is another one now.")
+        log.info("action=reconnected reason='%s'", reason)
+        return connection
+
+    def _open(self, engine: Engine) -> Connection:
+        self._end(engine)
+        connection = self._connections[engine] = engine.connect()
+        self._servers[engine] = idle.server_of(connection)
+        return connection
+
     @contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Connection]:
         self._busy.add(engine)
         try:
-            connection = self._connections.get(engine)
-            if connection is None:
-                connection = self._connections[engine] = engine.connect()
+            connection = self._opened(engine)
             with connection.begin():
                 yield connection
         except DBAPIError as error:
-            if error.connection_invalidated or isinstance(
-                errors.classify(error, is_write=True), ConnectionLost
-            ):
+            if isinstance(errors.classify(error, is_write=True), ConnectionLost):
                 self._end(engine)
+            raise
+        except (ConnectionLost, UnicodeDecodeError):
+            self._end(engine)
             raise
         finally:
             self._busy.discard(engine)

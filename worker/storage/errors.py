@@ -48,41 +48,6 @@ _VIEW_REMEDIES = {
 }
 
 
-_ADDRESS = "Correct TRIGGER_WORKER_DATABASE_URL."
-_SERVERS = (
-    "Its certificate has expired, or no authority in sslrootcert has signed it: have it renewed, "
-    "or correct sslrootcert in TRIGGER_WORKER_DATABASE_URL."
-)
-_OURS = (
-    "Name a client certificate that is valid there, and its key, as sslcert and sslkey in "
-    "TRIGGER_WORKER_DATABASE_URL."
-)
-_HOPELESS_CONNECTS = {
-    "password authentication failed": _ADDRESS,
-    "no password supplied": _ADDRESS,
-    "root certificate file": "Correct sslrootcert in TRIGGER_WORKER_DATABASE_URL.",
-    "does not exist": _ADDRESS,
-    "no pg_hba.conf entry": _ADDRESS,
-    "certificate verify failed": _SERVERS,
-    "does not match host name": "Name the host as its certificate does, in "
-    "TRIGGER_WORKER_DATABASE_URL.",
-    "server does not support SSL": "Have it talk TLS, or correct sslmode in "
-    "TRIGGER_WORKER_DATABASE_URL.",
-    "requires a valid client certificate": _OURS,
-    "certificate authentication failed": _OURS,
-    "alert unknown ca": _OURS,
-    "alert certificate": _OURS,
-    "alert bad certificate": _OURS,
-    "could not read certificate file": _OURS,
-    "private key file": "Correct sslkey in TRIGGER_WORKER_DATABASE_URL, or its sslpassword.",
-    "invalid dsn": _ADDRESS,
-    "invalid sslmode value": _ADDRESS,
-    "is not permitted to log in": _ADDRESS,
-    "permission denied for database": _ADDRESS,
-}
-"""What no waiting mends, in the words of libpq and the server, and what does."""
-
-
 @contextmanager
 def reading(view: str | None = None) -> Iterator[None]:
     """Turn what a read raises into ours: a view that raises is `Unknown`, never a finding.
@@ -137,7 +102,7 @@ def classify(error: DBAPIError, *, is_write: bool, view: str | None = None) -> T
     """Say what a database error means for the caller, by its SQLSTATE."""
     state, words = _state(error), _words(error)
     if state is None:
-        return hopeless(error) or ConnectionLost(f"The database is away: {words}.")
+        return ConnectionLost(f"The database session broke: {words}.")
     if state in _SESSION_ENDS or error.connection_invalidated:
         return ConnectionLost(f"The database ended the session ({state}): {words}.")
     if state in _TRANSIENT_STATES or (
@@ -181,20 +146,6 @@ def _refusal(error: DBAPIError, state: str) -> Refusal:
         getattr(diagnosis, "table_name", None),
         getattr(diagnosis, "column_name", None),
     )
-
-
-def hopeless(error: DBAPIError) -> Stop | None:
-    """What to raise for a connection that waiting will not bring about, None for any other error.
-
-    A host has several addresses, and a database several hosts: each has a line of its own, and one
-    that was refused tells more than one where nobody listens.
-    """
-    for line in str(error.orig).splitlines():
-        said = line.strip().rstrip(".")
-        for words, remedy in _HOPELESS_CONNECTS.items():
-            if words in said:
-                return Stop(f"The database refuses the connection: {said}.", remedy=remedy)
-    return None
 
 
 def _words(error: DBAPIError) -> str:

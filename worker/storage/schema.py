@@ -26,8 +26,8 @@ from sqlalchemy.pool import NullPool
 import migrations
 from migrations.online import VERSION_TABLE, Patience
 from migrations.views import VIEWS
-from worker.errors import Misused, Stop
-from worker.storage import address, errors
+from worker.errors import ConnectionLost, Misused, Stop
+from worker.storage import address, connecting
 
 _TURN = 7_263_014_899_117_604
 """Key of the advisory lock that a migration holds."""
@@ -235,7 +235,7 @@ def _connected(url: str) -> Iterator[Connection]:
             "TRIGGER_WORKER_DATABASE_URL is no address of a PostgreSQL database.",
             remedy="Write it as postgresql+psycopg2://user:password@host:port/database.",
         ) from None
-    with _named_errors(), engine.connect() as connection:
+    with _named_errors(), connecting.attend(engine).connect() as connection:
         yield connection
 
 
@@ -246,14 +246,21 @@ def _named_errors() -> Iterator[None]:
         yield
     except CommandError as error:
         raise Misused(f"Alembic cannot do that: {error}.") from None
+    except ConnectionLost as error:
+        raise _unreachable(error.message) from None
     except DBAPIError as error:
         diagnosis = getattr(error.orig, "diag", None)
         words = getattr(diagnosis, "message_primary", None) or str(error.orig)
         hint = getattr(diagnosis, "message_hint", None) or ""
         if getattr(error.orig, "pgcode", None) is None:
-            raise errors.hopeless(error) or Stop(
-                f"The database cannot be reached: {words.strip().splitlines()[0]}.",
-                remedy="Start the database or correct TRIGGER_WORKER_DATABASE_URL, and run the "
-                "command again.",
-            ) from None
+            said = words.strip().splitlines()[0]
+            raise _unreachable(f"The database session broke: {said}.") from None
         raise Stop(f"The database refused the migration: {words}.", remedy=hint) from None
+
+
+def _unreachable(message: str) -> Stop:
+    return Stop(
+        message,
+        remedy="Start the database or correct TRIGGER_WORKER_DATABASE_URL, and run the command "
+        "again.",
+    )

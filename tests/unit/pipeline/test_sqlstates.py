@@ -1,7 +1,7 @@
 """What a database error means for the worker (DESIGN section 6: waiting, poison)."""
 
 import pytest
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from worker.errors import ConnectionLost, Refused, Stop, Transient, Unknown, ViewRaised
 from worker.storage.errors import classify, writing_rows
@@ -80,27 +80,3 @@ def test_a_read_that_is_of_no_view_is_unknown_too() -> None:
 def test_what_broke_the_session_is_a_lost_connection_whatever_its_state() -> None:
     raised = DBAPIError("insert", {}, _Fault("08006"), connection_invalidated=True)
     assert type(classify(raised, is_write=True)) is ConnectionLost
-
-
-def test_a_wrong_password_stops_and_a_server_that_is_away_is_waited_for() -> None:
-    wrong = _Fault(None, 'FATAL:  password authentication failed for user "awp"')
-    away = _Fault(None, "connection to server at 127.0.0.1 failed: Connection refused")
-
-    assert type(classify(OperationalError("", {}, wrong), is_write=True)) is Stop
-    assert type(classify(OperationalError("", {}, away), is_write=True)) is ConnectionLost
-
-
-def test_a_refusal_counts_more_than_an_address_where_nobody_listens() -> None:
-    both = _Fault(
-        None,
-        'connection to server at "localhost" (::1), port 5432 failed: Connection refused\n'
-        "\tIs the server running on that host and accepting TCP/IP connections?\n"
-        'connection to server at "localhost" (127.0.0.1), port 5432 failed: SSL error: '
-        "certificate verify failed\n",
-    )
-    found = classify(OperationalError("", {}, both), is_write=False)
-    assert type(found) is Stop
-    assert found.message == (
-        'The database refuses the connection: connection to server at "localhost" (127.0.0.1), '
-        "port 5432 failed: SSL error: certificate verify failed."
-    )

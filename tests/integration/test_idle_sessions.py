@@ -1,0 +1,71 @@
+"""A session that ends while nobody uses it is no outage: nothing was in doubt."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import text
+
+from tests.support import sql
+from tests.support.waiting import wait_until
+from worker.config import Settings
+from worker.errors import ConnectionLost
+from worker.storage.engine import Session, make_engine
+
+OURS = "from pg_stat_activity where application_name = 'trigger-worker' and datname = '{}'"
+ENDS = {
+    "idle_session_timeout": None,
+    "an administrator": "select pg_terminate_backend(pid) ",
+}
+
+
+@pytest.fixture
+def session(database: str) -> Iterator[Session]:
+    name = database.rpartition("/")[2]
+    sql.execute(database, f"alter database {name} set idle_session_timeout = 200")
+    engine = make_engine(Settings(database_url=SecretStr(database)))
+    opened = Session(engine)
+    yield opened
+    opened.close()
+    engine.dispose()
+
+
+@pytest.mark.parametrize("ended_by", ENDS)
+def test_a_session_that_ended_while_idle_is_opened_anew_at_once(
+    database: str, session: Session, ended_by: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    count = text("select count(*) from awp_trigger_ledger")
+    with session.transaction() as connection:
+        assert connection.execute(count).scalar() == 0
+    with session.snapshot() as connection:
+        assert connection.execute(count).scalar() == 0
+    ours = OURS.format(database.rpartition("/")[2])
+    end = ENDS[ended_by]
+    if end is not None:
+        sql.execute(database, end + ours)
+    wait_until(lambda: sql.value(database, f"select count(*) {ours}") == 0, 10, "their end")
+
+    with caplog.at_level(logging.INFO):
+        with session.transaction() as connection:
+            assert connection.execute(count).scalar() == 0
+        with session.snapshot() as connection:
+            assert connection.execute(count).scalar() == 0
+
+    lines = [each for each in caplog.records if "action=reconnected" in each.msg]
+    assert [each.levelno for each in lines] == [logging.INFO] * 2
+
+
+def test_a_session_that_ends_in_the_midst_of_a_transaction_is_an_outage(
+    database: str, session: Session
+) -> None:
+    ours = OURS.format(database.rpartition("/")[2])
+
+    def ended_meanwhile() -> None:
+        with session.transaction() as connection:
+            connection.execute(text("select"))
+            sql.execute(database, f"select pg_terminate_backend(pid) {ours}")
+            connection.execute(text("select"))
+
+    with pytest.raises(ConnectionLost):
+        ended_meanwhile()
