@@ -24,7 +24,7 @@ from worker.domain import trigger as keys
 from worker.domain.delivery import Delivery
 from worker.domain.record import Claim
 from worker.domain.trigger import MAX_ID, UNSIGNED_REPLAY, Origin, Trigger, TriggerKind
-from worker.sources import Source, read_claims
+from worker.sources import NO_SOURCE, Source, read_claims
 
 MOST_BYTES = 256 * 1024
 """Largest body of a trigger."""
@@ -143,6 +143,16 @@ def _usual(body: bytes, origin: Origin, source: Source) -> Trigger | None:
     )
 
 
+def usual_identity(body: bytes) -> tuple[int, str] | None:
+    """Job and key of a scheduled trigger in its usual form, without headers; at its time.
+
+    None for everything else, which `decode` knows.
+    """
+    usual = _usual(body, _ANYWHERE, NO_SOURCE) if len(body) <= MOST_BYTES else None
+    return None if usual is None else (usual.job_id, usual.idempotency_key)
+
+
+_ANYWHERE = Origin(0, 0)
 _SCHEDULE = TriggerKind.SCHEDULE
 _slot_of = lru_cache(maxsize=1024)(read_time)
 """Many jobs share a slot: the full hour is read once."""

@@ -32,7 +32,7 @@ def _row(**changed: Any) -> LedgerRow:
         "pruned_records": 0,
         "pruned_repeats": 0,
         "pruned_letters": 0,
-        "pruned_before": None,
+        "deleted_before": None,
         "accepted_records": 0,
         "accepted_repeats": 0,
         "accepted_letters": 0,

@@ -12,30 +12,27 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
-import orjson
+from confluent_kafka import Message
 from sqlalchemy import Connection
 
-from worker.decode import decode
-from worker.domain.delivery import Delivery
+from worker.audit.identities import TriggerIdentities, event_lines, outcome_ids
 from worker.domain.record import Claim
-from worker.domain.trigger import EventKind, Trigger, Uuid, event_id
 from worker.errors import Stop, Transient
 from worker.kafka.settings import KafkaSettings
 from worker.kafka.topic_ids import TopicDescription, TopicIds
 from worker.kafka.window import Window, WindowReader
-from worker.sources import Source, read_sources
 from worker.storage import dead_letters, evidence
 from worker.storage.audit import LedgerRow
-from worker.storage.evidence import EventSeen, Offence, TriggerSeen
+from worker.storage.evidence import Offence
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far the clocks of workers and brokers may be apart: near the edge of what the outgoing
 topics still hold, a record is not judged."""
 
-_FAILURES = 2
-"""Place of the failure topic among those of the outcomes (`EventSeen`)."""
+LONGEST_WAIT = timedelta(days=1)
+"""How long an event may have waited in the outbox: of records that were deleted up to a moment, no
+event is judged that was sent within a day of it."""
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -47,11 +44,13 @@ Progress = Callable[[str, int, int], None]
 class Deep:
     """What the topics say. `cut` names partitions whose log ends before the ledger's position.
 
+    `triggers_out_of_reach` were read and are older than records that have been deleted.
     `judged_records` had trigger and event within retention; of the other records,
     `records_of_old_topics` came from topics that are gone, and the ledger alone speaks for them.
     """
 
     triggers_read: int = 0
+    triggers_out_of_reach: int = 0
     events_read: int = 0
     judged_records: int = 0
     records_of_old_topics: int = 0
@@ -79,11 +78,12 @@ class DeepAudit:
         self._group = group
         self._progress = progress
         self._outcomes = kafka.topics.outcomes()
+        self._deleted_before: datetime | None = None
 
     def note_outbox(self) -> None:
         """Keep whose events wait in the outbox; within the ledger's snapshot."""
         for events in evidence.waiting_events(self._connection):
-            ids = [_ids(event.value)[0] for event in events if event.topic in self._outcomes]
+            ids = [outcome_ids(event.value)[0] for event in events if event.topic in self._outcomes]
             evidence.note_waiting(self._connection, [each for each in ids if each is not None])
 
     def run(self, rows: Sequence[LedgerRow]) -> Deep:
@@ -92,6 +92,7 @@ class DeepAudit:
         Raises `Transient` when brokers or a topic went away meanwhile, `Stop` for a missing topic.
         """
         deep = Deep()
+        self._deleted_before = _newest(rows)
         found = self._topics()
         current = {
             row.partition: row
@@ -116,6 +117,7 @@ class DeepAudit:
         with self._connection.begin():
             evidence.analyze(self._connection)
             evidence.note_early(self._connection)
+            evidence.note_suspects(self._connection)
             deep.judged_records = evidence.count_judged(self._connection, since)
             deep.offences = list(evidence.verdicts(self._connection, since))
         ours = {row.id for row in current.values()}
@@ -152,16 +154,13 @@ class DeepAudit:
                 self._connection,
                 {claims[each.partition].ledger_id: (each.first, each.last) for each in windows},
             )
-        now = datetime.now(UTC)  # a slot of what cannot be used; no key depends on it
+        identify = TriggerIdentities(claims, self._transaction, _ms(self._deleted_before))
         for batch in self._batches(reader, topic, windows):
-            sources = read_sources(batch, self._transaction)
-            seen = [
-                _trigger(delivery, claims[delivery.partition], now, source)
-                for delivery, source in zip(batch, sources, strict=True)
-            ]
+            lines = identify.lines(batch)
             with self._connection.begin():
-                evidence.note_triggers(self._connection, seen)
-            deep.triggers_read += len(seen)
+                evidence.note_triggers(self._connection, lines)
+            deep.triggers_read += len(batch)
+            deep.triggers_out_of_reach += len(batch) - len(lines)
         deep.cut = [
             f"{topic} partition {each.partition}: the log ends at offset {each.position}, the "
             f"ledger has read up to {each.last}."
@@ -178,17 +177,19 @@ class DeepAudit:
         self, reader: WindowReader, place: int, windows: Sequence[Window], deep: Deep
     ) -> datetime:
         """Read an outgoing topic; returns the moment from which on its events are all there."""
+        before = self._deleted_before
+        judged_from_ms = _ms(before and before + LONGEST_WAIT)
         for batch in self._batches(reader, self._outcomes[place], windows):
-            seen = [_event(place, delivery) for delivery in batch]
+            lines = event_lines(place, batch, judged_from_ms)
             with self._connection.begin():
-                evidence.note_events(self._connection, seen)
-            deep.events_read += len(seen)
+                evidence.note_events(self._connection, lines)
+            deep.events_read += len(batch)
         edges = [_edge(window) for window in windows if window.is_trimmed]
         return max(edges) + CLOCK_SKEW if edges else _LONG_AGO
 
     def _batches(
         self, reader: WindowReader, topic: str, windows: Sequence[Window]
-    ) -> Iterator[list[Delivery]]:
+    ) -> Iterator[list[Message]]:
         begins = {window.partition: window.first for window in windows}
 
         def tell() -> None:
@@ -201,7 +202,7 @@ class DeepAudit:
             self._progress(topic, behind, total)
 
         tell()
-        for batch in reader.read(topic, windows):
+        for batch in reader.read_messages(topic, windows):
             yield batch
             tell()
         tell()
@@ -224,42 +225,13 @@ def _describe(topic_ids: TopicIds, name: str) -> TopicDescription:
     return found
 
 
-_NEVER_EARLY = datetime.max.replace(tzinfo=UTC)
-"""A trigger is looked for under the key that it has at its time."""
+def _newest(rows: Sequence[LedgerRow]) -> datetime | None:
+    """The moment up to which records have been deleted anywhere."""
+    return max((row.deleted_before for row in rows if row.deleted_before), default=None)
 
 
-def _trigger(delivery: Delivery, claim: Claim, now: datetime, source: Source) -> TriggerSeen:
-    message = decode(delivery, claim, now, _NEVER_EARLY, source)
-    if isinstance(message, Trigger):
-        key, job_id = message.idempotency_key, message.job_id
-        return TriggerSeen(claim.ledger_id, delivery.offset, job_id, key)
-    return TriggerSeen(claim.ledger_id, delivery.offset, None, None)
-
-
-def _event(place: int, delivery: Delivery) -> EventSeen:
-    execution_id, own_id = _ids(delivery.value)
-    kind = EventKind.FAILURE if place == _FAILURES else EventKind.DISPATCH
-    return EventSeen(
-        place,
-        delivery.partition,
-        delivery.offset,
-        execution_id,
-        own_id,
-        execution_id is not None and own_id == event_id(execution_id, kind),
-    )
-
-
-def _ids(value: bytes | None) -> tuple[Uuid | None, Uuid | None]:
-    """Execution and event id of an outcome event; None where it names none."""
-    try:
-        body = orjson.loads(value)  # type: ignore[arg-type]  # None is refused like any nonsense
-        execution_id = str(UUID(body["execution_id"]))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None, None
-    try:
-        return execution_id, str(UUID(body["event_id"]))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return execution_id, None
+def _ms(moment: datetime | None) -> int:
+    return 0 if moment is None else int(moment.timestamp() * 1000)
 
 
 def _edge(window: Window) -> datetime:

@@ -27,6 +27,14 @@ def delivery(message: Message) -> Delivery:
     )
 
 
+def has_headers(message: Message) -> bool:
+    """True where a message has headers, also such as the client cannot tell."""
+    try:
+        return bool(_ask_headers(message))
+    except SystemError:
+        return True
+
+
 def _headers(message: Message) -> Headers:
     """The headers; none where the client cannot tell them.
 

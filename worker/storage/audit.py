@@ -39,7 +39,7 @@ _ROWS = text(
     f"""
     with a as (
         select ledger_id, sum(records)::bigint as records, sum(repeats)::bigint as repeats,
-            sum(letters)::bigint as letters
+            sum(letters)::bigint as letters, max(deleted_before) as deleted_before
         from awp_acknowledgement where kind = 'deleted' group by ledger_id
     ), r as (
         select ledger_id, count(*) as records, sum(duplicate_count)::bigint as repeats,
@@ -63,7 +63,8 @@ _ROWS = text(
         coalesce(l.events, 0) as events, coalesce(l.published, 0) as published,
         coalesce(l.pruned_records, 0) as pruned_records,
         coalesce(l.pruned_repeats, 0) as pruned_repeats,
-        coalesce(l.pruned_letters, 0) as pruned_letters, l.pruned_before,
+        coalesce(l.pruned_letters, 0) as pruned_letters,
+        greatest(l.pruned_before, a.deleted_before) as deleted_before,
         coalesce(a.records, 0) as accepted_records, coalesce(a.repeats, 0) as accepted_repeats,
         coalesce(a.letters, 0) as accepted_letters,
         (select array_agg(array[case when upper_inf(x) then greatest(lower(x), l.last_offset + 1)
@@ -171,8 +172,9 @@ class LedgerRow:
     row at all. `log_end` is the next offset of the log when a worker last looked. `lost` holds what
     nobody has acknowledged; `is_end_accepted` says that somebody has for whatever may stand behind
     the position. `pruned_…` were deleted by `trigger-worker prune`, `accepted_…` by somebody who
-    has said so. `counted_…` come from the rows of `awp_job_execution` and `awp_dead_letter`
-    themselves, `waiting` from the outbox.
+    has said so, each of records that had been decided before `deleted_before`. `counted_…` come
+    from the rows of `awp_job_execution` and `awp_dead_letter` themselves, `waiting` from the
+    outbox.
     """
 
     id: int | None
@@ -194,7 +196,7 @@ class LedgerRow:
     pruned_records: int
     pruned_repeats: int
     pruned_letters: int
-    pruned_before: datetime | None
+    deleted_before: datetime | None
     accepted_records: int
     accepted_repeats: int
     accepted_letters: int
