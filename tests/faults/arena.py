@@ -24,6 +24,7 @@ from tests.support import checker, evidence, sql
 from tests.support.checker import Kind, Violation
 from tests.support.crashing import ARMED, CLOCK_SHIFT_S, Crash
 from tests.support.evidence import Evidence, Verdict
+from tests.support.load import Slot
 from tests.support.platform import Platform, servers
 from tests.support.proxy import Proxy
 from tests.support.topics import quiet_client, read_whole
@@ -84,6 +85,7 @@ class Arena:
         self._is_linked = is_linked
         self._started = 0
         self._apart: set[int] = set()
+        self.may_expire: set[Slot] = set()
         self._is_over = Event()
         self._sampler = Thread(target=self._sample, name="sampler", daemon=True)
         ground.create(name)
@@ -316,7 +318,7 @@ class Arena:
 
     def admin(self) -> TopicAdmin:
         """For topics; to be closed."""
-        return TopicAdmin(self._kafka())
+        return TopicAdmin(self.kafka())
 
     def _prepared(self) -> Traffic:
         with self.admin() as admin:
@@ -331,7 +333,8 @@ class Arena:
             Random(self.rng.random()),  # noqa: S311 - no secret
         )
 
-    def _kafka(self) -> KafkaSettings:
+    def kafka(self) -> KafkaSettings:
+        """How to reach the brokers, past the links."""
         return KafkaSettings.of(
             Settings(kafka_brokers=self.cluster.address, topic_prefix=self.name)
         )
@@ -370,6 +373,7 @@ class Arena:
             outcomes=evidence.outcomes(self.topics, self._read) if with_events else (),
             jobs=evidence.jobs(self.database),
             apart=frozenset(self._apart),
+            may_expire=frozenset(self.may_expire),
             committed=committed,
             generation=self.traffic.generation,
         )

@@ -133,3 +133,23 @@ def test_of_too_many_it_says_what_to_do(console: Served, monkeypatch: pytest.Mon
     assert answer.status_code == 422
     assert "Choose fewer: by name, owner, group or type." in answer.text
     assert names(admin, overdue="true", name="late") == ["late", "late once a day"]
+
+
+def test_a_time_from_ahead_neither_hides_a_missed_slot_nor_makes_one(
+    console: Served, database: str
+) -> None:
+    ahead, minute = NOW + timedelta(days=365 * 150), timedelta(minutes=1)
+    with writing(database) as (p, h):
+        far = p.action_job(name="far")
+        h.failed(far, slot=DAY)
+        early = {"trigger_code": "too_early", "decided_at": NOW - 30 * minute}
+        h.failed(far, slot=ahead, **early)
+        # Its slot of 08:00 was decided four minutes ahead, and somebody ran it between the two.
+        soon = p.action_job(name="soon")
+        h.dispatched(soon, slot=NOW, decided_at=NOW - 4 * minute)
+        h.dispatched(soon, slot=NOW - 3 * minute, trigger_kind="manual")
+    for job_id in (far, soon):
+        change_job(database, job_id, schedule=TEN, updated_at=DAY)
+    console.clock.at = NOW + 2 * minute  # type: ignore[attr-defined]
+
+    assert names(console.signed_in(Role.ADMIN), overdue="true") == ["far"]

@@ -121,6 +121,7 @@ class Evidence:
     jobs: Sequence[Job]
     count: Count | None = None
     apart: frozenset[int] = frozenset()
+    may_expire: frozenset[Slot] = frozenset()
     committed: Mapping[int, int] = field(default_factory=dict)
     generation: int = 0
     log: Sequence[Slot] | None = None

@@ -124,7 +124,11 @@ class History:
                     consecutive_failures =
                         case when :status = 2 then consecutive_failures + 1 else 0 end,
                     failing_since = case when :status = 2 then coalesce(failing_since, :slot) end
-                where id = :job_id and coalesce(last_scheduled_at <= :slot, true)
+                where id = :job_id and :id = (
+                    select id from awp_job_execution
+                    where job_id = :job_id and trigger_kind is distinct from 'canary'
+                      and trigger_code is distinct from 'too_early'
+                    order by least(scheduled_at, decided_at) desc nulls last, id desc limit 1)
                 """
             ),
             {

@@ -160,6 +160,25 @@ def test_an_offset_of_another_topic_says_nothing() -> None:
     assert _kinds(**without, committed={0: 0}) == [Kind.LOST]
 
 
+def test_a_slot_from_ahead_is_no_newer_than_its_decision() -> None:
+    before = "2026-01-01T00:00:01.500000+00:00"
+    ahead = [RECORDS[0], replace(RECORDS[1], decided_at=before), RECORDS[2]]
+    late = replace(RECORDS[0], id=15, scheduled_at=T2, decided_at=T3)
+    assert _kinds(records=ahead) == []
+    assert _kinds(records=[replace(ahead[1], id=12), late, RECORDS[2], RECORDS[0]])[-1:] == [
+        Kind.STALE
+    ]
+
+
+def test_what_may_be_too_late_when_it_is_decided_is_no_wrong_verdict() -> None:
+    expired = [RECORDS[0], replace(RECORDS[1], status=FAILED, code="expired"), RECORDS[2]]
+    events = [OUTCOMES[0], replace(OUTCOMES[1], topic="failures", status=FAILED, code="expired")]
+    jobs = [Job(1, FAILED, 12), *GOOD.jobs[1:]]
+    whole = {"records": expired, "outcomes": [*events, OUTCOMES[2]], "jobs": jobs}
+    assert Kind.WRONG_VERDICT in _kinds(**whole)
+    assert Kind.WRONG_VERDICT not in _kinds(**whole, may_expire=frozenset({(1, T2)}))
+
+
 COUNT = Count(
     deliveries=4,
     records=3,

@@ -85,6 +85,19 @@ def newest(job: str) -> str:
     """
 
 
+def newest_slot(job: str) -> str:
+    """SQL of the greatest slot that was triggered of the job with the id `job`; null for none.
+
+    That need not be the newest record's: a slot may be decided some minutes ahead, and a run by
+    hand come before it is due. More than two such runs are not looked behind.
+    """
+    return f"""(
+        select max(slots.scheduled_at) from (
+            select s.scheduled_at from awp_job_execution s
+            where s.job_id = {job} and {counts("s")} and {moment_of("s")} is not null
+            order by {newest_first("s")} limit 3) as slots)"""
+
+
 def moment(as_of: AsOf) -> dict[str, Any]:
     """The parameters that the expressions above read."""
     return {"now": as_of.now, "no_answer_after_s": as_of.no_answer_after_s}

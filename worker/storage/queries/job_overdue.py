@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, text
 
 from worker.domain import slots
-from worker.storage.queries.combined import newest
+from worker.storage.queries.combined import newest_slot
 from worker.storage.queries.job_streams import Stream
 
 
@@ -20,9 +20,8 @@ def overdue_jobs(connection: Connection, stream: Stream) -> list[int]:
             f"""
             select cast(c.job_id as bigint) as id, cast(c.schedule as text) as schedule,
                 cast(c.timezone as text) as timezone, c.updated_at,
-                coalesce(r.scheduled_at, j.last_scheduled_at) as newest_slot
+                coalesce({newest_slot("c.job_id")}, j.last_scheduled_at) as newest_slot
             from console_job c left join awp_automcation_job j on j.id = c.job_id
-            {newest("c.job_id")}
             where {stream.base} and {stream.found} and cast(c.enabled as boolean) is not false
               and c.schedule is not null
             """

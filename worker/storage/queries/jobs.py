@@ -21,7 +21,7 @@ from worker.storage.arrays import bigints
 from worker.storage.newest import counts as counts_for_job
 from worker.storage.newest import moment, newest_first
 from worker.storage.queries import combined
-from worker.storage.queries.combined import COUNTS, JOB_STATUS, RUN, STATUS, newest
+from worker.storage.queries.combined import COUNTS, JOB_STATUS, RUN, STATUS, newest, newest_slot
 from worker.storage.queries.job_counts import counts
 from worker.storage.queries.job_meaning import Meant
 from worker.storage.queries.job_pages import page
@@ -42,7 +42,7 @@ _ROWS = f"""
         cast(c.schedule as text) as c_schedule, cast(c.timezone as text) as c_timezone,
         coalesce(cast(c.version as bigint), 0) as c_version, c.updated_at as c_updated_at,
         cast(c.platform_url as text) as c_platform_url, {JOB_STATUS} as job_status, {COLUMNS},
-        coalesce(r.scheduled_at, j.last_scheduled_at) as newest_slot,
+        coalesce({newest_slot("page.id")}, j.last_scheduled_at) as newest_slot,
         case when r.trigger_status = 2 then j.failing_since end as failing_since,
         case when r.trigger_status = 2 then coalesce(j.consecutive_failures, 1) else 0 end
             as consecutive_failures,
