@@ -10,7 +10,7 @@ from tests.conftest import kafka_settings
 from tests.support import sql
 from tests.support.command import Ended, trigger_worker
 from tests.support.rig import at, trigger
-from tests.support.topics import Broker
+from tests.support.topics import Broker, set_topic
 from tests.support.worker import environment
 from worker.audit.run import run
 from worker.config import Settings
@@ -134,6 +134,21 @@ def test_a_time_that_cannot_be_is_not_believed(
     _send(broker, topics.triggers, 2, minutes_ago=-30)
 
     assert _unread(settings) == (False, (2, 0))
+
+
+@ON_KAFKA
+@ONE
+def test_a_topic_that_deletes_what_has_a_successor_is_named(
+    settings: Settings, topics: Topics, broker: Broker
+) -> None:
+    """Compaction lost 19 of 20 triggers, and nothing was left that could tell."""
+    assert _unread(settings) == (True, (0, 0))
+    set_topic(broker.address, topics.triggers, "cleanup.policy", "compact")
+
+    found = run(settings, progress=lambda *_: None)
+
+    (difference,) = [each for line in found.lines for each in line.differences]
+    assert difference.startswith(f"{topics.triggers}: cleanup.policy is compact")
 
 
 @ON_KAFKA

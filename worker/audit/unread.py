@@ -46,7 +46,8 @@ class TopicUnread:
     """A topic that the worker reads, as the brokers have it at `asked_at`.
 
     `topic_id` is None where the topic does not exist. `deleted` and `cut` name, in sentences, what
-    the log has lost on either side of the ledger's position.
+    the log has lost on either side of the ledger's position. `compaction` says what the topic's
+    settings have it delete; empty where nothing, None where the brokers do not tell.
     """
 
     topic: str
@@ -56,6 +57,7 @@ class TopicUnread:
     waiting: tuple[Waiting, ...] = ()
     deleted: tuple[str, ...] = ()
     cut: tuple[str, ...] = ()
+    compaction: str | None = None
 
     @property
     def nouns(self) -> str:
@@ -157,6 +159,7 @@ def _ask(
             for each in found
             if each.is_cut
         ),
+        compaction=topic_ids.compaction(topic),
     )
 
 
@@ -171,6 +174,7 @@ def _since(each: Unread, row: LedgerRow | None, now: datetime) -> datetime | Non
 def unread_lines(found: Sequence[TopicUnread], max_wait_s: float) -> tuple[Line, ...]:
     """A line for what waits on each topic, and one for each thing that a log has lost."""
     lines = [_line(each, max_wait_s) for each in found]
+    lines.append(_compaction(found))
     deleted = [each for topic in found for each in topic.deleted]
     cut = [each for topic in found for each in topic.cut]
     if deleted:
@@ -199,6 +203,16 @@ def _line(found: TopicUnread, max_wait_s: float) -> Line:
         if each.fault or (age := each.waits_s(found.asked_at)) is None or age > max_wait_s
     ]
     return Line(promise, words, tuple(late))
+
+
+def _compaction(found: Sequence[TopicUnread]) -> Line:
+    """A compacted log deletes triggers that nobody has read, and leaves no trace of them."""
+    silent = [each.topic for each in found if each.topic_id and each.compaction is None]
+    return Line(
+        "No topic deletes what has a successor",
+        f"the brokers do not tell of {' and '.join(silent)}" if silent else "none is compacted",
+        tuple(f"{each.topic}: {each.compaction}" for each in found if each.compaction),
+    )
 
 
 def _sentence(each: Waiting, now: datetime, max_wait_s: float) -> str:

@@ -165,12 +165,16 @@ def _ticks(reading: Reading, width: int) -> RenderableType:
 
 
 def _verdicts(reading: Reading) -> tuple[str, str]:
-    """✓ where the count closes, ✗ where not, … where the worker has yet to come back."""
+    """✓ where the count closes, ✗ where not, … where something waits for the worker.
+
+    That is while it has yet to come back, and when a trigger has waited in the topic for long.
+    """
     if not reading.lines:
         return "…", "…"
     is_away = not reading.is_worker_ready
+    is_unread = reading.is_stalled or (is_away and bool(reading.in_topic))
     return (
-        _verdict(reading.lines[0], waits=is_away and bool(reading.in_topic)),
+        _verdict(reading.lines[0], waits=is_unread),
         _verdict(reading.lines[1], waits=is_away and reading.counts.waiting > 0),
     )
 

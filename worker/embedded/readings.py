@@ -29,6 +29,9 @@ _FIGURES_INTERVAL_S = 1.0
 _DATABASE_SHARE = 20
 """A reading of the tables that takes long is repeated that much less often."""
 
+_STANDSTILL_S = 10.0
+"""How long a trigger may wait in the topic before the count is no longer called closed."""
+
 _RATE_WINDOW_S = 6.0
 _LATENCY_WINDOW_S = 60.0
 _BROKER_TIMEOUT_S = 1.0
@@ -67,13 +70,15 @@ class Reading:
     """Everything that a view needs at one moment.
 
     `lines` are the audit's equations. `in_topic` is how many triggers nobody has read yet, None
-    while the broker does not say. Rates are a second; latencies are of the last minute, in
-    milliseconds, None without any. `causes` is None until the streams answer.
+    while the broker does not say; `is_stalled` when one has waited for too long, whoever runs.
+    Rates are a second; latencies are of the last minute, in milliseconds, None without any.
+    `causes` is None until the streams answer.
     """
 
     counts: Counts = Counts()
     lines: tuple[Line, ...] = ()
     in_topic: int | None = None
+    is_stalled: bool = False
     passed_per_s: float = 0.0
     failed_per_s: float = 0.0
     p50_ms: float | None = None
@@ -86,6 +91,21 @@ class Reading:
     def closes(self) -> bool:
         """True when every equation holds."""
         return bool(self.lines) and all(line.holds for line in self.lines)
+
+
+class Standstill:
+    """Notices a partition that has triggers waiting and whose position does not move."""
+
+    def __init__(self) -> None:
+        self._since: dict[int, tuple[int, float]] = {}
+
+    def note(self, partition: int, position: int, waiting: int, now: float) -> bool:
+        """True when it has stood still for too long; `now` is monotonic, in seconds."""
+        known = self._since.get(partition)
+        if not waiting or known is None or known[0] != position:
+            self._since[partition] = (position, now)
+            return False
+        return now - known[1] > _STANDSTILL_S
 
 
 @dataclass(slots=True)
@@ -105,6 +125,7 @@ class Readings:
         self._topic = stack.kafka.topics.triggers
         self._stopping = Flag()
         self._past = _Past()
+        self._standstill = Standstill()
         self._next_database = 0.0
         self._next_figures = 0.0
         self._consumer = Consumer(
@@ -141,20 +162,22 @@ class Readings:
             return
         counts = Counts.of(rows)
         passed_per_s, failed_per_s = self._rates(counts)
+        in_topic, is_stalled = self._in_topic(rows)
         self.latest = replace(
             self.latest,
             counts=counts,
             lines=equations(rows),
-            in_topic=self._in_topic(rows),
+            in_topic=in_topic,
+            is_stalled=is_stalled,
             passed_per_s=passed_per_s,
             failed_per_s=failed_per_s,
             latest=tuple(latest),
         )
 
-    def _in_topic(self, rows: list[LedgerRow]) -> int | None:
-        """How far the ledger is behind the topic, over the partitions of this run's topic."""
+    def _in_topic(self, rows: list[LedgerRow]) -> tuple[int | None, bool]:
+        """How far the ledger is behind this run's topic, and whether it stands still there."""
         newest = {row.partition: row for row in rows if row.topic == self._topic}
-        waiting = 0
+        waiting, is_stalled, now = 0, False, time.monotonic()
         for partition in range(self._stack.partitions):
             try:
                 bounds = self._consumer.get_watermark_offsets(
@@ -162,12 +185,15 @@ class Readings:
                 )
             except KafkaException as problem:
                 log.warning("action=read_topic reason=%s", problem)
-                return None
+                return None, False
             if bounds is None:
-                return None
+                return None, False
             row = newest.get(partition)  # rows come by id: the last one is this run's
-            waiting += max(0, bounds[1] - (row.last_offset + 1 if row else 0))
-        return waiting
+            position = row.last_offset + 1 if row else 0
+            behind = max(0, bounds[1] - position)
+            waiting += behind
+            is_stalled = self._standstill.note(partition, position, behind, now) or is_stalled
+        return waiting, is_stalled
 
     def _rates(self, counts: Counts) -> tuple[float, float]:
         now = time.monotonic()

@@ -96,6 +96,28 @@ class TopicIds:
         Raises `Stop` for compaction, which deletes triggers before they are read; warns, loudly, of
         what may cost a worker more memory than it has, and where the brokers do not tell.
         """
+        settings = self._settings(topic)
+        if settings is None:
+            return
+        for problem in compaction(topic, settings):
+            raise Stop(f"{topic} cannot be read: {problem.problem}", remedy=problem.remedy)
+        for problem in sizes(topic, settings):
+            log.warning(
+                "action=topic_settings topic=%s problem='%s' remedy='%s'",
+                topic,
+                problem.problem,
+                problem.remedy,
+            )
+
+    def compaction(self, topic: str) -> str | None:
+        """What a topic's compaction deletes, in a sentence; empty without, None if nobody tells."""
+        settings = self._settings(topic)
+        if settings is None:
+            return None
+        return " ".join(problem.problem for problem in compaction(topic, settings))
+
+    def _settings(self, topic: str) -> dict[str, str] | None:
+        """The settings of a topic; None, with a warning, where the brokers do not tell them."""
         asked = self._admin.describe_configs(
             [ConfigResource(ConfigResource.Type.TOPIC, topic)], request_timeout=self._deadline_s
         )
@@ -108,17 +130,8 @@ class TopicIds:
                 topic,
                 words(error_of(error)) if isinstance(error, KafkaException) else "no answer",
             )
-            return
-        settings = {name: each.value for name, each in told.items() if each.value is not None}
-        for problem in compaction(topic, settings):
-            raise Stop(f"{topic} cannot be read: {problem.problem}", remedy=problem.remedy)
-        for problem in sizes(topic, settings):
-            log.warning(
-                "action=topic_settings topic=%s problem='%s' remedy='%s'",
-                topic,
-                problem.problem,
-                problem.remedy,
-            )
+            return None
+        return {name: each.value for name, each in told.items() if each.value is not None}
 
     def _connect_anew(self) -> None:
         self.close()

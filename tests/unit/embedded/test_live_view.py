@@ -10,7 +10,7 @@ from rich.console import Console
 from worker.audit.equations import Line
 from worker.embedded.live_view import Scene, clock, line, ms, screen
 from worker.embedded.probes import Cause
-from worker.embedded.readings import Counts, Reading
+from worker.embedded.readings import Counts, Reading, Standstill
 from worker.storage.activity import Failure
 
 GOOD = Line("a promise", "numbers")
@@ -111,6 +111,23 @@ def test_ticks_wait_while_the_worker_is_away_and_something_waits_for_it() -> Non
     rows = drawn(away, 120, 24)
     assert [row[-1] for row in rows[3:5]] == ["…", "…"]
     assert any("joins its group" in row for row in rows)
+
+
+def test_the_first_tick_is_not_green_while_triggers_wait_for_long() -> None:
+    """Whatever the worker says of itself: it may stand still before what it cannot read."""
+    rows = drawn(replace(READING, in_topic=3, is_stalled=True), 120, 40)
+    assert [row[-1] for row in rows[3:5]] == ["…", "✓"]
+
+
+def test_a_partition_stands_still_when_its_position_does_and_something_waits() -> None:
+    standstill = Standstill()
+    assert not standstill.note(0, position=5, waiting=2, now=0)
+    assert not standstill.note(0, position=5, waiting=2, now=10)
+    assert standstill.note(0, position=5, waiting=2, now=10.5)
+    assert not standstill.note(1, position=5, waiting=2, now=10.5)
+    assert not standstill.note(0, position=6, waiting=1, now=11)
+    assert not standstill.note(0, position=6, waiting=0, now=30)
+    assert not standstill.note(0, position=6, waiting=1, now=35)
 
 
 def test_before_anything_is_read_nothing_is_claimed() -> None:
