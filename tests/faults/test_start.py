@@ -33,7 +33,7 @@ def test_a_wrong_password_is_said_without_the_password(start: Start, database: s
     url = make_url(database).set(password=WRONG).render_as_string(hide_password=False)
     worker = start({"database_url": SecretStr(url)}, wait=False)
     assert _last_words(worker).startswith(
-        "trigger-worker: The database refuses the connection: connection to server"
+        "trigger-worker: The database refuses the connection: the password is wrong (28P01: "
     )
     assert "password authentication failed" in _last_words(worker)
     assert "TRIGGER_WORKER_DATABASE_URL" in _last_words(worker)

@@ -251,10 +251,14 @@ def test_more_bad_rows_than_a_batch_can_tell_apart_make_the_batch_smaller(
     database: str, feed: Feed, taker: Taker
 ) -> None:
     jobs = _plain_jobs(feed, 600)
-    sql.execute(database, EMPTY_PARAMETER.format(ids=",".join(map(str, jobs[::2]))))
+    sql.execute(database, EMPTY_PARAMETER.format(ids=",".join(map(str, jobs))))
     claims = {0: taker.take(0)}
 
-    with pytest.raises(Unknown, match="than one batch can tell apart"):
+    with pytest.raises(ViewRaised, match=r"^The view preflight_job cannot be read"):
+        taker.intake.decide(_deliveries(jobs), claims)
+
+    sql.execute(database, "update awp_automcation_job set raw = paramter where id % 2 = 0")
+    with pytest.raises(Unknown, match=r"More rows of the view preflight_job raise .* than one"):
         taker.intake.decide(_deliveries(jobs), claims)
     codes = _decided(feed, taker, jobs[:200])
 

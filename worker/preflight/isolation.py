@@ -234,11 +234,17 @@ class _Isolation:
         self.reads = 0
         found: list[Found] = []
         raised: list[tuple[Sequence[Key], ViewRaised]] = []
-        self._halve(select, wanted, sorted(wanted, key=lambda key: min(wanted[key])), found, raised)
+        in_order = sorted(wanted, key=lambda key: min(wanted[key]))
+        is_whole = self._halve(select, wanted, in_order, found, raised)
         if not raised:
             return found
         if not any(found) and not neighbours.can_be_read(self.connection, view, needed):
             raise raised[0][1]
+        if not is_whole:
+            raise Unknown(
+                f"More rows of the view {view} raise ({raised[0][1].sqlstate}) than one batch can "
+                "tell apart."
+            )
         for keys, error in raised:
             for job_id in {job_id for key in keys for job_id in wanted[key]}:
                 row = _named(columns, keys[0]) if len(keys) == 1 else (("job_id", str(job_id)),)
@@ -252,26 +258,27 @@ class _Isolation:
         keys: Sequence[Key],
         found: list[Found],
         raised: list[tuple[Sequence[Key], ViewRaised]],
-    ) -> None:
-        """Add what of the keys can be read to `found`, and what raises to `raised`."""
+    ) -> bool:
+        """Add what of the keys can be read to `found`, and what raises to `raised`.
+
+        False when there were too many statements for the rest of them.
+        """
+        if self.reads >= _MOST_READS:
+            return False
+        self.reads += 1
         try:
-            found.append(self._select(select, keys))
+            with self.connection.begin_nested():
+                found.append(select(self.connection, keys))
         except ViewRaised as error:
             if len(keys) == 1 or len(set().union(*(wanted[key] for key in keys))) == 1:
                 raised.append((keys, error))
-                return
+                return True
             middle = len(keys) // 2
-            self._halve(select, wanted, keys[:middle], found, raised)
-            self._halve(select, wanted, keys[middle:], found, raised)
-
-    def _select(
-        self, select: Callable[[Connection, Collection[Key]], Found], keys: Sequence[Key]
-    ) -> Found:
-        self.reads += 1
-        if self.reads > _MOST_READS:
-            raise Unknown("More rows of the platform's views raise than one batch can tell apart.")
-        with self.connection.begin_nested():
-            return select(self.connection, keys)
+            return all(
+                self._halve(select, wanted, half, found, raised)
+                for half in (keys[:middle], keys[middle:])
+            )
+        return True
 
 
 def _by_key(pairs: Iterable[tuple[Key, int]]) -> dict[Key, set[int]]:
