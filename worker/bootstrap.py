@@ -16,6 +16,7 @@ from uuid import uuid4
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from sqlalchemy import Engine
 
+from worker.backlog import Backlog
 from worker.clock import Clock, SystemClock
 from worker.config import Settings
 from worker.errors import Stop, Transient
@@ -74,7 +75,8 @@ class Worker:
         PlatformCollector(registry=registry)
         self._metrics = Metrics(registry)
         self._figures = {
-            topic: LoopMetrics(self._metrics, topic) for topic in self._kafka.topics.consumed()
+            topic: LoopMetrics(self._metrics, topic, Backlog(topic, self._clock))
+            for topic in self._kafka.topics.consumed()
         }
 
     def stop(self) -> None:
@@ -255,11 +257,5 @@ class Worker:
         return None
 
     def _why_not_ready(self) -> str | None:
-        for topic, figures in self._figures.items():
-            if figures.turned_at is None:
-                return f"the loop of {topic} has not begun"
-            if figures.held is not None:
-                return f"the loop of {topic} waits: {figures.held}"
-            if figures.is_stuck:
-                return f"the loop of {topic} waits for a broker or the database"
-        return self._why_not_live()
+        reasons = (figures.why_not_ready() for figures in self._figures.values())
+        return next((each for each in reasons if each is not None), None) or self._why_not_live()

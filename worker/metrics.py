@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+from worker.backlog import Backlog, Backlogs
 from worker.domain.delivery import Delivery
 from worker.domain.record import Record, Tally
 
@@ -103,6 +104,8 @@ class Metrics:
             ["against"],
             registry=registry,
         )
+        self.backlogs = Backlogs()
+        registry.register(self.backlogs)
         self.last_turn = Gauge(
             "trigger_worker_last_turn_timestamp_seconds",
             "When a loop last turned.",
@@ -143,7 +146,10 @@ class LatencyHistogram(Collector):
 class LoopMetrics:
     """The figures of one loop."""
 
-    def __init__(self, metrics: Metrics, topic: str) -> None:
+    def __init__(self, metrics: Metrics, topic: str, backlog: Backlog) -> None:
+        self.backlog = backlog
+        metrics.backlogs.add(backlog)
+        self._topic = topic
         self.retries = metrics.retries.labels(topic)
         self.unreadable = metrics.unreadable.labels(topic)
         self.rewound = metrics.rewound.labels(topic)
@@ -169,6 +175,19 @@ class LoopMetrics:
         """The loop is alive."""
         self.turned_at = now
         self._last_turn.set(now.timestamp())
+
+    def why_not_ready(self) -> str | None:
+        """What keeps the loop from its work now, None where nothing does."""
+        if self.turned_at is None:
+            return f"the loop of {self._topic} has not begun"
+        if self.held is not None:
+            return f"the loop of {self._topic} waits: {self.held}"
+        standing = self.backlog.why_standing()
+        if standing is not None:
+            return standing
+        if self.is_stuck:
+            return f"the loop of {self._topic} waits for a broker or the database"
+        return None
 
     def observe_batch(self, size: int, transaction_s: float) -> None:
         """A batch is committed."""

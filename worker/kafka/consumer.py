@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Collection, Iterable
 
 from confluent_kafka import (
@@ -32,6 +33,7 @@ _SLICE = 200
 """Messages taken at once after the first: a batch may exceed its bytes by no more than these."""
 
 _LONGEST_CALL_S = 5.0
+_SOON_S = 0.2
 
 
 class TopicConsumer:
@@ -45,7 +47,8 @@ class TopicConsumer:
 
     A partition whose next message the client cannot read is `halted`: it brings nothing more until
     `seek`, and everything before that message was handed over. `faults` has the newest by
-    partition.
+    partition. `reached` has the offset, by partition, before which everything that can be read was
+    handed over: what aborted transactions leave at the end of a log is no message.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class TopicConsumer:
         self.out_of_range: set[int] = set()
         self.faults: dict[int, Fault] = {}
         self.halted: set[int] = set()
+        self.reached: dict[int, int] = {}
         self._fetched: set[int] = set()  # what librdkafka has been told to fetch
         self._on_revoked = on_revoked
         self._on_lost = on_lost
@@ -80,6 +84,7 @@ class TopicConsumer:
                 "auto.offset.reset": "error",
                 "isolation.level": "read_committed",
                 "check.crcs": True,
+                "enable.partition.eof": True,
                 "partition.assignment.strategy": "cooperative-sticky",
                 "max.poll.interval.ms": settings.max_poll_interval_ms,
                 **session_of(settings),
@@ -109,7 +114,7 @@ class TopicConsumer:
         At most `most` messages and about `most_bytes` of values. Raises `Stop` for what will not
         mend itself, such as a missing right.
         """
-        batch = self._consume(1, wait_s)
+        batch = self._first(wait_s)
         if not batch:
             return batch
         size = len(batch[0].value or b"")
@@ -120,6 +125,15 @@ class TopicConsumer:
             size += sum(len(each.value or b"") for each in more)
             batch += more
         return batch
+
+    def _first(self, wait_s: float) -> list[Delivery]:
+        """One message: news of a log's end, which come like messages, do not end the wait."""
+        deadline = time.monotonic() + wait_s
+        while True:
+            reached = self.reached.copy()
+            batch = self._consume(1, max(deadline - time.monotonic(), 0))
+            if batch or self.reached == reached:
+                return batch
 
     def keep_membership(self, most: int = _SLICE) -> list[Delivery]:
         """Poll, without waiting; returns at most `most` messages, and no more than a slice."""
@@ -189,11 +203,28 @@ class TopicConsumer:
         return first, end
 
     def known_end(self, partition: int) -> int | None:
-        """The next offset of a partition's log as the last fetch told it; asks nobody."""
-        found = self._consumer.get_watermark_offsets(
-            TopicPartition(self.topic, partition), cached=True
-        )
-        return None if found is None or found[1] < 0 else found[1]
+        """The offset after the log's last message, as the last fetch told it; asks nobody."""
+        place = TopicPartition(self.topic, partition)
+        known = self._consumer.get_watermark_offsets(place, cached=True)
+        return known[1] if known is not None and known[1] >= 0 else None
+
+    def asked_ends(self, partitions: Iterable[int]) -> dict[int, int]:
+        """The same, asked of the brokers, of partitions that are paused: nothing fetches them.
+
+        Without those that are not answered at once; after the first of these nobody is asked.
+        """
+        ends: dict[int, int] = {}
+        for partition in partitions:
+            place = TopicPartition(self.topic, partition)
+            try:
+                found = self._consumer.get_watermark_offsets(place, timeout=_SOON_S)
+            except KafkaException as failure:
+                log.debug("action=ends topic=%s error=%s", self.topic, words(error_of(failure)))
+                break
+            if found is None:
+                break
+            ends[partition] = max(found[1], self.known_end(partition) or 0)
+        return ends
 
     def seek(self, partition: int, offset: int) -> None:
         """Let the next message of a partition be the one at `offset`.
@@ -202,6 +233,7 @@ class TopicConsumer:
         """
         place = TopicPartition(self.topic, partition, offset)
         self.halted.discard(partition)
+        self.reached.pop(partition, None)
         try:
             if partition in self._fetched:
                 try:
@@ -280,6 +312,10 @@ class TopicConsumer:
 
     def _note_message_error(self, message: Message, error: KafkaError) -> None:
         partition, offset = message.partition(), message.offset()
+        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+            if partition is not None and offset is not None:
+                self.reached[partition] = offset
+            return
         if error.code() == KafkaError._AUTO_OFFSET_RESET and partition is not None:  # noqa: SLF001
             self.out_of_range.add(partition)
         elif error.code() in ERRORS and partition is not None and offset is not None:
@@ -346,6 +382,7 @@ class TopicConsumer:
             self.halted -= set(partitions)
             for partition in partitions:
                 self.faults.pop(partition, None)
+                self.reached.pop(partition, None)
             self._stop_fetching(places)
 
     def _stop_fetching(self, places: list[TopicPartition]) -> None:

@@ -22,8 +22,17 @@ from typing import Any, NamedTuple, Protocol
 from worker.clock import Clock
 from worker.domain.delivery import Delivery
 from worker.domain.record import Claim, Handled, OutboxRow
-from worker.errors import Fenced, Refused, Transient, TriggerWorkerError, Unknown, Unwritable
+from worker.errors import (
+    ConnectionLost,
+    Fenced,
+    Refused,
+    Transient,
+    TriggerWorkerError,
+    Unknown,
+    Unwritable,
+)
 from worker.kafka.aside import Aside
+from worker.kafka.backlog_watch import BacklogWatch
 from worker.kafka.clock_watch import ClockWatch
 from worker.kafka.consumer import TopicConsumer
 from worker.kafka.producer import EventProducer, Interrupted
@@ -162,6 +171,7 @@ class Loop:
         self._in_hand: list[Delivery] = []
         self._held: str | None = None
         self._polled_at = self._copied_at = clock.monotonic()
+        self._watch = BacklogWatch(consumer, takings, metrics.backlog, clock)
         self._moved: set[int] = set()
         self._is_paused = False
 
@@ -184,7 +194,7 @@ class Loop:
             self._takings.retake(self._at_fault())
             taken = self._takings.take_missing(self._ticking())
             if taken:
-                waiting = [*(self._ahead.batch if self._ahead else ()), *self._next]
+                waiting = self._fetched()
                 self._ahead = None
                 self._next = [d for d in waiting if d.partition not in taken]
                 self._takings.start(taken)
@@ -199,6 +209,7 @@ class Loop:
             else:
                 self._relay.settle(self._takings.claims.values())
             self._copy_offsets()
+            self._watch.look(self._fetched)
             if self._clock.monotonic() - self._failed_at > _QUIET_S:
                 self._failures = 0
             held = self._held if self._next else None
@@ -214,8 +225,12 @@ class Loop:
         """Partitions that stand before what cannot be read, with nothing of them left in hand."""
         if not self._consumer.halted:
             return set()
-        in_hand = {d.partition for d in (*(self._ahead.batch if self._ahead else ()), *self._next)}
+        in_hand = {delivery.partition for delivery in self._fetched()}
         return self._consumer.halted & self._takings.claims.keys() - in_hand
+
+    def _fetched(self) -> list[Delivery]:
+        """What was fetched and is not being written yet, in order."""
+        return [*(self._ahead.batch if self._ahead else ()), *self._next]
 
     def _begin(self, wait_s: float, *, takes_more: bool = True) -> _Deciding | None:
         """Have a decision begun on what is there; without `takes_more`, on what is in hand.
@@ -336,7 +351,7 @@ class Loop:
             self._size = max(self._size // 2, 1)  # or, of many, one is always late by then
         if self._ahead is not None:
             self._decided(self._ahead)
-        following = [*(self._ahead.batch if self._ahead else ()), *self._next]
+        following = self._fetched()
         seen = {(delivery.partition, delivery.offset) for delivery in batch}
         self._ahead = None
         self._next = [*batch, *(d for d in following if (d.partition, d.offset) not in seen)]
@@ -404,9 +419,12 @@ class Loop:
             self._size,
             problem,
         )
+        self._metrics.backlog.explain(str(problem))
         try:
             self._relay.finish(self._ticking())
             waiting = self._put_back() if is_held else []
+            if not isinstance(problem, ConnectionLost):
+                self._watch.look_at_outbox()
         except (Transient, Fenced) as another:
             log.warning("action=wait topic=%s reason=%s", self._consumer.topic, another)
             is_held = False
@@ -423,6 +441,7 @@ class Loop:
                 log.warning("action=wait topic=%s reason=%s", self._consumer.topic, another)
             else:
                 waiting += arrived if is_held else ()
+            self._watch.look_while_paused()
             self._metrics.turned(self._clock.now())
             self._stopping.wait(0.05)
         self._ahead = None
@@ -438,7 +457,7 @@ class Loop:
                 self._decided(self._ahead)
             except Unknown:
                 log.debug("action=wait topic=%s ahead=unknown", self._consumer.topic)
-        following = [*(self._ahead.batch if self._ahead else ()), *self._next]
+        following = self._fetched()
         seen = {(delivery.partition, delivery.offset) for delivery in self._in_hand}
         return [
             *self._in_hand,

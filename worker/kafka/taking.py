@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
 
 from worker.clock import Clock
 from worker.domain.delivery import Delivery
@@ -21,7 +22,7 @@ from worker.kafka.topic_ids import TopicDescription, TopicIds
 from worker.kafka.unreadable import UnreadableBatches
 from worker.metrics import LoopMetrics
 from worker.relay import Relay
-from worker.storage import ledger
+from worker.storage import ledger, outbox
 from worker.storage.engine import Session
 
 log = logging.getLogger(__name__)
@@ -89,6 +90,13 @@ class Takings:
         for partition, offset in positions.items():
             if partition in self.claims:
                 self.claims[partition] = self.claims[partition].at(offset)
+
+    def outbox(self) -> dict[int, tuple[int, datetime]]:
+        """How many outbox rows wait, and since when, by partition that is ours or was let go."""
+        mine = self._former | self.claims
+        with self._session.transaction() as connection:
+            found = outbox.waiting(connection, (claim.ledger_id for claim in mine.values()))
+        return {p: found[each.ledger_id] for p, each in mine.items() if each.ledger_id in found}
 
     def let_go(self) -> None:
         """Stop serving; what is still assigned is taken again, or given up as it was."""

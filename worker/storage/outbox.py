@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import NamedTuple, Self
 
 import msgpack
@@ -42,6 +43,12 @@ _PAGE = text(
     """
     select id, events, payload from awp_trigger_outbox
     where ledger_id = :ledger_id order by id limit :rows
+    """
+)
+_WAITING = text(
+    """
+    select ledger_id, count(*) as rows, min(created_at) as since from awp_trigger_outbox
+    where ledger_id = any(cast(:ledger_ids as int[])) group by ledger_id
     """
 )
 _REPLACE = text("update awp_trigger_outbox set payload = :payload where id = :id")
@@ -116,3 +123,9 @@ def page(connection: Connection, ledger_id: int, *, rows: int) -> list[OutboxRow
 def replace(connection: Connection, row: OutboxRow) -> None:
     """Write a row's events again, for one that the broker refused and that was shortened."""
     connection.execute(_REPLACE, {"id": row.id, "payload": pack(row.events)})
+
+
+def waiting(connection: Connection, ledger_ids: Iterable[int]) -> dict[int, tuple[int, datetime]]:
+    """How many rows wait, and since when the oldest, by ledger id; without those that have none."""
+    rows = connection.execute(_WAITING, {"ledger_ids": bigints(ledger_ids)})
+    return {row.ledger_id: (row.rows, row.since) for row in rows}

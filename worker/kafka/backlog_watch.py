@@ -1,0 +1,81 @@
+"""Looks about once a second at what waits, for metrics and `/readyz` (`worker.backlog`).
+
+No statement and no request of a broker goes with a batch: where a log ends comes with what is
+fetched, how many outbox rows wait is asked every five seconds, and only while partitions are paused
+is the brokers' answer about the ends of logs asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from worker.backlog import Backlog
+from worker.clock import Clock
+from worker.domain.delivery import Delivery
+from worker.kafka.consumer import TopicConsumer
+from worker.kafka.taking import Takings
+
+_EVERY_S = 1.0
+_OUTBOX_EVERY_S = 5.0
+
+
+class BacklogWatch:
+    """What waits of one loop's partitions. Used by the loop's thread."""
+
+    def __init__(
+        self, consumer: TopicConsumer, takings: Takings, backlog: Backlog, clock: Clock
+    ) -> None:
+        self._consumer = consumer
+        self._takings = takings
+        self._backlog = backlog
+        self._clock = clock
+        self._looked_at = self._asked_at = clock.monotonic()
+
+    def look(self, fetched: Callable[[], Iterable[Delivery]]) -> None:
+        """Note how far each partition is; `fetched` tells what is here and not accounted for.
+
+        Asks the database now and then, and raises what that does.
+        """
+        if not self._is_due():
+            return
+        first: dict[int, int] = {}
+        for each in fetched():
+            first.setdefault(each.partition, each.appended_ms)
+        self._backlog.keep(self._consumer.assigned)
+        for partition, claim in self._takings.claims.items():
+            position = claim.last_offset + 1
+            if partition not in first:  # what lies between is no message
+                position = max(position, self._consumer.reached.get(partition, 0))
+            end = self._consumer.known_end(partition) or position
+            oldest_ms = first.get(partition) or None
+            self._backlog.note(partition, position, end, oldest_ms, self._why(partition, position))
+        self.look_at_outbox()
+
+    def look_while_paused(self) -> None:
+        """Note where logs end by now, of positions that stand still."""
+        if self._is_due():
+            for partition, end in self._consumer.asked_ends(self._consumer.assigned).items():
+                self._backlog.note_end(partition, end)
+
+    def look_at_outbox(self) -> None:
+        """Note now and then what waits in the outbox; raises what the database does."""
+        now = self._clock.monotonic()
+        if now - self._asked_at >= _OUTBOX_EVERY_S:
+            self._asked_at = now
+            self._backlog.note_outbox(self._takings.outbox())
+
+    def _is_due(self) -> bool:
+        now = self._clock.monotonic()
+        if now - self._looked_at < _EVERY_S:
+            return False
+        self._looked_at = now
+        return True
+
+    def _why(self, partition: int, position: int) -> str:
+        """Why the message at a position does not come, where that is known."""
+        fault = self._consumer.faults.get(partition)
+        if fault is not None and fault.offset >= position:
+            return fault.reason
+        if self._consumer.reached.get(partition) == position:
+            return "the brokers hand out nothing behind a transaction that is still open"
+        return ""
