@@ -8,6 +8,7 @@ marked as replayed after the broker has it; a crash in between repeats harmlessl
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 
 from sqlalchemy import Connection, Engine
@@ -45,11 +46,13 @@ def replay(
 
     Each batch is marked when every message of it was looked at. What the brokers refuse is left
     out; it ends after a batch in which they did not answer for one. `progress` is told how many
-    are done. `mended` takes the place of the value of the one letter that is chosen.
+    are done. `mended` takes the place of the value of the one letter that is chosen. A letter of
+    which less than the whole message is kept is never sent.
 
     Raises `BrokersAway` when none answers within `timeout_s`: then nothing was sent.
     """
     result = Replayed()
+    choice = dataclasses.replace(choice, with_cut=False)
     after = 0
     try:
         connected = Resender(kafka, found.topics, timeout_s=timeout_s)

@@ -22,12 +22,16 @@ from schemas import JobTrigger, explain
 from schemas.fields import read_id, read_time
 from worker.domain import trigger as keys
 from worker.domain.delivery import Delivery
-from worker.domain.record import Claim
+from worker.domain.record import MOST_LETTER_BYTES, Claim
 from worker.domain.trigger import MAX_ID, UNSIGNED_REPLAY, Origin, Trigger, TriggerKind
 from worker.sources import NO_SOURCE, Source, read_claims
 
 MOST_BYTES = 256 * 1024
 """Largest body of a trigger."""
+
+MOST_READ_BYTES = MOST_LETTER_BYTES
+"""Largest body that is looked into at all: reading takes many times the memory. Our topics take no
+larger ones, and no more than this is kept of a message that cannot be used."""
 
 MOST_NAME = 200
 """Longest `triggered_by`, in characters (`schemas.fields.ShortText`)."""
@@ -215,8 +219,8 @@ def read_object(body: bytes | None, names: Iterable[str]) -> dict[str, Any] | st
     """
     if body is None:
         return "the message has no body (a tombstone)"
-    if not body.strip():
-        return "the body is empty"
+    if len(body) > MOST_READ_BYTES or not body.strip():
+        return _unread(len(body))
     try:
         text = body.removeprefix(_BOM).decode()
     except UnicodeDecodeError as error:
@@ -230,6 +234,12 @@ def read_object(body: bytes | None, names: Iterable[str]) -> dict[str, Any] | st
     if not isinstance(value, dict):
         return "the body is no JSON object"
     return {name: value[name] for name in names if name in value}
+
+
+def _unread(size: int) -> str:
+    if size > MOST_READ_BYTES:
+        return f"the body has {size} bytes, and of more than {MOST_READ_BYTES} none is read"
+    return "the body is empty"
 
 
 def _whole_number(digits: str) -> int | float:

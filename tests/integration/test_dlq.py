@@ -70,6 +70,7 @@ def test_a_mended_letter_becomes_a_record_and_runs_once_however_often_it_is_repl
         "chosen": 1,
         "replayed": 1,
         "skipped": 0,
+        "not_whole": 0,
         "failed": [],
         "not_sent": 0,
     }

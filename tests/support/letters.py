@@ -14,8 +14,14 @@ def keep(
     key: bytes | None = b"17",
     headers: object = (),
     topic: str = "awp.job.triggers.v1",
+    size: int | None = None,
+    sha256: bytes | None = None,
+    last_offset: int | None = None,
 ) -> int:
-    """A dead letter of these bytes; its id."""
+    """A dead letter of these bytes; its id. With `size` and `sha256` it is cut.
+
+    With a `last_offset` it is a range.
+    """
     with session(database) as opened, opened, opened.cursor() as cursor:
         cursor.execute(
             """
@@ -27,9 +33,15 @@ def keep(
         cursor.execute(
             """
             insert into awp_dead_letter
-                (ledger_id, origin_offset, reason, job_id, key, headers, value)
-            values (%s, (select count(*) from awp_dead_letter), %s, %s, %s, %s, %s) returning id
+                (ledger_id, origin_offset, reason, job_id, key, headers, value, size, sha256,
+                 last_offset)
+            values (%s, (select count(*) from awp_dead_letter), %s, %s, %s, %s, %s, %s, %s, %s)
+            returning id
             """,
-            (*(cursor.fetchone() or ()), reason, job_id, key, msgpack.packb(headers), value),
+            (
+                *(cursor.fetchone() or ()),
+                *(reason, job_id, key, msgpack.packb(headers), value),
+                *(size, sha256, last_offset),
+            ),
         )
         return int((cursor.fetchone() or (0,))[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from worker.commands.database import asking
 from worker.commands.ids import LETTER_ID
 from worker.commands.output import as_json, confirmed, console, finish
 from worker.config import load
-from worker.dead_letters import replay
+from worker.dead_letters import replay as send_again
 from worker.domain.counting import counted
 from worker.domain.masking import Masker
 from worker.domain.trigger import replay_key
@@ -24,7 +25,7 @@ from worker.errors import Misused, Stop
 from worker.replays import Replayed, check_mended
 from worker.storage import errors, letters
 from worker.storage.engine import make_engine
-from worker.storage.letters import Choice, Chosen
+from worker.storage.letters import Choice, Chosen, Described
 
 _NAMED = 100
 
@@ -33,8 +34,8 @@ _NAMED = 100
 def command() -> None:
     """List, show and replay dead letters.
 
-    A dead letter is a message that could not be read or stored, kept whole with the reason. Mended
-    or not, it can be sent again to the topic that it came from.
+    A dead letter is a message that could not be read or stored, kept with the reason; up to 1 MiB
+    of it. One that is kept whole can be sent again to the topic that it came from, mended or not.
     """
 
 
@@ -127,7 +128,8 @@ def replay_command(
     """Send dead letters again, to the topic that each came from.
 
     The same key, headers and bytes, and a signed header `replay-of` by which the worker knows them:
-    what is sent twice runs once. Those replayed before are left out unless --again is given.
+    what is sent twice runs once. Those replayed before are left out unless --again is given, and
+    always those that are not kept whole: their producer has them.
     """
     if (bool(ids) + (reason is not None) + is_all) != 1:
         raise Misused("Say which dead letters: ID..., --reason TEXT, or --all.")
@@ -141,6 +143,12 @@ def replay_command(
         if found.fresh + found.replayed < len(set(ids)):
             known = letters.described(connection, asked, limit=len(ids))
             raise _no_such(sorted(set(ids) - {each.id for each in known}))
+        whole = letters.chosen(connection, replace(asked, with_cut=False))
+        cut = found.fresh + found.replayed - whole.fresh - whole.replayed
+        if ids and cut:
+            known = letters.described(connection, asked, limit=len(ids))
+            raise _not_whole([each for each in known if not each.is_whole])
+    found = whole
     mended = None if path is None else path.read_bytes()
     if mended is not None:
         check_mended(found.topics[0], mended)
@@ -151,9 +159,9 @@ def replay_command(
         _ask(count, found, yes=yes)
         result = _replay(engine, kafka, asked, found, mended=mended, again=again, count=count)
     finish(
-        _result(result, count, skipped),
+        _result(result, count, skipped, cut),
         as_json=as_json,
-        show=lambda out: _show(out, result, count, skipped),
+        show=lambda out: _show(out, result, count, skipped, cut),
         is_good=not result.failed,
     )
 
@@ -169,7 +177,7 @@ def _replay(
     count: int,
 ) -> Replayed:
     err = console(stderr=True)
-    return replay(
+    return send_again(
         engine,
         kafka,
         Choice(asked.ids, asked.reason, with_replayed=again),
@@ -197,21 +205,30 @@ def _no_such(ids: list[int]) -> Stop:
     )
 
 
-def _result(result: Replayed, count: int, skipped: int) -> dict[str, Any]:
+def _not_whole(cut: list[Described]) -> Stop:
+    named = ", ".join(str(each.id) for each in cut)
+    return Stop(
+        f"Of dead letter {named} less is kept than came, so it cannot be sent again.",
+        remedy="Have its producer send it again; `trigger-worker dlq show` says what it was.",
+    )
+
+
+def _result(result: Replayed, count: int, skipped: int, cut: int) -> dict[str, Any]:
     return {
         "chosen": count,
         "replayed": len(result.replayed),
         "skipped": skipped,
+        "not_whole": cut,
         "failed": [{"id": i, "error": why} for i, why in list(result.failed.items())[:_NAMED]],
         "not_sent": count - len(result.replayed) - len(result.failed),
     }
 
 
-def _show(out: Console, result: Replayed, count: int, skipped: int) -> None:
+def _show(out: Console, result: Replayed, count: int, skipped: int, cut: int) -> None:
     def say(line: str) -> None:
         out.print(line, markup=False, soft_wrap=True)
 
-    if not count and not skipped:
+    if not count and not skipped and not cut:
         say("No dead letter is meant.")
         return
     if count:
@@ -219,6 +236,8 @@ def _show(out: Console, result: Replayed, count: int, skipped: int) -> None:
         say(f"{len(result.replayed):,} of {were} sent again.")
     if skipped:
         say(f"{skipped:,} left out, replayed before (--again sends them once more).")
+    if cut:
+        say(f"{cut:,} left out, of which less is kept than came: their producer has to send them.")
     for letter_id, why in list(result.failed.items())[:_NAMED]:
         say(f"not acknowledged: {letter_id} ({why})")
     if result.failed:

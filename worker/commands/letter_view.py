@@ -47,9 +47,10 @@ def show_list(out: Console, letters: Sequence[Described], total: int) -> None:
     for letter in letters:
         mark = " (replayed)" if letter.replayed_at else ""
         job = "" if letter.job_id is None else f" job {letter.job_id}"
+        last = "" if letter.last_offset is None else f"-{letter.last_offset}"
         line = (
             f"{letter.id}  {_moment(letter.created_at)}  {letter.topic}/{letter.partition}/"
-            f"{letter.offset}{job}  {letter.size:,} bytes{mark}: {printable(letter.reason)}"
+            f"{letter.offset}{last}{job}  {letter.size:,} bytes{mark}: {printable(letter.reason)}"
         )
         out.print(_cut(" ".join(line.split("\n"))), markup=False, soft_wrap=True)
     if total > len(letters):
@@ -73,7 +74,12 @@ def show_whole(
     record, replay = _of(letter, records)
     say("id", letter.id)
     say("reason", printable(masker.text(letter.reason)))
-    say("origin", f"{letter.topic} partition {letter.partition} offset {letter.offset}")
+    offsets = (
+        f"offset {letter.offset}"
+        if letter.last_offset is None
+        else f"offsets {letter.offset} to {letter.last_offset}"
+    )
+    say("origin", f"{letter.topic} partition {letter.partition} {offsets}")
     say("topic id", letter.topic_id)
     say("sent", _moment(letter.message_at))
     say("kept", _moment(letter.created_at))
@@ -87,6 +93,9 @@ def show_whole(
         shown = MASK if content and masker.hides(name) else _shown(content, masker)
         say("header", f"{printable(name)}: {shown}")
     say("value", f"{letter.size:,} bytes")
+    if letter.sha256 is not None:
+        say("", f"of which {len(kept.value or b''):,} are kept")
+        say("sha-256", letter.sha256)
     out.print(_shown(kept.value, masker), markup=False, soft_wrap=True)
 
 

@@ -16,15 +16,18 @@ from worker.domain.trigger import Uuid
 from worker.storage.arrays import bigints, uuids
 
 _COLUMNS = """
-    d.id, l.topic, l.topic_id, l."partition", d.origin_offset as "offset", d.reason, d.job_id,
-    d.execution_id, d.message_at, d.created_at, d.replayed_at, coalesce(length(d.value), 0) as size
+    d.id, l.topic, l.topic_id, l."partition", d.origin_offset as "offset", d.last_offset, d.reason,
+    d.job_id, d.execution_id, d.message_at, d.created_at, d.replayed_at,
+    coalesce(d.size, length(d.value), 0) as size, encode(d.sha256, 'hex') as sha256
 """
-_CHOSEN = """
+_IS_WHOLE = "d.sha256 is null and d.last_offset is null"
+_CHOSEN = f"""
     from awp_dead_letter d join awp_trigger_ledger l on l.id = d.ledger_id
     where (cast(:ids as bigint[]) is null or d.id = any(cast(:ids as bigint[])))
       and (cast(:reason as text) is null
            or position(lower(cast(:reason as text)) in lower(d.reason)) > 0)
       and (cast(:with_replayed as boolean) or d.replayed_at is null)
+      and (cast(:with_cut as boolean) or {_IS_WHOLE})
 """
 _LIST = text(
     f"""
@@ -81,12 +84,14 @@ _PAGE_BYTES = 8 * 1024 * 1024
 class Choice:
     """Which letters are meant: all, or these `ids`, or those whose reason contains `reason`.
 
-    Letters that were replayed already are meant only `with_replayed`.
+    Letters that were replayed already are meant only `with_replayed`, and those of which less than
+    the whole message is kept only `with_cut`.
     """
 
     ids: tuple[int, ...] | None = None
     reason: str | None = None
     with_replayed: bool = False
+    with_cut: bool = True
 
     def values(self) -> dict[str, Any]:
         """As bound parameters."""
@@ -94,6 +99,7 @@ class Choice:
             "ids": None if self.ids is None else bigints(self.ids),
             "reason": self.reason,
             "with_replayed": self.with_replayed,
+            "with_cut": self.with_cut,
         }
 
 
@@ -109,7 +115,11 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A letter without its bytes; `size` is how many its value has."""
+    """A letter without its bytes; `size` is how many its value had as it came.
+
+    With a `sha256` (of the whole value, hexadecimal) less of it is kept than came. With a
+    `last_offset` it stands for a range that nobody could unpack, and nothing is kept.
+    """
 
     id: int
     topic: str
@@ -123,6 +133,13 @@ class Described:
     created_at: datetime
     replayed_at: datetime | None
     size: int
+    sha256: str | None = None
+    last_offset: int | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """True when the message is kept as it came, so that it can be sent again."""
+        return self.sha256 is None and self.last_offset is None
 
 
 @dataclass(frozen=True, slots=True)

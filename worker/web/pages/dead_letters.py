@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -54,7 +54,7 @@ def list_newest(request: Request, _admin: Administering) -> Response:
     choices = Choices(request.query_params, view.words, view.zone)
     reason, is_waiting = choices.text("reason"), choices.is_true("waiting")
     trail = trail_of(request)
-    found, counted = [], None
+    found, counted, sendable = [], None, None
     if not choices.faults:
         choice = Choice(reason=reason, with_replayed=not is_waiting)
         with made.pool.snapshot() as connection:
@@ -62,11 +62,12 @@ def list_newest(request: Request, _admin: Administering) -> Response:
                 connection, choice, limit=SIZE + 1, older_than=_older_than(trail.after)
             )
             counted = letters.chosen(connection, choice)
+            sendable = letters.chosen(connection, replace(choice, with_cut=False))
     rows = found[:SIZE]
     values = {
         "lines": [Line(row, shown_reason(row.reason, made.masker)) for row in rows],
         "total": counted.fresh + counted.replayed if counted else 0,
-        "fresh": counted.fresh if counted else 0,
+        "fresh": sendable.fresh if sendable else 0,
         "reason": reason or "",
         "fields": _fields(view.words),
         "faults": choices.faults,
@@ -93,7 +94,6 @@ def show_one(request: Request, _admin: Administering, letter_id: str) -> Respons
         "letter": letter,
         "reason": shown_reason(letter.reason, made.masker),
         "body": body_of(kept, made.masker),
-        "is_mendable": True,
         "key": seen(kept.key, made.masker, most=_MOST_VALUE),
         "headers": _headers(kept, made.masker),
         "more_headers": max(0, len(kept.headers) - _MOST_HEADERS),

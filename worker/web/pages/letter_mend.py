@@ -13,6 +13,7 @@ from worker.errors import Misused
 from worker.replays import check_mended
 from worker.storage import letters
 from worker.storage.letters import Described, Kept
+from worker.web import problems
 from worker.web.access import Administering
 from worker.web.asking import console, id_of
 from worker.web.pages.dead_letters import found_letter
@@ -31,7 +32,7 @@ LONGEST_BODY = 300_000
 @router.get("/dead-letters/{letter_id}/mend")
 def ask_mended(request: Request, _admin: Administering, letter_id: str) -> Response:
     """Show a form with the body, to be put right."""
-    letter, kept = letter_of(request, letter_id)
+    letter, kept = _whole(letter_of(request, letter_id))
     body = draft(kept.value, console(request).masker)
     return form(request, letter, body.text, hides=body.hides, refusal=body.refusal)
 
@@ -47,7 +48,7 @@ def mend(
 
     Nothing is sent or stored here.
     """
-    letter, _kept = letter_of(request, letter_id)
+    letter, _kept = _whole(letter_of(request, letter_id))
     view, _ = console(request).pages.page(request)
     mended = lines(body)
     error = fault(request, letter, mended, view)
@@ -79,6 +80,13 @@ def letter_of(request: Request, letter_id: str) -> tuple[Described, Kept]:
     """The letter of an address; not found for what is none."""
     with console(request).pool.snapshot() as connection:
         return found_letter(letters.get(connection, id_of(letter_id)))
+
+
+def _whole(found: tuple[Described, Kept]) -> tuple[Described, Kept]:
+    """What is not kept whole cannot be mended: there is no page for it."""
+    if not found[0].is_whole:
+        raise problems.not_found()
+    return found
 
 
 def lines(body: str) -> str:

@@ -58,6 +58,8 @@ def replay_one(
     """Send a letter again, mended where there is a body; then its page says what became of it."""
     letter, _kept = letter_of(request, letter_id)
     view, _ = console(request).pages.page(request)
+    if not letter.is_whole:
+        return _outcome(request, Replayed(), skipped=1)
     mended = None if body is None else lines(body)
     if mended is not None and (error := fault(request, letter, mended, view)) is not None:
         return form(request, letter, mended, hides=MASK in mended, error=error)
@@ -97,9 +99,10 @@ def replay_many(
     if choices.faults:
         raise problems.not_found()
     if which == "all":
-        choice = Choice(reason=wanted)
+        choice = Choice(reason=wanted, with_cut=False)
     else:
-        choice = Choice(tuple(id_of(each) for each in (letter or [])[:MOST_AT_ONCE]))
+        selected = tuple(id_of(each) for each in (letter or [])[:MOST_AT_ONCE])
+        choice = Choice(selected, with_cut=False)
     with console(request).pool.snapshot() as connection:
         counted = letters.chosen(connection, choice)
         chosen = letters.ids(connection, choice, limit=MOST_AT_ONCE)
@@ -168,7 +171,7 @@ def _send(request: Request, admin: Principal, ids: tuple[int, ...], mended: str 
     wait_s = made.run_limit.take(admin.login)
     if wait_s:
         raise problems.too_many(wait_s)
-    choice = Choice(ids, with_replayed=len(ids) == 1)
+    choice = Choice(ids, with_replayed=len(ids) == 1, with_cut=False)
     with made.pool.snapshot() as connection:
         found = letters.chosen(connection, choice)
     if not found.topics:
