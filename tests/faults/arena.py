@@ -27,7 +27,7 @@ from tests.support.evidence import Evidence, Verdict
 from tests.support.load import Slot
 from tests.support.platform import Platform, servers
 from tests.support.proxy import Proxy
-from tests.support.topics import quiet_client, read_whole
+from tests.support.topics import Range, quiet_client, read_whole
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess
 from worker.config import Settings
@@ -66,7 +66,8 @@ class Arena:
     """Where a scenario plays: `start` workers, do harm, call `fault` for each, and `recovered`.
 
     Workers reach their database through `proxy`, and the brokers through the cluster's links where
-    `is_linked`. Traffic flows from `begin` on.
+    `is_linked`. Traffic flows from `begin` on. `unreadable` names batches of triggers that a
+    scenario has made so.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Arena:
         self.changes: dict[str, Any] = {}
         self._is_linked = is_linked
         self._started = 0
+        self.unreadable: list[Range] = []
         self._apart: set[int] = set()
         self.may_expire: set[Slot] = set()
         self._is_over = Event()
@@ -266,7 +268,8 @@ class Arena:
             self.stop(worker)
         count = evidence.count(self.database, self.topics.triggers)
         log = evidence.log(self.topics.triggers, self._read)
-        return replace(self._evidence(self._committed()), count=count, log=log)
+        found = self._evidence(self._committed())
+        return replace(found, count=count, log=log, unreadable=len(self.unreadable))
 
     @contextlib.contextmanager
     def twin(self) -> Iterator[Arena]:
@@ -379,7 +382,8 @@ class Arena:
         )
 
     def _read(self, topic: str) -> Any:
-        return read_whole(self.ground.broker, topic)
+        without = self.unreadable if topic == self.topics.triggers else ()
+        return read_whole(self.ground.broker, topic, without=without)
 
     def _sample(self) -> None:
         """While the run goes on: is an offset ahead of the records?"""

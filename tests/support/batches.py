@@ -64,7 +64,7 @@ def zstd_of_unknown_size(body: bytes) -> bytes:
 
 def produce(broker: Broker, topic: str, raw: bytes, *, partition: int = 0) -> int:
     """Send a batch as it is; the offset of its first message. AssertionError if refused."""
-    client = KafkaNetClient(bootstrap_servers=[broker.address], client_id="by-hand")
+    client = KafkaNetClient(bootstrap_servers=broker.address.split(","), client_id="by-hand")
     try:
         client.get_broker_version(_ANSWER_MS)
         leader = _leader(client, topic, partition)

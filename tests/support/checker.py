@@ -235,8 +235,9 @@ def _count(evidence: Evidence) -> Iterable[Violation]:
         yield Violation(Kind.MISCOUNTED, f"{count.deliveries} deliveries, {bins} in bins")
     if not len(evidence.records) == count.records == count.events == count.published:
         yield Violation(Kind.MISCOUNTED, f"{count}, and {len(evidence.records)} records")
-    if count.dead_letters:
-        yield Violation(Kind.MISCOUNTED, f"{count.dead_letters} dead letters, and none was bad")
+    if count.dead_letters != evidence.unreadable:
+        bad = f"{count.dead_letters} dead letters, and {evidence.unreadable} batches were bad"
+        yield Violation(Kind.MISCOUNTED, bad)
     if count.waiting:
         yield Violation(Kind.MISCOUNTED, f"{count.waiting} rows wait in the outbox")
     if count.duplicates != count.on_records:

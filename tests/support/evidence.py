@@ -110,7 +110,7 @@ class Evidence:
     triggers come to. `count` is taken when everything has come to rest. `apart` are jobs whose
     events the brokers refuse and get again, shortened, behind the rest of their batch: they keep
     the order of the job alone. `committed` are the group's offsets by partition, of the topic as it
-    is now (`generation`).
+    is now (`generation`). `unreadable` is how many batches stand there that nobody can unpack.
     """
 
     sent: Sequence[Sent]
@@ -125,6 +125,7 @@ class Evidence:
     committed: Mapping[int, int] = field(default_factory=dict)
     generation: int = 0
     log: Sequence[Slot] | None = None
+    unreadable: int = 0
 
 
 def records(database: str) -> list[Record]:

@@ -1,7 +1,7 @@
 """Messages in and out of a broker, as a stranger to the product would send and read them."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,6 +21,10 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 
 Header = tuple[str, bytes | None]
+Range = tuple[int, int, int]
+"""Partition, and offsets, first and last."""
+
+_END = KafkaError._PARTITION_EOF
 Raw = tuple[bytes | str | None, bytes | str | None, list[Header] | None]
 
 
@@ -129,10 +133,13 @@ def read_topic(
     return sorted(received, key=lambda each: (each.partition, each.offset))
 
 
-def read_whole(broker: Broker, topic: str, deadline_s: float = 60.0) -> list[Received]:
+def read_whole(
+    broker: Broker, topic: str, deadline_s: float = 60.0, *, without: Sequence[Range] = ()
+) -> list[Received]:
     """Every message of a topic up to the end of each partition, on brokers that tell it.
 
     In order of partition and offset. Raises AssertionError when the ends are not reached in time.
+    What stands `without` is left out, readable or not.
     """
     consumer = _reader(broker, topic, **{"enable.partition.eof": True})
     received: list[Received] = []
@@ -143,8 +150,13 @@ def read_whole(broker: Broker, topic: str, deadline_s: float = 60.0) -> list[Rec
             assert time.monotonic() < end, f"the ends of {topic} {sorted(open_ends)} did not come"
             for message in consumer.consume(500, 0.1):
                 error = message.error()
-                if error is not None and error.code() == KafkaError._PARTITION_EOF:
-                    open_ends.discard(int(message.partition() or 0))
+                partition, offset = int(message.partition() or 0), int(message.offset() or 0)
+                last = _last(without, partition, offset)
+                if last is not None and (error is None or error.code() != _END):
+                    if error is not None:
+                        _go_on(consumer, TopicPartition(topic, partition, last + 1))
+                elif error is not None and error.code() == _END:
+                    open_ends.discard(partition)
                 elif error is None or not error.retriable():
                     received.append(_received(message))
     finally:
@@ -182,8 +194,22 @@ def _reader(broker: Broker, topic: str, **more: object) -> Consumer:
     )
     partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
     assert partitions, f"there is no topic {topic} on {broker.address}"
-    consumer.assign([TopicPartition(topic, each, OFFSET_BEGINNING) for each in partitions])
+    consumer.incremental_assign(
+        [TopicPartition(topic, each, OFFSET_BEGINNING) for each in partitions]
+    )
     return consumer
+
+
+def _last(without: Sequence[Range], partition: int, offset: int) -> int | None:
+    """The last offset of what is left out, where an offset is in it."""
+    return next(
+        (last for p, first, last in without if p == partition and first <= offset <= last), None
+    )
+
+
+def _go_on(consumer: Consumer, place: TopicPartition) -> None:
+    consumer.incremental_unassign([place])
+    consumer.incremental_assign([place])
 
 
 def _consume(consumer: Consumer, wait_s: float) -> list[Received]:

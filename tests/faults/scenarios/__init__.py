@@ -5,7 +5,15 @@ A scenario gets an `Arena` in which traffic flows into its workers. It does harm
 arena comes to rest and the checker looks at everything.
 """
 
-from tests.faults.scenarios import clock, kafka, network, postgres, steps, worker
+from tests.faults.scenarios import (
+    clock,
+    kafka,
+    network,
+    postgres,
+    steps,
+    unreadable,
+    worker,
+)
 from tests.faults.scenarios.scenario import Lane, Scenario
 
 SCENARIOS: tuple[Scenario, ...] = (
@@ -13,6 +21,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *steps.SCENARIOS,
     *postgres.SCENARIOS,
     *kafka.SCENARIOS,
+    *unreadable.SCENARIOS,
     *network.SCENARIOS,
     *clock.SCENARIOS,
 )
