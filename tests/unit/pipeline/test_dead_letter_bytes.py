@@ -56,5 +56,5 @@ def test_a_tombstone_with_a_large_key_stays_one() -> None:
 def test_a_body_of_more_than_a_mebibyte_is_not_looked_into() -> None:
     claim = Claim(1, "awp.job.triggers.v1", "id", 0, 1, -1)
     body = b'{"job_id": "17", "more": "' + b"x" * MIB + b'"}'
-    found = decode(Delivery(0, 5, None, body, [], 0), claim, NOW)
+    found = decode(Delivery(0, 5, None, body, [], 0), claim, NOW, NOW)
     assert found == Unreadable("the body has 1048604 bytes, and of more than 1048576 none is read")
