@@ -129,7 +129,7 @@ class Worker:
 
     def _loop(self, topic: str, session: Session, handler: Handler) -> Loop:
         settings = self._settings
-        producer = EventProducer(self._kafka)
+        producer = EventProducer(self._kafka, self._clock)
         relay = Relay(session, producer, self._kafka.topics, settings.language)
         takings = Takings(
             session=session,
@@ -160,6 +160,7 @@ class Worker:
             takings=takings,
             clock_watch=ClockWatch(
                 session=session,
+                take_append=producer.take_append,
                 clock=self._clock,
                 max_skew_s=settings.max_clock_skew_s,
                 metrics=self._figures[topic],

@@ -156,6 +156,7 @@ class LoopMetrics:
         self._waiting = metrics.waiting.labels(topic)
         self.partitions = metrics.partitions.labels(topic)
         self.clock_skew = metrics.clock_skew.labels("database")
+        self.broker_clock_skew = metrics.clock_skew.labels("brokers")
         self._last_turn = metrics.last_turn.labels(topic)
         self._size = metrics.batch_size.labels(topic)
         self._transaction = metrics.step.labels(topic, "transaction")

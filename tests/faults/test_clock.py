@@ -8,6 +8,7 @@ import pytest
 from tests.support import sql
 from tests.support.crashing import ARMED, CLOCK_SHIFT_S
 from tests.support.load import Load
+from tests.support.topics import Broker, set_topic
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess
 from worker.domain.topics import Topics
@@ -67,7 +68,19 @@ def test_a_worker_some_seconds_ahead_works_and_says_so(
     assert 11 < _skew_s(worker) < 14
 
 
-def _skew_s(worker: WorkerProcess) -> float:
-    name = 'trigger_worker_clock_skew_seconds{against="database"} '
+def test_the_brokers_clock_is_told_by_topics_that_have_it(
+    start: Start, broker: Broker, load: Load, topics: Topics, database: str
+) -> None:
+    for topic in topics.outcomes():
+        set_topic(broker.address, topic, "message.timestamp.type", "LogAppendTime")
+    worker = start(SOON, program=ARMED, env={CLOCK_SHIFT_S: "12"})
+    load.fire(12)
+    wait_until(lambda: sql.value(database, RECORDS) == 12, 30, "12 records")
+    _turn_the_clock(worker)  # so that it is looked at before the minute is over
+    wait_until(lambda: 10 < _skew_s(worker, "brokers") < 13, 20, "the brokers' clock")
+
+
+def _skew_s(worker: WorkerProcess, against: str = "database") -> float:
+    name = f'trigger_worker_clock_skew_seconds{{against="{against}"}} '
     (line,) = [each for each in worker.page("/metrics").splitlines() if each.startswith(name)]
     return float(line.removeprefix(name))

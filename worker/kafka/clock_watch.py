@@ -1,18 +1,21 @@
 """Holds this machine's clock against the database's, and a loop back while it is wrong.
 
 What is expired and what is too early is decided by the clock of whoever decides. The database's is
-the one that all workers share, and asking it costs a round trip; the brokers' is told by nothing
-that could be asked without writing to a topic (worker/README.md).
+the one that all workers share, and asking it costs a round trip. The brokers tell theirs with the
+acknowledgement of our own events, where the topic of these has LogAppendTime; nothing else that
+could be asked tells it without writing to a topic (worker/README.md).
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
 from worker.clock import Clock
 from worker.errors import ClockWrong
+from worker.kafka.producer import Append
 from worker.metrics import LoopMetrics
 from worker.storage import server_clock
 from worker.storage.engine import Session
@@ -35,9 +38,16 @@ class ClockWatch:
     """Looks at each taking of partitions, each minute, and when the clock was set meanwhile."""
 
     def __init__(
-        self, *, session: Session, clock: Clock, max_skew_s: float, metrics: LoopMetrics
+        self,
+        *,
+        session: Session,
+        take_append: Callable[[], Append | None],
+        clock: Clock,
+        max_skew_s: float,
+        metrics: LoopMetrics,
     ) -> None:
         self._session = session
+        self._take_append = take_append
         self._clock = clock
         self._max_skew_s = max_skew_s
         self._metrics = metrics
@@ -72,7 +82,27 @@ class ClockWatch:
             )
         if certain_s > _TOLD_S:
             log.warning("action=clock_skew skew_s=%.1f message=%r", skew_s, f"{words}.")
+        self._hear_brokers()
         self._last = _Look(self._clock.now(), self._clock.monotonic())
+
+    def _hear_brokers(self) -> None:
+        """Say how far the brokers' clock is away, where one of them told it since the last look.
+
+        Nothing waits for that: ours is the database's then, and it is the brokers' that is wrong.
+        """
+        append = self._take_append()
+        if append is None:
+            return
+        ahead_s = (append.sent_at - append.appended_at).total_seconds()
+        behind_s = (append.appended_at - append.acknowledged_at).total_seconds()
+        skew_s = ahead_s if ahead_s > 0 else min(-behind_s, 0.0)
+        self._metrics.broker_clock_skew.set(skew_s)
+        if abs(skew_s) > _TOLD_S:
+            log.warning(
+                "action=clock_skew skew_s=%.1f message='This clock is so far ahead of that of the "
+                "brokers (behind it, if negative), and not of the one of the database.'",
+                skew_s,
+            )
 
     def believe(self, moment: datetime, passed_s: float) -> None:
         """Raises `ClockWrong` for a moment of a decision before which the clock was set.

@@ -5,10 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import (
+    TIMESTAMP_LOG_APPEND_TIME,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+)
 
+from worker.clock import Clock, SystemClock
 from worker.domain.delivery import Event
 from worker.errors import Stop, Transient
 from worker.kafka.closing import close_client
@@ -31,6 +39,14 @@ class Interrupted(Transient):
     """The assignment changed while events were on their way; what was sent is not known."""
 
 
+class Append(NamedTuple):
+    """When a broker appended an event, by its clock, and between which moments of ours that was."""
+
+    sent_at: datetime
+    appended_at: datetime
+    acknowledged_at: datetime
+
+
 class EventProducer:
     """An idempotent librdkafka producer. Used by one thread.
 
@@ -44,7 +60,11 @@ class EventProducer:
     election, takes the later one alone, and the earlier one is nowhere.
     """
 
-    def __init__(self, kafka: KafkaSettings) -> None:
+    def __init__(self, kafka: KafkaSettings, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._sent_at = self._clock.now()
+        self._placed: Message | None = None
+        self._append: Append | None = None
         self._complaints = Complaints(log, "producer")
         self._config: dict[str, Any] = {
             **kafka.confluent(),
@@ -77,7 +97,10 @@ class EventProducer:
         def reported(error: KafkaError | None, message: Message) -> None:
             if error is not None or message.offset() is None:
                 reports.append((error, message))
+            else:
+                self._placed = message
 
+        self._sent_at, self._placed = self._clock.now(), None
         self._sent, self._reports, self._untaken = events, reports, []
         produce = self._producer.produce
         with self._made_anew_on_failure():
@@ -110,6 +133,7 @@ class EventProducer:
                 tick()
             refusals = [(error, message) for error, message in self._reports if error is not None]
             supposed = len(self._reports) - len(refusals)
+            self._note_append()
             if supposed:
                 raise Transient(f"No broker says where it has {supposed} of the events.")
         refused = _too_large(_named(refusals, self._sent))
@@ -118,6 +142,20 @@ class EventProducer:
             return refused + untaken
         # A broker refuses a set of messages for the size of one: alone, each speaks for itself.
         return untaken + [event for each in refused for event in self._alone(each, tick)]
+
+    def take_append(self) -> Append | None:
+        """The newest answer of a broker that told its time, once (topics with LogAppendTime)."""
+        found, self._append = self._append, None
+        return found
+
+    def _note_append(self) -> None:
+        placed, self._placed = self._placed, None
+        if placed is None:
+            return
+        kind, appended_ms = placed.timestamp()
+        if kind == TIMESTAMP_LOG_APPEND_TIME:
+            appended_at = datetime.fromtimestamp(appended_ms / 1000, UTC)
+            self._append = Append(self._sent_at, appended_at, self._clock.now())
 
     def abandon(self) -> None:
         """Another producer: what is still under way in this one can no longer be told apart."""
