@@ -6,24 +6,23 @@ acknowledged that is not committed.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
 from worker.clock import Clock
-from worker.commit import MOST_LINES, Count, conclude, say_isolated
+from worker.commit import Count, conclude, say_isolated
 from worker.decode import Unreadable, decode
 from worker.domain.cost import MOST, Cost, KnownCosts, Plan
 from worker.domain.delivery import Delivery, Event
-from worker.domain.inventory import UnreadableRow
 from worker.domain.record import Claim, DeadLetter, Handled, OutboxRow, Record
 from worker.domain.trigger import Trigger, TriggerKind
 from worker.domain.verdict import MOST_FINDINGS
 from worker.errors import Refused, Unwritable
+from worker.isolated_records import insert_isolated, say_unreadable
 from worker.metrics import IntakeMetrics
 from worker.outcome import Recorder
 from worker.preflight.facts import NO_FACTS, Facts
@@ -33,15 +32,7 @@ from worker.preflight.runner import judge
 from worker.sources import Claimed, prove, read_claims
 from worker.storage import errors, outbox, projection, records
 from worker.storage.engine import Session
-from worker.storage.isolation import (
-    RefusalHistory,
-    begin_isolating,
-    check_share,
-    unwritable,
-    write_isolated,
-)
-
-log = logging.getLogger(__name__)
+from worker.storage.isolation import RefusalHistory, unwritable
 
 _LONGEST_JUDGING_S = 1.0
 """A batch is cut when judging it takes longer: a decision has to be written while it is fresh."""
@@ -235,7 +226,7 @@ class Intake:
             facts = replace(facts, canaries=marked)
         if facts.unreadable:
             known = [trigger for trigger in triggers if trigger.job_id not in facts.unread]
-            _say_unreadable(known, facts.unreadable, claims)
+            say_unreadable(known, facts.unreadable, claims)
         return facts
 
     def _note_cost(self, record: Record, facts: Facts) -> int:
@@ -264,11 +255,20 @@ class Intake:
         leaving: dict[int, list[Event]] = {}
         with self._session.transaction() as connection:
             if isolating is not None:
-                inserted = self._insert_isolated(connection, admitted, isolating)
+                taken = insert_isolated(
+                    connection,
+                    self._recorder,
+                    admitted.outcomes,
+                    admitted.decided.decided_at,
+                    isolating,
+                )
+                poison = {**admitted.decided.poison, **taken.poison}
+                inserted = _Inserted(taken.ids, taken.outcomes, poison, admitted.repeats)
             else:
                 ids = _insert(connection, _records(admitted.outcomes), ready)
-                poison = admitted.decided.poison
-                inserted = _Inserted(ids, admitted.outcomes, poison, admitted.repeats)
+                inserted = _Inserted(
+                    ids, admitted.outcomes, admitted.decided.poison, admitted.repeats
+                )
             repeats = Counter({key: len(again) for key, again in inserted.repeats.items()})
             for again in inserted.repeats.values():
                 for delivery in again:
@@ -328,56 +328,6 @@ class Intake:
         self._refusals = history
         return rows
 
-    def _insert_isolated(
-        self, connection: Connection, admitted: _Admitted, history: RefusalHistory
-    ) -> _Inserted:
-        """Write what the database takes; the rest becomes `event_invalid`, for the trigger's sake.
-
-        Raises `Unwritable` when it is not the triggers: when the substitute of a record is refused,
-        too, or the same refusal meets too many.
-        """
-        ids: dict[str, int] = {}
-        substitutes: dict[str, Record] = {}
-        refused: list[tuple[Hashable, Refused]] = []
-        decided_at = admitted.decided.decided_at
-        begin_isolating(connection)
-
-        def insert(rows: Sequence[Record]) -> None:
-            new = records.insert(connection, records.columns(rows))
-            ids.update(new)
-            if new:
-                mine = (record.trigger for record in rows)
-                history.note_written(t.job_id for t in mine if t.idempotency_key in new)
-
-        def substitute(record: Record, error: Refused) -> None:
-            trigger = record.trigger
-            refused.append((trigger.job_id, error))
-            for make in (self._recorder.invalid, self._recorder.bare):
-                kept = make(trigger, error.message, decided_at)
-                try:
-                    with errors.writing_rows(), connection.begin_nested():
-                        ids.update(records.insert(connection, records.columns([kept])))
-                except Refused as again:
-                    last = again
-                else:
-                    substitutes[trigger.idempotency_key] = kept
-                    history.note_refused(error, trigger.job_id)
-                    return
-            history.suspect(last.refusal, {trigger.job_id})
-            raise unwritable(last) from last
-
-        write_isolated(connection, _records(admitted.outcomes), insert, substitute)
-        check_share(history, refused, len(admitted.outcomes))
-        poison = dict(admitted.decided.poison)
-        for key, kept in substitutes.items():
-            poison[key] = _problem(kept)
-        outcomes = [
-            (delivery, _substituted(outcome, substitutes))
-            for delivery, outcome in admitted.outcomes
-        ]
-        _project_isolated(connection, _records(outcomes), ids)
-        return _Inserted(ids, outcomes, poison, admitted.repeats)
-
 
 def _admit(decided: Decided, claims: Mapping[int, Claim]) -> _Admitted:
     """Count a batch against the position that its partitions have by now."""
@@ -391,29 +341,6 @@ def _admit(decided: Decided, claims: Mapping[int, Claim]) -> _Admitted:
         else:
             admitted.outcomes.append((delivery, outcome))
     return admitted
-
-
-def _say_unreadable(
-    triggers: Sequence[Trigger],
-    unreadable: Mapping[int, UnreadableRow],
-    claims: Mapping[int, Claim],
-) -> None:
-    """A line for each trigger whose job needs a row that cannot be read."""
-    partitions = {claim.ledger_id: claim.partition for claim in claims.values()}
-    for trigger in triggers:
-        row = unreadable.get(trigger.job_id)
-        if row is not None:
-            log.warning(
-                "action=unreadable job=%d partition=%d offset=%d view=%s sqlstate=%s row='%s' "
-                "reason=%s",
-                trigger.job_id,
-                partitions[trigger.origin.ledger_id],
-                trigger.origin.offset,
-                row.view,
-                row.sqlstate,
-                ", ".join(f"{name}={value}" for name, value in row.key),
-                row.words,
-            )
 
 
 def _records(outcomes: Outcomes) -> list[Record]:
@@ -439,35 +366,3 @@ def _insert(connection: Connection, batch: Sequence[Record], ready: _Ready) -> d
         ids = records.insert(connection, columns)
         projection.project(connection, batch, ids)
     return ids
-
-
-def _substituted(
-    outcome: Record | DeadLetter, substitutes: Mapping[str, Record]
-) -> Record | DeadLetter:
-    if isinstance(outcome, DeadLetter):
-        return outcome
-    return substitutes.get(outcome.trigger.idempotency_key, outcome)
-
-
-def _problem(record: Record) -> str:
-    return str(record.verdict.findings[0].objects["problem"])
-
-
-def _project_isolated(
-    connection: Connection, batch: Sequence[Record], ids: Mapping[str, int]
-) -> None:
-    """Show records on their jobs, but for the jobs whose row the database does not let us change.
-
-    That is never in the way of the records; the job shows them when it is projected again.
-    """
-    kept: list[tuple[int, Refused]] = []
-
-    def project(rows: Sequence[Record]) -> None:
-        if len(kept) < MOST_LINES:
-            projection.project(connection, rows, ids)
-
-    write_isolated(
-        connection, batch, project, lambda row, error: kept.append((row.trigger.job_id, error))
-    )
-    for job_id, error in kept:
-        log.warning("action=not_shown job=%d reason=%s", job_id, error.message)

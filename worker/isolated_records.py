@@ -1,0 +1,146 @@
+"""A batch that the database does not take as it stands: which of its triggers that concerns."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from worker.commit import MOST_LINES
+from worker.domain.delivery import Delivery
+from worker.domain.inventory import UnreadableRow
+from worker.domain.record import Claim, DeadLetter, Record
+from worker.domain.trigger import Trigger
+from worker.errors import Refused
+from worker.outcome import Recorder
+from worker.storage import errors, projection, records
+from worker.storage.isolation import (
+    RefusalHistory,
+    begin_isolating,
+    check_share,
+    unwritable,
+    write_isolated,
+)
+
+log = logging.getLogger(__name__)
+
+Outcomes = Sequence[tuple[Delivery, Record | DeadLetter]]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What the database took of a batch, in the transaction of the batch.
+
+    `ids` are those of new records, by idempotency key; `outcomes` have the substitutes in the place
+    of what was refused, and `poison` says why, by idempotency key.
+    """
+
+    ids: dict[str, int]
+    outcomes: Outcomes
+    poison: dict[str, str]
+
+
+def insert_isolated(
+    connection: Connection,
+    recorder: Recorder,
+    outcomes: Outcomes,
+    decided_at: datetime,
+    history: RefusalHistory,
+) -> Taken:
+    """Write what the database takes; the rest becomes `event_invalid`, for the trigger's sake.
+
+    Raises `Unwritable` when it is not the triggers: when the substitute of a record is refused,
+    too, or the same refusal meets too many.
+    """
+    ids: dict[str, int] = {}
+    poison: dict[str, str] = {}
+    substitutes: dict[str, Record] = {}
+    refused: list[tuple[Hashable, Refused]] = []
+    begin_isolating(connection)
+
+    def insert(rows: Sequence[Record]) -> None:
+        new = records.insert(connection, records.columns(rows))
+        ids.update(new)
+        if new:
+            triggers = (record.trigger for record in rows)
+            history.note_written(t.job_id for t in triggers if t.idempotency_key in new)
+
+    def substitute(record: Record, error: Refused) -> None:
+        trigger = record.trigger
+        refused.append((trigger.job_id, error))
+        for make in (recorder.invalid, recorder.bare):
+            kept = make(trigger, error.message, decided_at)
+            try:
+                with errors.writing_rows(), connection.begin_nested():
+                    ids.update(records.insert(connection, records.columns([kept])))
+            except Refused as again:
+                last = again
+            else:
+                substitutes[trigger.idempotency_key] = kept
+                poison[trigger.idempotency_key] = error.message
+                history.note_refused(error, trigger.job_id)
+                return
+        history.suspect(last.refusal, {trigger.job_id})
+        raise unwritable(last) from last
+
+    write_isolated(connection, _records(outcomes), insert, substitute)
+    check_share(history, refused, len(outcomes))
+    kept = [(delivery, _substituted(outcome, substitutes)) for delivery, outcome in outcomes]
+    _project(connection, _records(kept), ids)
+    return Taken(ids, kept, poison)
+
+
+def _project(connection: Connection, batch: Sequence[Record], ids: Mapping[str, int]) -> None:
+    """Show records on their jobs, but for the jobs whose row the database does not let us change.
+
+    That is never in the way of the records; the job shows them when it is projected again.
+    """
+    kept: list[tuple[int, Refused]] = []
+
+    def project(rows: Sequence[Record]) -> None:
+        if len(kept) < MOST_LINES:
+            projection.project(connection, rows, ids)
+
+    write_isolated(
+        connection, batch, project, lambda row, error: kept.append((row.trigger.job_id, error))
+    )
+    for job_id, error in kept:
+        log.warning("action=not_shown job=%d reason=%s", job_id, error.message)
+
+
+def _records(outcomes: Outcomes) -> list[Record]:
+    return [outcome for _, outcome in outcomes if isinstance(outcome, Record)]
+
+
+def _substituted(
+    outcome: Record | DeadLetter, substitutes: Mapping[str, Record]
+) -> Record | DeadLetter:
+    if isinstance(outcome, DeadLetter):
+        return outcome
+    return substitutes.get(outcome.trigger.idempotency_key, outcome)
+
+
+def say_unreadable(
+    triggers: Sequence[Trigger],
+    unreadable: Mapping[int, UnreadableRow],
+    claims: Mapping[int, Claim],
+) -> None:
+    """A line for each trigger whose job needs a row that cannot be read."""
+    partitions = {claim.ledger_id: claim.partition for claim in claims.values()}
+    for trigger in triggers:
+        row = unreadable.get(trigger.job_id)
+        if row is not None:
+            log.warning(
+                "action=unreadable job=%d partition=%d offset=%d view=%s sqlstate=%s row='%s' "
+                "reason=%s",
+                trigger.job_id,
+                partitions[trigger.origin.ledger_id],
+                trigger.origin.offset,
+                row.view,
+                row.sqlstate,
+                ", ".join(f"{name}={value}" for name, value in row.key),
+                row.words,
+            )
