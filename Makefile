@@ -22,7 +22,7 @@ faults: $(VENV)/.dev  ## Everything that may break, under load (ARGS="--seed N",
 fuzz: $(VENV)/.fuzz  ## The decoder, guided by coverage (ARGS="--seconds 600")
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
-bench: $(VENV)/.dev  ## Throughput beside others, latency, growth, memory (ARGS=--json)
+bench: $(VENV)/.dev  ## Throughput beside others, latency, growth, memory, costly jobs (ARGS=--json)
 	@$(MAKE) -s $(PEERS)/.installed || echo "going on without other frameworks" >&2
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 

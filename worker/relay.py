@@ -23,6 +23,7 @@ from worker.storage.engine import Session
 log = logging.getLogger(__name__)
 
 _PAGE_ROWS = 8
+_PAGE_BYTES = 4 * 1024 * 1024
 
 
 class Publisher(Protocol):
@@ -52,8 +53,8 @@ class Relay:
 
     One set of rows is under way at a time, between `send` and `finish`; the next batch is written
     meanwhile. Rows are deleted in the first batch's transaction that finds them `acknowledged`, or
-    by `settle` when none comes. A crash between publish and delete publishes again under the same
-    `event_id`.
+    by `settle` when none comes; what they held is forgotten until then. A crash between publish and
+    delete publishes again under the same `event_id`.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class Relay:
         finally:
             self._is_waiting = False
             self._under_way = None
-        self.acknowledged.extend(rows)
+        self.acknowledged.extend(replace(row, events=()) for row in rows)
         on_acknowledged()
 
     def abandon(self) -> bool:
@@ -126,7 +127,9 @@ class Relay:
         count = 0
         while True:
             with self._session.transaction() as connection:
-                rows = outbox.page(connection, claim.ledger_id, rows=_PAGE_ROWS)
+                rows = outbox.page(
+                    connection, claim.ledger_id, rows=_PAGE_ROWS, most_bytes=_PAGE_BYTES
+                )
             if not rows:
                 return count
             self.send(rows, [claim], tick)

@@ -18,13 +18,24 @@ from pathlib import Path
 from rich.console import Console
 
 import tests.support.first_imports  # noqa: F401
-from tests.benchmarks import contest, crash, growth, latency, machine, memory, scaling, tables
+from tests.benchmarks import (
+    contest,
+    crash,
+    growth,
+    latency,
+    machine,
+    memory,
+    scaling,
+    shapes,
+    tables,
+)
 from tests.benchmarks.contenders import INSTALL, OTHERS, OURS, available
 from tests.benchmarks.report import Report
 from tests.benchmarks.stage import Stage, built, embedded_broker
 from tests.benchmarks.triggers import backlog
 from tests.support import services
 from tests.support.kafka import KafkaNode
+from tests.support.shapes import SHAPES
 from tests.support.topics import Broker
 from worker.errors import TriggerWorkerError
 
@@ -163,12 +174,23 @@ def _growth(on: Measuring) -> None:
     )
 
 
+def _shapes(on: Measuring) -> None:
+    for shape in SHAPES:
+        found = shapes.measure(on.stage, on.node, shape, rounds=on.asked.rounds)
+        on.report.shapes[shape.name] = found
+        on.say(
+            f"{shape.name}: {found.product.per_s:,.0f}/s, {found.ratio:.2f} of batches of "
+            f"{found.best}, {found.product.rss_mb:.0f} MB"
+        )
+
+
 MEASURES: dict[str, Callable[[Measuring], None]] = {
     "throughput": _throughput,
     "latency": _latency,
     "scaling": _scaling,
     "crash": _crash,
     "memory": _memory,
+    "shapes": _shapes,
     "growth": _growth,
 }
 PARTS = (*MEASURES, "embedded")

@@ -37,12 +37,13 @@ POSITION = (
 class Drain:
     """How fast it was, and what a trigger cost the contender's process in CPU time.
 
-    `spent` is what a meter counted a trigger.
+    `spent` is what a meter counted a trigger, `rss_mb` the most memory that the process had.
     """
 
     per_s: float
     cpu_us: float
     spent: Mapping[str, float] = field(default_factory=dict)
+    rss_mb: float = 0.0
 
 
 Meter = Callable[[], Mapping[str, float]]
@@ -115,7 +116,8 @@ def _watch(
             assert share > total / 2, f"too fast to be measured: {total} triggers are too few"
             cost_s = cpu_s(usage) - began[2]
             spent = {name: (most - began[3][name]) / share for name, most in meter().items()}
-            return Drain(share / (now - began[0]), cost_s * 1e6 / share, spent)
+            rss_mb = most_memory_mb(process.child.pid)
+            return Drain(share / (now - began[0]), cost_s * 1e6 / share, spent, rss_mb)
         time.sleep(POLL_S)
 
 
@@ -166,6 +168,13 @@ def count_events(brokers: str, topics: Topics, wanted: int, *, quiet_s: float = 
 
 def _good(messages: list[Message]) -> int:
     return sum(message.error() is None for message in messages)
+
+
+def most_memory_mb(pid: int) -> float:
+    """The most resident memory that a process has had so far."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    (most,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(most) * 1024 / 1e6
 
 
 def cpu_s(process: psutil.Process) -> float:

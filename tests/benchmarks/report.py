@@ -12,6 +12,7 @@ from tests.benchmarks.growth import Growth, cpu_us
 from tests.benchmarks.latency import Latency
 from tests.benchmarks.memory import Memory
 from tests.benchmarks.scaling import Scaled
+from tests.benchmarks.shapes import Shaped
 
 RATIO_ORDINARY = 1.5
 RATIO_LIMIT = 0.75
@@ -49,6 +50,7 @@ class Report:
     growth: Growth | None = None
     scaling: dict[int, Scaled] = field(default_factory=dict)
     crash: CatchUp | None = None
+    shapes: dict[str, Shaped] = field(default_factory=dict)
     not_run: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
@@ -70,6 +72,7 @@ class Report:
                 "jobs": _costs(self.growth.by_jobs if self.growth else {}),
                 "workers": {str(count): each.as_json() for count, each in self.scaling.items()},
             },
+            "shapes": {name: found.as_json() for name, found in self.shapes.items()},
             "crash": self.crash and self.crash.as_json(),
             "rss_mb": round(self.memory[max(self.memory)].rss_mb) if self.memory else None,
             "rss_mb_by_waiting": {
@@ -113,6 +116,9 @@ class Report:
             waiting = max(self.memory)
             name = f"RSS with {waiting:,} waiting, MB"
             goals.append(_at_most(name, RSS_MB, self.memory[waiting].rss_mb))
+        for name, found in self.shapes.items():
+            goals.append(_at_least(f"{name}: ratio to batches of {found.best}", 1, found.ratio))
+            goals.append(_at_most(f"{name}: RSS, MB", RSS_MB, found.product.rss_mb))
         return goals
 
 

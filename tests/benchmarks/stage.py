@@ -36,11 +36,16 @@ class Stage:
     postgres: EmbeddedPostgres
 
     @contextmanager
-    def set(self, broker: Broker, *, partitions: int) -> Iterator[Settings]:
-        """A fresh copy of the platform and fresh topics; both are gone afterwards."""
+    def set(
+        self, broker: Broker, *, partitions: int, template: str | None = None
+    ) -> Iterator[Settings]:
+        """A fresh copy of the platform (or of another template) and fresh topics.
+
+        Both are gone afterwards.
+        """
         name = f"b{secrets.token_hex(5)}"
         with ExitStack() as stack:
-            url = self.server.create(name)
+            url = self.server.create(name, template=template)
             stack.callback(self.server.drop, name)
             yield stack.enter_context(self.beside(url, broker, partitions=partitions))
 

@@ -12,6 +12,7 @@ from tests.benchmarks.growth import Growth, Of, cpu_us, log_bytes
 from tests.benchmarks.latency import Latency
 from tests.benchmarks.report import Goal, Report
 from tests.benchmarks.scaling import Scaled
+from tests.benchmarks.shapes import SIZES, Shaped
 
 
 def show(report: Report, console: Console) -> None:
@@ -33,16 +34,23 @@ def _parts(report: Report) -> Iterator[RenderableType]:
         yield _cost_table("jobs", report.growth.by_jobs)
     if report.scaling:
         yield _scaling_table(report.scaling)
-    if report.crash:
-        yield _crash_words(report.crash)
-    for waiting, found in report.memory.items():
-        yield f"{found.rss_mb:.0f} MB at most with {waiting:,} triggers waiting."
+    if report.shapes:
+        yield _shapes_table(report.shapes)
+    yield from _words(report)
     if goals := report.goals():
         yield _goals_table(goals)
     yield f"The database's disk keeps 8 KiB in {report.fsync_ms:.2f} ms (write + fsync)."
     yield ", ".join(f"{name} {value}" for name, value in report.machine.items())
     for sentence in (*report.not_run, *report.failed):
         yield f"[bold red]NOT RUN: {sentence}[/bold red]"
+
+
+def _words(report: Report) -> Iterator[str]:
+    """What needs no table."""
+    if report.crash:
+        yield _crash_words(report.crash)
+    for waiting, found in report.memory.items():
+        yield f"{found.rss_mb:.0f} MB at most with {waiting:,} triggers waiting."
 
 
 def _growth_words(growth: Growth) -> Iterator[str]:
@@ -157,3 +165,13 @@ def _scaling_table(scaling: Mapping[int, Scaled]) -> Table:
     ]
     names = ("workers", "triggers/s", "worker µs/trigger", "PostgreSQL µs/trigger")
     return _table("Side by side on the same cores", names, rows)
+
+
+def _shapes_table(shapes: Mapping[str, Shaped]) -> Table:
+    rows = []
+    for name, found in shapes.items():
+        fixed = (f"{found.by_size[size].per_s:,.0f}" for size in SIZES)
+        memory = f"{found.product.rss_mb:.0f}"
+        rows.append((name, f"{found.product.per_s:,.0f}", *fixed, f"{found.ratio:.2f}", memory))
+    names = ("", "triggers/s", *(f"batches of {size}" for size in SIZES), "ratio to best", "MB")
+    return _table("Jobs that cost much", names, rows)

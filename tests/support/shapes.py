@@ -7,6 +7,7 @@ their triggers come.
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -61,14 +62,17 @@ class Shape:
     """So many jobs, of which each `every`-th is heavy and the others name one server.
 
     A heavy one has `size` bytes of script or so many nodes, all on servers that are there or all on
-    servers that are gone. Job ids are 1 to `jobs`.
+    servers that are gone. Job ids are 1 to `jobs`. `triggers` are how many a benchmark sends, each
+    with `body_bytes` that nobody reads.
     """
 
     name: str
     jobs: int
     kind: str
-    size: int
+    size: int = 0
     every: int = 1
+    triggers: int = 1000
+    body_bytes: int = 0
 
     def fill(self, url: str) -> None:
         """Make the servers and jobs in a migrated, empty database."""
@@ -91,14 +95,21 @@ class Shape:
         slot = first or datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=10)
         for place in range(count):
             at = slot + timedelta(seconds=place // self.jobs)
-            yield json.dumps(
-                {"job_id": place % self.jobs + 1, "scheduled_at": at.isoformat()}
-            ).encode()
+            body = {"job_id": place % self.jobs + 1, "scheduled_at": at.isoformat()}
+            if self.body_bytes:
+                body["note"] = secrets.token_hex(self.body_bytes // 2)
+            yield json.dumps(body).encode()
+
+    def keyed(self) -> Iterator[tuple[bytes, bytes]]:
+        """The triggers of a benchmark: key and body."""
+        for place, body in enumerate(self.bodies(self.triggers)):
+            yield str(place % self.jobs + 1).encode(), body
 
 
 SHAPES = (
-    Shape("small jobs", 1000, "small", 0),
-    Shape("scripts of 166 kB", 300, "script", 166_000),
-    Shape("passing workflows of 1,000 nodes", 300, "passing", 1000),
-    Shape("one in ten a failing workflow of 7,000 nodes", 300, "failing", 7000, every=10),
+    Shape("scripts of 166 kB", 300, "script", 166_000, triggers=600),
+    Shape("passing workflows of 1,000 nodes", 300, "passing", 1000, triggers=900),
+    Shape("one in ten a failing workflow of 7,000 nodes", 300, "failing", 7000, 10, 600),
+    Shape("messages of 200 kB", 300, "small", triggers=2000, body_bytes=200_000),
 )
+"""What `make bench` drains."""

@@ -10,6 +10,7 @@ from tests.benchmarks.growth import Growth
 from tests.benchmarks.latency import Latency, Quantiles, quantile
 from tests.benchmarks.memory import Memory
 from tests.benchmarks.report import Report
+from tests.benchmarks.shapes import Shaped
 
 README = Path(__file__).parents[1] / "benchmarks" / "README.md"
 
@@ -95,3 +96,27 @@ def _report() -> Report:
 
 def _cost(client_us: float, server_us: float) -> Cost:
     return Cost(1, client_us, server_us, 1, 0.0161, 900, 100, 20, 160, 600)
+
+
+def test_shapes_are_judged_beside_the_best_fixed_size_and_by_memory() -> None:
+    report = _report()
+    drains = {
+        1000: Drain(240, 1, rss_mb=149.6),
+        5: Drain(100, 1),
+        20: Drain(250, 1),
+        100: Drain(30, 1),
+    }
+    report.shapes = {"scripts": Shaped(drains)}
+    told = report.as_json()
+
+    assert told["shapes"] == {
+        "scripts": {
+            "per_s": {"1000": 240, "5": 100, "20": 250, "100": 30},
+            "ratio": 0.96,
+            "rss_mb": 150,
+        }
+    }
+    assert told["reached"] == {
+        "scripts: ratio to batches of 20": False,
+        "scripts: RSS, MB": True,
+    }

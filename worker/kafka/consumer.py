@@ -30,7 +30,7 @@ from worker.kafka.settings import KafkaSettings
 log = logging.getLogger(__name__)
 
 _SLICE = 200
-"""Messages taken at once after the first: a batch may exceed its bytes by no more than these."""
+"""Most messages that are taken at once after the first; fewer where they are large."""
 
 _LONGEST_CALL_S = 5.0
 _SOON_S = 0.2
@@ -117,12 +117,15 @@ class TopicConsumer:
         batch = self._first(wait_s)
         if not batch:
             return batch
-        size = len(batch[0].value or b"")
+        size = largest = len(batch[0].value or b"")
         while len(batch) < most and size < most_bytes:
-            more = self._consume(min(_SLICE, most - len(batch)), 0)
+            room = 1 + (most_bytes - size) // (largest + 1)  # of messages as large as any so far
+            more = self._consume(min(_SLICE, room, most - len(batch)), 0)
             if not more:
                 break
-            size += sum(len(each.value or b"") for each in more)
+            sizes = [len(each.value or b"") for each in more]
+            size += sum(sizes)
+            largest = max(largest, *sizes)
             batch += more
         return batch
 

@@ -24,6 +24,8 @@ from worker.storage.prepared import every_batch
 _FORMAT = b"\x01"
 _COMPRESSION_LEVEL = 1
 _LARGEST_PAYLOAD = 256 * 1024 * 1024
+_PACKED_SHARE = 4
+"""A page is read packed up to this part of what it may have unpacked: most events repeat much."""
 
 _INSERT = every_batch(
     """
@@ -41,8 +43,12 @@ _DELETE = every_batch(
 )
 _PAGE = text(
     """
-    select id, events, payload from awp_trigger_outbox
-    where ledger_id = :ledger_id order by id limit :rows
+    select id, events, payload from (
+        select id, events, payload,
+               sum(octet_length(payload)) over (order by id) - octet_length(payload) as before
+        from (select * from awp_trigger_outbox where ledger_id = :ledger_id
+              order by id limit :rows) as oldest
+    ) as first where before < :most_packed order by id
     """
 )
 _WAITING = text(
@@ -114,10 +120,22 @@ def delete(connection: Connection, rows: Sequence[OutboxRow]) -> Counter[int]:
     return published
 
 
-def page(connection: Connection, ledger_id: int, *, rows: int) -> list[OutboxRow]:
-    """The oldest rows of a partition, in order."""
-    found = connection.execute(_PAGE, {"ledger_id": ledger_id, "rows": rows})
-    return [OutboxRow(row.id, ledger_id, row.events, unpack(bytes(row.payload))) for row in found]
+def page(
+    connection: Connection, ledger_id: int, *, rows: int, most_bytes: int = _LARGEST_PAYLOAD
+) -> list[OutboxRow]:
+    """The oldest rows of a partition, in order: at least one, as long as there is any.
+
+    No more than `rows`, and none behind those that have `most_bytes` of events.
+    """
+    values = {"ledger_id": ledger_id, "rows": rows, "most_packed": most_bytes // _PACKED_SHARE}
+    taken: list[OutboxRow] = []
+    for row in connection.execute(_PAGE, values):
+        events = unpack(bytes(row.payload))
+        taken.append(OutboxRow(row.id, ledger_id, row.events, events))
+        most_bytes -= sum(len(event.value or b"") for event in events)
+        if most_bytes <= 0:
+            break
+    return taken
 
 
 def replace(connection: Connection, row: OutboxRow) -> None:
