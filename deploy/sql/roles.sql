@@ -54,10 +54,15 @@ end $roles$;
 -- All read what the worker writes, and which revision the database is at.
 grant select on
     awp_job_execution, awp_action_execution, awp_workflow_execution, awp_execution_contradiction,
-    awp_trigger_database, awp_trigger_ledger, awp_trigger_outbox, awp_unknown_execution,
+    awp_trigger_ledger, awp_trigger_outbox, awp_unknown_execution,
     awp_acknowledgement,
     awp_trigger_revision
 to trigger_worker, trigger_console, trigger_reader;
+
+-- The console makes the ids of runs with a secret, so that nobody can take them beforehand.
+revoke select on awp_trigger_database from trigger_worker, trigger_reader;
+grant select (is_one, id, made_at) on awp_trigger_database to trigger_worker, trigger_reader;
+grant select on awp_trigger_database to trigger_console;
 
 -- Of dead letters readers see all but the nonce: whoever knows it can send triggers in its name.
 grant select on awp_dead_letter to trigger_worker, trigger_console;

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4, uuid5
 
 import httpx
 import pytest
@@ -18,6 +18,7 @@ from tests.support.sql import execute, value
 from tests.support.sql import rows as stored
 from worker.domain.access import Principal, Role
 from worker.domain.reading import AsOf
+from worker.domain.trigger import NAMESPACE
 from worker.web.auth import passwords, users
 from worker.web.auth.users import User
 from worker.web.changing import edit
@@ -276,6 +277,9 @@ def test_without_brokers_nothing_is_half_done(console: Served, database: str) ->
     assert action == "run"
     state = api.get(f"/api/v1/triggers/{after['trigger_id']}").json()
     assert (state["state"], state["asked_by"], state["record"]) == ("pending", "li.wei", None)
+    # Who knows person, job and key cannot tell the id, and so cannot take it beforehand.
+    for name in (f"run:{job}:6:li.wei:one", f"run::{job}:6:li.wei:one"):
+        assert after["trigger_id"] != str(uuid5(UUID(NAMESPACE), name))
     shown = api.post(f"/jobs/{job}/run", data={"run_key": "a-key"})
     assert shown.status_code == 503
     assert "what did arrive is recognised and runs once" in shown.text

@@ -158,7 +158,7 @@ def test_a_dispatched_record_says_how_it_went(console: Served, database: str) ->
     shown = content(page(browser, f"/history/{running}"))
     assert "Accepted 08:00:00 +4 min 59 s Started 08:00:00 +0 ms Ended not yet" in shown
     assert "awp.dispatch.action.v1" in shown
-    assert "The record does not hold: parameter, owner.name." in shown
+    assert "The record does not hold: expires_at, parameter, owner.name." in shown
     shown = content(page(browser, f"/history/{silent}"))
     assert "No answer Record before" in shown
     assert "Look whether that service runs" in shown

@@ -148,9 +148,13 @@ def early_key(key: Uuid) -> Uuid:
     return _ordered(f"{key[: _AFTER_VERSION - 1]}8", f"too-early:{key}")
 
 
-def run_id(login: str, job_id: int, key: str) -> Uuid:
-    """`trigger_id` of a run that a person asks for under a key, the same one each time."""
-    return _derived(f"run:{job_id}:{len(login)}:{login}:{key}")
+def run_id(login: str, job_id: int, key: str, secret: Uuid) -> Uuid:
+    """`trigger_id` of a run that a person asks for under a key, the same one each time.
+
+    `secret` is the database's: without it, whoever may write to the topic could tell the ids of
+    runs to come, and take them beforehand.
+    """
+    return _derived(f"run:{secret}:{job_id}:{len(login)}:{login}:{key}")
 
 
 def poison_key(key: bytes | None, value: bytes | None, appended_ms: int) -> Uuid:

@@ -41,6 +41,9 @@ _DATABASES = (
     *("audit", "tickets", "assets", "fleet", "media", "forum", "notes", "wiki", "sms", "push"),
 )
 
+CANARY_JOB_NAME = "disk-check-cache-01"
+"""The job that a trigger of kind `canary` may run: it harms nobody."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:

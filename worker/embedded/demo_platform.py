@@ -28,7 +28,8 @@ _COLUMNS = {
     "awp_server_account": "server_id bigint, account text, enabled boolean, credential_id bigint",
     "awp_automcation_job": (
         "id bigint, name text, job_type text, target_id bigint, owner_id bigint, enabled boolean, "
-        "schedule text, timezone text, paramter jsonb, max_lateness_s int"
+        "schedule text, timezone text, paramter jsonb, max_lateness_s int, "
+        "is_canary boolean"
     ),
 }
 _ADMIN = text(
@@ -90,6 +91,7 @@ def _job_rows() -> list[Row]:
             "timezone": "Asia/Shanghai",
             "paramter": job.parameter,
             "max_lateness_s": job.max_lateness_s,
+            "is_canary": job.name == demo_jobs.CANARY_JOB_NAME,
         }
         for job_id, job in demo_jobs.jobs().items()
     ]

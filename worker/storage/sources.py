@@ -18,6 +18,7 @@ _NONCES = text(
     "select id, cast(nonce as text) as nonce from awp_dead_letter "
     "where id = any(cast(:ids as bigint[]))"
 )
+_SECRET = text("select cast(run_secret as text) from awp_trigger_database")
 _NOTES = text(
     """
     select id, login, cast(nonce as text) from awp_trigger_note
@@ -36,6 +37,11 @@ _WRITE = text(
     returning id, login, cast(nonce as text)
     """
 )
+
+
+def run_secret(connection: Connection) -> Uuid:
+    """What makes the ids of runs unpredictable; the same for as long as the database lives."""
+    return str(connection.execute(_SECRET).scalar_one())
 
 
 def nonces(connection: Connection, letter_ids: Collection[int]) -> dict[int, Uuid]:

@@ -57,8 +57,8 @@ def run(
     wait_s = console.run_limit.take(who.login)
     if wait_s:
         raise problems.too_many(wait_s)
-    trigger_id = run_id(who.login, job_id, key)
     with console.pool.transaction() as connection:
+        trigger_id = run_id(who.login, job_id, key, sources.run_secret(connection))
         job = visible(connection, who, at, job_id)
         if not job.is_enabled and not is_confirmed:
             raise refusals.is_off()
