@@ -207,6 +207,36 @@ def test_without_the_inventory_it_could_not_check(
     assert found["saved"]["is_whole"] is (view != "preflight_job")
 
 
+def test_a_row_that_cannot_be_read_is_what_is_wrong_with_its_job(
+    console: Served, database: str
+) -> None:
+    with writing(database) as (p, _):
+        owner = p.user("zhao.min")
+        p.action_job()
+        job = p.action_job(owner_id=owner)
+    raising = f"case when owner_id = {owner} then concat('no number')::bigint::text else name end"
+    execute(
+        database,
+        f"create or replace view preflight_owner as select owner_id, {raising} as name, enabled, "
+        f"group_ids from ({value(database, DEFINED).rstrip(';')}) as whole",
+    )
+
+    found = asked(console.signed_in(Role.ADMIN), f"/api/v1/jobs/{job}")
+
+    (finding,) = found["preflight"]["findings"]
+    assert (found["preflight"]["result"], finding["code"]) == ("failed", "internal_error")
+    assert f"22P02 for owner_id={owner} in the view preflight_owner" in finding["message"]
+    assert (finding["view"], finding["sqlstate"]) == ("preflight_owner", "22P02")
+    assert found["owner"]["now"] == "not_checked"
+    assert [each["now"] for each in found["saved"]["targets"]] == ["not_checked"]
+    page = console.signed_in(Role.ADMIN).get(f"/jobs/{job}")
+    assert page.status_code == 200
+    assert f"owner_id={owner}" in page.text
+
+
+DEFINED = "select pg_get_viewdef('preflight_owner')"
+
+
 def test_an_inventory_that_does_not_answer_costs_a_second(console: Served, database: str) -> None:
     with writing(database) as (p, _):
         job = p.action_job()

@@ -41,6 +41,8 @@ Result = Literal["passed", "failed", "unknown"]
 class Live:
     """What preflight says of a job now; without verdict and facts when it is unknown.
 
+    Also without facts when a row that the job needs cannot be read, which is then the finding.
+
     `may_see_automation` is the viewer's own permission on the job's action or workflow; None where
     it is not known.
     """
@@ -108,7 +110,8 @@ class LivePreflight:
         except ViewRaised:
             facts, may_see = self._read(isolated_facts, job_id, viewer, draft)
         (verdict,) = judge([trigger], facts, now, self._default_max_lateness_s)
-        return Live("passed" if verdict.has_passed else "failed", verdict, facts, may_see)
+        known = None if job_id in facts.unreadable else facts  # what is not there may be there
+        return Live("passed" if verdict.has_passed else "failed", verdict, known, may_see)
 
     def _read(
         self,

@@ -26,8 +26,18 @@ _DEADLOCKS_S = 8.0
 _UNSERIALIZABLE_S = 5.0
 _READ_ONLY_S = 10.0
 _FULL_S = 6.0
+_NO_RECORD_S = 10.0
+_UNREADABLE_S = 10.0
 _DISK_BYTES = 48 * 1024**2
 
+_JOB_COLUMNS = (
+    *("job_id", "name", "job_type", "target_id", "owner_id", "enabled", "paramter"),
+    *("max_lateness_s", "version"),
+)
+_RAISING = (
+    "case when paramter ->> 'unreadable' is not null then concat('no json')::jsonb "
+    "else paramter end as paramter"
+)
 _RECORDED = """
     select coalesce(sum(records), 0) from awp_trigger_ledger where topic like '%.job.triggers.v1'
 """
@@ -176,6 +186,37 @@ def _set_read_only(arena: Arena, *, is_on: bool) -> None:
     _as_admin(arena, setting, "select pg_reload_conf()")
 
 
+def take_no_record(arena: Arena) -> None:
+    """The platform adds a column that has to be filled, and mends that after 10 s."""
+    table = "alter table awp_job_execution"
+    with arena.heard("(23502)"):
+        sql.execute(arena.database, f"{table} add column created_by text not null default 'x'")
+        sql.execute(arena.database, f"{table} alter column created_by drop default")
+        arena.fault()
+        time.sleep(_NO_RECORD_S)
+    letters = int(sql.value(arena.database, "select count(*) from awp_dead_letter"))
+    if letters:
+        arena.broken(Kind.WRONG_VERDICT, f"{letters} triggers were blamed for the table")
+    sql.execute(arena.database, f"{table} drop column created_by")
+    arena.recovered()
+
+
+def hold_an_unreadable_row(arena: Arena) -> None:
+    """One job's parameter makes the view of jobs raise; its neighbours are in the same batches."""
+    (definition,) = sql.rows(arena.database, "select pg_get_viewdef('preflight_job')")[0]
+    columns = ", ".join(_RAISING if name == "paramter" else name for name in _JOB_COLUMNS)
+    sql.execute(
+        arena.database,
+        f"create or replace view preflight_job as select {columns} "
+        f"from ({definition.rstrip(';')}) as whole",
+    )
+    arena.add_job("internal_error", unreadable="yes")
+    arena.fault()
+    with arena.heard("action=unreadable"):
+        time.sleep(_UNREADABLE_S)
+    arena.recovered()
+
+
 def fill_the_disk(arena: Arena) -> None:
     """The records' disk is full, until somebody makes room."""
     with _small_disk(arena) as disk:
@@ -304,5 +345,7 @@ SCENARIOS = (
     Scenario("serialization failure", fail_to_serialize, is_short=True),
     Scenario("read-only 10 s", read_only),
     Scenario("disk full", fill_the_disk),
+    Scenario("table takes no record 10 s", take_no_record),
+    Scenario("row of a view unreadable", hold_an_unreadable_row, is_short=True, mixes=False),
     Scenario("foreign transaction open", hold_a_transaction_open, lane=Lane.ALONE, mixes=False),
 )
