@@ -156,6 +156,10 @@ def _needs_secured_postgres(item: pytest.Item) -> bool:
     return "secured_postgres" in getattr(item, "fixturenames", ())
 
 
+def _needs_foreign_postgres(item: pytest.Item) -> bool:
+    return "foreign_postgres" in getattr(item, "fixturenames", ())
+
+
 def _broker_of(item: pytest.Item) -> str | None:
     callspec = getattr(item, "callspec", None)
     return callspec.params.get("broker") or callspec.params.get("rig") if callspec else None
@@ -178,6 +182,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if (_needs_kafka(item) and not services.kafka_choice().is_available)
         or (_needs_node(item) and not services.node_choice().is_available)
         or (_needs_secured_postgres(item) and not services.secured_postgres_choice().is_available)
+        or (_needs_foreign_postgres(item) and not services.foreign_postgres_choice().is_available)
         or (_needs_browser(item) and not services.browser_choice().is_available)
     ]
     if out:

@@ -1,5 +1,6 @@
 """A PostgreSQL that talks TLS alone: the system's, because the embedded one has no OpenSSL."""
 
+import os
 import secrets
 import signal
 import subprocess
@@ -36,18 +37,22 @@ class SecuredPostgres:
     """A server whose certificate is of `authority`; it takes no connection without TLS.
 
     The user `certified` signs in by a client certificate of that name, everybody else by password.
-    `programs` is the folder of its programs.
+    `programs` is the folder of its programs. With a `language`, a locale and its charset such as
+    `("de_DE", "ISO-8859-1")`, it speaks that, in that encoding until somebody has signed in.
     """
 
     certified = "certified"
 
-    def __init__(self, programs: Path, place: Path) -> None:
+    def __init__(
+        self, programs: Path, place: Path, *, language: tuple[str, str] | None = None
+    ) -> None:
         self._programs = programs
         self._place = place
         self._log = place / "postgres.log"
         self._port = free_port()
         self._password = secrets.token_urlsafe(18)
         self._child: Child | None = None
+        self._language = language
         self.authority = Authority(place / "certificates", "authority")
         self._data = place / "data"
         self._own = self.authority.issue("server", hosts=f"IP:{HOST}")
@@ -87,9 +92,11 @@ class SecuredPostgres:
             "ssl_cert_file": str(shown.cert),
             "ssl_key_file": str(shown.key),
         }
+        if self._language:
+            options["lc_messages"] = ".".join(self._language)
         listed = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         command = self._command("postgres", "-D", str(self._data), *listed)
-        self._child = Child(command, self._log, cwd=Path("/"))
+        self._child = Child(command, self._log, cwd=Path("/"), env=self._environment())
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline and self._child.exit_status() is None:
             if self._is_ready():
@@ -111,6 +118,21 @@ class SecuredPostgres:
         lines = status.read_text().split("\n") if status.exists() else []
         assert self._child is not None
         return lines[7:8] != [] and lines[0] == str(self._child.pid) and "ready" in lines[7]
+
+    def _environment(self) -> dict[str, str] | None:
+        """Where the server finds its language, made here: a machine has few."""
+        if self._language is None:
+            return None
+        name, charset = self._language
+        locales = self._place / "locales"
+        locales.mkdir(exist_ok=True)
+        subprocess.run(
+            ["localedef", "-i", name, "-f", charset, str(locales / f"{name}.{charset}")],
+            check=True,
+            capture_output=True,
+            timeout=START_TIMEOUT_S,
+        )
+        return {**os.environ, "LOCPATH": str(locales)}
 
     def _initialise(self) -> None:
         self._data.mkdir(mode=0o700)
@@ -137,10 +159,12 @@ class SecuredPostgres:
 
 
 @contextmanager
-def running_secured(programs: Path) -> Iterator[SecuredPostgres]:
+def running_secured(
+    programs: Path, *, language: tuple[str, str] | None = None
+) -> Iterator[SecuredPostgres]:
     """A server for the length of a block."""
     with folder() as place:
-        server = SecuredPostgres(programs, place)
+        server = SecuredPostgres(programs, place, language=language)
         try:
             yield server.start()
         finally:

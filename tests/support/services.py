@@ -122,6 +122,14 @@ def secured_postgres_choice() -> Choice:
 
 
 @cache
+def foreign_postgres_choice() -> Choice:
+    """Decided once in a run: the system's PostgreSQL, in a language that is made for it."""
+    if not shutil.which("localedef") or not Path("/usr/share/i18n/charmaps").is_dir():
+        return Choice(Source.NONE, "There are no sources of locales.")
+    return secured_postgres_choice()
+
+
+@cache
 def browser_choice() -> Choice:
     """Decided once in a run."""
     return choose_browser(os.environ, shutil.which("chromium"))
@@ -197,6 +205,12 @@ def missing() -> list[str]:
         sentences += [
             f"Tests on PostgreSQL with TLS did NOT run: {secured_postgres_choice().detail}",
             f"{_INSTALL_POSTGRES}, or set TEST_POSTGRES_PROGRAMS to the folder of its programs.",
+        ]
+    if not foreign_postgres_choice().is_available:
+        why = foreign_postgres_choice().detail
+        sentences += [
+            f"Tests on PostgreSQL in another language did NOT run: {why}",
+            "Install PostgreSQL and locales (apt-get install postgresql locales).",
         ]
     if not browser_choice().is_available:
         sentences += [
