@@ -194,6 +194,12 @@ def test_the_deep_audit_names_what_is_missing_and_what_is_too_much(worked: Rig) 
     (offender,) = deep["events_of_another_outcome"]["first"]
     assert (offender["topic"], offender["execution_id"]) == (worked.topics.failures, twice)
 
+    worked.rows("update awp_trigger_ledger set rewound = '{[0,100)}' returning id")
+    accepting = ("--acknowledge", "rewound", "--reason", "a restored dump")
+    deep = _found(worked, "--deep", *accepting, closes=False)["deep"]
+    assert deep["records_with_two_outcomes"]["total"] == 0
+    assert deep["events_of_another_outcome"]["total"] == 0
+
     shown = _audit(worked, "--deep").stdout
     assert f"{worked.topics.triggers} partition {place[0]} offset {place[1]}, job 1." in shown
     assert shown.endswith("The count does not close.\n")

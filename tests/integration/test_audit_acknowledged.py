@@ -102,6 +102,14 @@ def test_what_the_log_deleted_unread_is_red_until_it_is_acknowledged(filled: str
     assert "deleted offsets 8 to 8 before" in difference
 
 
+def test_what_the_database_forgot_is_red_until_it_is_acknowledged(filled: str) -> None:
+    sql.execute(filled, "update awp_trigger_ledger set rewound = '{[3,6)}'")
+
+    (difference,) = _differences(_audit(filled))
+    assert "forgot what it had committed of offsets 3 to 5" in difference
+    _green_again(filled, "rewound")
+
+
 def test_rows_deleted_by_hand_are_red_until_acknowledged_and_no_further_ones_pass(
     filled: str,
 ) -> None:
@@ -145,3 +153,31 @@ def test_the_name_is_the_user_s_own_unless_another_is_given(filled: str) -> None
     sql.execute(filled, "update awp_trigger_ledger set lost = '{[3,6)}'")
     assert _acknowledge(filled, "lost").status == 0
     assert sql.value(filled, "select acknowledged_by from awp_acknowledgement")
+
+
+def test_what_prune_deletes_is_counted_and_the_audit_still_closes(filled: str) -> None:
+    """Records are 91 to 100 days old. One is its job's newest; one letter waits for an answer."""
+    sql.execute(
+        filled,
+        """
+        insert into awp_automcation_job (id, name, job_type, last_execution_id)
+        select 1, 'nightly', 'action', id from awp_job_execution where origin_offset = 2;
+        update awp_dead_letter set job_id = 7 where origin_offset = 12;
+        """,
+    )
+
+    def pruned(*flags: str) -> Ended:
+        return trigger_worker("prune", *flags, env={"TRIGGER_WORKER_DATABASE_URL": filled})
+
+    assert pruned("--older-than", "90d").status == 2  # nobody has said yes
+    assert pruned("--older-than", "1d", "--yes").status == 2
+    ended = pruned("--older-than", "2292h", "--yes", "--json")
+    assert (ended.status, ended.json) == (0, {"records": 4, "letters": 5}), ended.stderr
+    left = "select array_agg(origin_offset order by origin_offset) from {}"
+    assert sql.value(filled, left.format("awp_job_execution")) == [2, 5, 6, 7, 8, 9]
+    assert sql.value(filled, left.format("awp_dead_letter")) == [12]
+    (difference,) = _differences(_audit(filled))
+    assert "dead letter 3 (job 7)" in difference  # it stays, and so does the question
+    _green_again(filled, "letters")
+    assert pruned("--older-than", "2292h", "--yes", "--json").json == {"records": 0, "letters": 1}
+    assert _audit(filled).closes

@@ -37,6 +37,7 @@ def _row(**changed: Any) -> LedgerRow:
         "accepted_repeats": 0,
         "accepted_letters": 0,
         "lost": (),
+        "rewound": (),
         "is_end_accepted": False,
         "counted_records": 7,
         "counted_dispatched": 4,
@@ -92,6 +93,7 @@ def test_a_ledger_that_closes_is_said_in_numbers() -> None:
             "10 delivered = 8 applied + 0 sent again + 1 delivered again + 1 unreadable"
         ),
         "Nothing was deleted unread: no lost offsets that nobody has acknowledged",
+        "The database forgot nothing: no rewound offsets that nobody has acknowledged",
     ]
 
 

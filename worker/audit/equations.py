@@ -33,6 +33,7 @@ def equations(rows: Sequence[LedgerRow]) -> tuple[Line, ...]:
         _tables(rows, names),
         _statuses(rows, names),
         _lost(rows, names),
+        _rewound(rows, names),
     )
 
 
@@ -162,6 +163,23 @@ def _lost(rows: Sequence[LedgerRow], names: _Names) -> Line:
         if lost
         else "no lost offsets that nobody has acknowledged",
         tuple(f"{name}: {_told(each)}" for name, each in lost),
+    )
+
+
+def _rewound(rows: Sequence[LedgerRow], names: _Names) -> Line:
+    differences = tuple(
+        f"{names.of(row)}: the database forgot what it had committed of offsets {first} to {last}; "
+        "they were decided again, under the same ids."
+        for row in rows
+        for first, last in row.rewound
+    )
+    total = sum(last - first + 1 for row in rows for first, last in row.rewound)
+    return Line(
+        "The database forgot nothing",
+        f"{counted(total, 'offset')} decided again"
+        if total
+        else "no rewound offsets that nobody has acknowledged",
+        differences,
     )
 
 

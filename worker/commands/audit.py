@@ -65,8 +65,9 @@ _ROW_SUMS = (
     "accepted",
     metavar="WHAT",
     multiple=True,
-    help="Accept what is open, by name and with a reason: lost (offsets that nobody read), letters "
-    "or letters=ID,ID (dead letters without a record), deleted (rows that somebody deleted).",
+    help="Accept what is open, by name and with a reason: lost (offsets that nobody read), "
+    "rewound (offsets that the database forgot and that were decided again), letters or "
+    "letters=ID,ID (dead letters without a record), deleted (rows that somebody deleted).",
 )
 @click.option("--reason", help="Why it may be accepted; kept, and shown by every audit.")
 @click.option("--by", metavar="NAME", help="Who accepts it; default: the user of this system.")
@@ -124,7 +125,7 @@ def _word(written: str, reason: str | None, by: str | None) -> Word:
     if name not in set(Kind) or (listed and (name != Kind.LETTERS or not _IDS.fullmatch(listed))):
         raise Misused(
             f"--acknowledge {written} cannot be used.",
-            remedy="It is lost, letters, letters=12,17 or deleted.",
+            remedy="It is lost, rewound, letters, letters=12,17 or deleted.",
         )
     if not reason or not reason.strip():
         raise Misused("Nothing is acknowledged without a reason.", remedy="Add --reason TEXT.")
@@ -155,6 +156,11 @@ def _result(found: Audit, *, seconds: float) -> dict[str, Any]:
         },
         "lines": [{**asdict(line), "holds": line.holds} for line in found.lines],
         "lost": [asdict(lost) for row in found.rows for lost in row.lost],
+        "rewound": [
+            {"topic": row.topic, "partition": row.partition, "first": first, "last": last}
+            for row in found.rows
+            for first, last in row.rewound
+        ],
         "open_letters": asdict(found.letters),
         "acknowledged": found.accepted,
         "acknowledgements": [asdict(each) for each in found.acknowledgements],
@@ -217,6 +223,7 @@ def _open(found: Audit) -> list[Kind]:
     """What a person could accept."""
     is_open = {
         Kind.LOST: any(row.lost for row in found.rows),
+        Kind.REWOUND: any(row.rewound for row in found.rows),
         Kind.LETTERS: bool(found.letters.total),
         Kind.DELETED: any(
             row.counted_records + row.pruned_records + row.accepted_records < row.records
@@ -240,6 +247,7 @@ def _acknowledged(each: Acknowledgement) -> str:
         ranges += f" and {len(each.ranges) - _MOST_RANGES} more"
     what = {
         Kind.LOST: f"offsets {ranges}",
+        Kind.REWOUND: f"offsets {ranges}",
         Kind.LETTERS: f"dead letters {ranges}",
         Kind.DELETED: f"{counted(each.records, 'record')}, {counted(each.letters, 'dead letter')}",
     }[Kind(each.kind)]

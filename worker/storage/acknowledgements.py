@@ -24,6 +24,7 @@ class Kind(StrEnum):
     """
 
     LOST = "lost"
+    REWOUND = "rewound"
     LETTERS = "letters"
     DELETED = "deleted"
 
@@ -56,6 +57,12 @@ ACCEPTED_LOST = _ACCEPTED.format(kind=Kind.LOST)
 OPEN_LOST = f"(l.lost - {ACCEPTED_LOST})"
 """Of a ledger row `l`: the offsets lost that nobody has accepted."""
 
+ACCEPTED_REWOUND = _ACCEPTED.format(kind=Kind.REWOUND)
+"""Of a ledger row `l`: the offsets rewound that somebody has accepted."""
+
+OPEN_REWOUND = f"(l.rewound - {ACCEPTED_REWOUND})"
+"""Of a ledger row `l`: the offsets rewound that nobody has accepted."""
+
 OPEN_LETTERS = """
     d.execution_id is null and (d.job_id is not null or d.last_offset is not null)
     and d.replayed_at is null
@@ -72,6 +79,10 @@ _STATEMENTS = {
     Kind.LOST: f"""
         {_INTO} select 'lost', l.id, {OPEN_LOST}, 0, 0, 0, null, :by, :reason
         from awp_trigger_ledger l where not isempty({OPEN_LOST})
+        """,
+    Kind.REWOUND: f"""
+        {_INTO} select 'rewound', l.id, {OPEN_REWOUND}, 0, 0, 0, null, :by, :reason
+        from awp_trigger_ledger l where not isempty({OPEN_REWOUND})
         """,
     Kind.LETTERS: f"""
         {_INTO} select 'letters', null, range_agg(int8range(d.id, d.id, '[]')), 0, 0, count(*),

@@ -7,7 +7,12 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from worker.storage.acknowledgements import ACCEPTED_LOST, OPEN_LETTERS, OPEN_LOST
+from worker.storage.acknowledgements import (
+    ACCEPTED_LOST,
+    OPEN_LETTERS,
+    OPEN_LOST,
+    OPEN_REWOUND,
+)
 
 TRIGGERS = "%.job.triggers.v1"
 """Pattern of the trigger topic's name under any prefix: its ledger rows count records."""
@@ -70,6 +75,8 @@ _ROWS = text(
         (select array_agg(array[case when upper_inf(x) then greatest(lower(x), l.last_offset + 1)
                                      else lower(x) end, upper(x) - 1] order by lower(x))
          from unnest({OPEN_LOST}) x) as lost,
+        (select array_agg(array[lower(x), upper(x) - 1] order by lower(x))
+         from unnest({OPEN_REWOUND}) x) as rewound,
         {ACCEPTED_LOST} @> int8range(l.last_offset + 1, null) as is_end_accepted,
         coalesce(r.records, 0) as counted_records,
         coalesce(r.dispatched, 0) as counted_dispatched,
@@ -169,12 +176,12 @@ class LedgerRow:
     """A ledger row beside what its tables hold.
 
     `topic` is None for records whose ledger row does not exist; `id` is None too when they name no
-    row at all. `log_end` is the next offset of the log when a worker last looked. `lost` holds what
-    nobody has acknowledged; `is_end_accepted` says that somebody has for whatever may stand behind
-    the position. `pruned_…` were deleted by `trigger-worker prune`, `accepted_…` by somebody who
-    has said so, each of records that had been decided before `deleted_before`. `counted_…` come
-    from the rows of `awp_job_execution` and `awp_dead_letter` themselves, `waiting` from the
-    outbox.
+    row at all. `log_end` is the next offset of the log when a worker last looked. `lost` and
+    `rewound` (first and last offsets) hold what nobody has acknowledged; `is_end_accepted` says
+    that somebody has for whatever may stand behind the position. `pruned_…` were deleted by
+    `trigger-worker prune`, `accepted_…` by somebody who has said so, each of records that had been
+    decided before `deleted_before`. `counted_…` come from the rows of `awp_job_execution` and
+    `awp_dead_letter` themselves, `waiting` from the outbox.
     """
 
     id: int | None
@@ -201,6 +208,7 @@ class LedgerRow:
     accepted_repeats: int
     accepted_letters: int
     lost: tuple[LostRange, ...]
+    rewound: tuple[tuple[int, int], ...]
     is_end_accepted: bool
     counted_records: int
     counted_dispatched: int
@@ -244,6 +252,7 @@ def ledger_rows(connection: Connection) -> list[LedgerRow]:
             )
             for first, last in row["lost"] or ()
         )
+        row["rewound"] = tuple((first, last) for first, last in row["rewound"] or ())
         rows.append(LedgerRow(**row))
     return rows
 

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from worker.domain.delivery import Event
 from worker.domain.trigger import Uuid, early_key
+from worker.storage.acknowledgements import ACCEPTED_REWOUND
 from worker.storage.arrays import bigints, uuids
 from worker.storage.outbox import unpack
 
@@ -44,6 +45,10 @@ _PREPARE = (
         is_own_id boolean, is_old boolean)
     """,
     "create temporary table audit_waiting (execution_id uuid not null)",
+    f"""
+    create temporary table audit_rewound as
+    select l.id as ledger_id, {ACCEPTED_REWOUND} as accepted from awp_trigger_ledger l
+    """,
 )
 _COPY_TRIGGERS = "copy audit_trigger from stdin"
 _COPY_EVENTS = "copy audit_event from stdin"
@@ -98,11 +103,17 @@ _JUDGED_RECORDS = f"""
 """
 _COUNT_JUDGED = text(f"select count(*) from {_JUDGED_RECORDS}")
 
+_IS_EXCUSED = """
+    coalesce((select a.accepted @> r.origin_offset from audit_rewound a
+              where a.ledger_id = r.ledger_id), false)
+"""
+"""Of a record `r`: it was decided twice, and a person knows. It may have both outcomes."""
+
 _SUSPECTS = text(
     f"""
     create temporary table audit_suspect as
-    select e.*, r.idempotency_key is not null as has_record, r.job_id, r.ledger_id,
-        r.origin_offset as trigger_offset, {_TOPIC_OF_RECORD} as expected_on
+    select e.*, r.idempotency_key is not null as has_record, r.job_id,
+        {_IS_EXCUSED} as is_excused, {_TOPIC_OF_RECORD} as expected_on
     from audit_event e left join awp_job_execution r on r.idempotency_key = e.execution_id
     where r.idempotency_key is null or not e.is_own_id or (e.topic = 2) <> ({_TOPIC_OF_RECORD} = 2)
     """
@@ -136,7 +147,7 @@ _VERDICTS = {
         from audit_suspect e where e.execution_id is not null and not e.is_own_id
         order by e.topic, e."partition", e.origin_offset
         """,
-    "records_with_two_outcomes": """
+    "records_with_two_outcomes": f"""
         select e.execution_id, r.job_id, e.topics
         from (
             select execution_id, array_agg(distinct topic order by topic) as topics
@@ -145,11 +156,13 @@ _VERDICTS = {
                 group by execution_id having min(topic) <> max(topic))
             group by execution_id
         ) e left join awp_job_execution r on r.idempotency_key = e.execution_id
+        where not {_IS_EXCUSED}
         order by e.execution_id
         """,
     "events_of_another_outcome": """
         select e.topic, e."partition", e.origin_offset as "offset", e.execution_id, e.job_id
-        from audit_suspect e where e.has_record and (e.topic = 2) <> (e.expected_on = 2)
+        from audit_suspect e
+        where e.has_record and (e.topic = 2) <> (e.expected_on = 2) and not e.is_excused
         order by e.topic, e."partition", e.origin_offset
         """,
 }
