@@ -1,9 +1,13 @@
 """Batches that no client can unpack: each is passed, counted and kept by its place."""
 
+import hashlib
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import lz4.frame
 import pytest
 
 from tests.conftest import kafka_settings
@@ -120,3 +124,35 @@ def test_what_cannot_be_unpacked_is_passed_and_counted(
         unknown = Window(0, 0, 17, unreadable=ranges[:1])
         with pytest.raises(Transient, match="partition 0 cannot be read at offset 7"):
             list(reader.read(topics.triggers, [unknown]))
+
+
+@pytest.mark.parametrize("topics", [1], indirect=True)
+def test_what_unpacks_to_200_mb_is_a_letter_of_a_mebibyte_and_does_not_hold_up_anybody(
+    start: Start, broker: Broker, topics: Topics, jobs: list[int], database: str
+) -> None:
+    """A topic whose brokers leave unpacking to readers: our client has no limit for lz4."""
+    set_topic(broker.address, topics.triggers, "compression.type", "producer")
+    zeros = bytes(200_000_000)
+    packed = lz4.frame.compress(batches.record(zeros), block_linked=False)
+    worker = start()
+    batches.produce(broker, topics.triggers, batches.batch(zeros, codec="lz4", packed=packed))
+    produce_raw(broker, topics.triggers, [(None, body, None) for body in _bodies(jobs, 0, 3)])
+    wait_until(
+        lambda: sql.rows(database, LEDGER.format(topics.triggers)) == [(3, 4, 3, 0, 1)],
+        30,
+        "three triggers behind it",
+    )
+    found = sql.rows(
+        database, "select size, sha256, length(value), last_offset, reason from awp_dead_letter"
+    )
+    assert [(row[0], bytes(row[1]), *row[2:4]) for row in found] == [
+        (200_000_000, hashlib.sha256(zeros).digest(), 1_048_576, None)
+    ]
+    assert "of more than 1048576 none is read" in found[0][4]
+    (event,) = read_topic(broker, topics.dead_letters, 1)
+    assert event.header("truncated") == b"200000000"
+    assert event.header("dead-letter-sha256") == hashlib.sha256(zeros).hexdigest().encode()
+    assert len(event.value or b"") < 1_048_576
+    status = Path(f"/proc/{worker.child.pid}/status").read_text()
+    (peak_kb,) = re.findall(r"VmHWM:\s+(\d+) kB", status)
+    assert int(peak_kb) < 900_000, f"{int(peak_kb) / 1000:.0f} MB"
