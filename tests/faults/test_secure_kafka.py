@@ -22,6 +22,8 @@ from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess, environment, running
 from worker.config import Settings
 from worker.domain.topics import Topics
+from worker.kafka.batches import batch_at
+from worker.kafka.settings import KafkaSettings
 
 pytestmark = pytest.mark.parametrize("broker", ["node"], indirect=True)
 Start = Callable[..., WorkerProcess]
@@ -93,6 +95,12 @@ def test_every_client_of_ours_works(
         assert judge.settled(load.sent).records == 24
         wait_until(lambda: counted(streams) == 6, ENDED_S, "six failures counted")
         said += [streams.words(), streams.page("/metrics"), streams.page("/windows")]
+    one = load.sent[0]
+    header = batch_at(
+        KafkaSettings.of(own), topics.triggers, one.partition, one.offset or 0, timeout_s=10
+    )
+    assert header is not None
+    assert header.first <= (one.offset or 0) <= header.last
     assert done("publish", str(load.jobs[0]), "--json").json["published"] == 1
     produce_raw(judge.broker, topics.triggers, [(None, b"no trigger", None)])
     wait_until(lambda: judge.is_quiet(25) and letters() == 1, ENDED_S, "its record and a letter")
