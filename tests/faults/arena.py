@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 
 import psycopg2
@@ -89,6 +89,8 @@ class Arena:
         self._apart: set[int] = set()
         self.may_expire: set[Slot] = set()
         self._is_over = Event()
+        self._looking = Lock()
+        self._is_forgetting = False
         self._sampler = Thread(target=self._sample, name="sampler", daemon=True)
         ground.create(name)
         self.proxy = Proxy(self.database)
@@ -201,6 +203,16 @@ class Arena:
             f"a worker that says {' or '.join(words)}",
             every_s=_LOOK_S,
         )
+
+    @contextlib.contextmanager
+    def forgetting(self) -> Iterator[None]:
+        """A block in which the database goes back: offsets are ahead of its records meanwhile."""
+        with self._looking:
+            self._is_forgetting = True
+        try:
+            yield
+        finally:
+            self._is_forgetting = False
 
     def broken(self, kind: Kind, detail: str) -> None:
         """Note a violation that the scenario itself has seen."""
@@ -396,7 +408,9 @@ class Arena:
     def _look_at_offsets(self) -> None:
         """Says most while the worker that committed them is dead: nothing catches up with them."""
         generation = self.traffic.generation
-        with contextlib.suppress(KafkaException, *_AWAY):
+        with self._looking, contextlib.suppress(KafkaException, *_AWAY):
+            if self._is_forgetting:
+                return
             committed = self._committed()
             found = self._evidence(committed, with_events=False)
             if generation == self.traffic.generation == found.generation:

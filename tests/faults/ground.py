@@ -57,7 +57,9 @@ def ground(cluster: KafkaCluster) -> Iterator[Ground]:
     """A ground for as long as the block lasts."""
     with folder() as place:
         postgres = EmbeddedPostgres(place)  # one that forgets what it committed is none
+        made = None
         try:
-            yield Ground(cluster, postgres.start(), place)
+            made = Ground(cluster, postgres.start(), place)
+            yield made
         finally:
-            postgres.stop()
+            (made.postgres if made else postgres).stop()  # a scenario may have put another there

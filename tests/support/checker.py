@@ -22,6 +22,7 @@ class Kind(StrEnum):
     TWICE = "two records of one trigger"
     INVENTED = "a record of a trigger that nobody sent"
     SILENT = "a record without its event"
+    AGAIN = "a trigger with events of several executions"
     STRAY = "an event without its record"
     MISTAKEN = "an event that says something else than its record"
     TWO_IDS = "events of one record with different ids"
@@ -36,6 +37,7 @@ class Kind(StrEnum):
     ENDED = "a process that ended otherwise than asked"
     UNOWNED = "a partition without an owner"
     UNPLAYED = "a scenario that could not be played"
+    FORGOTTEN = "a commit that the database forgot"
     SLOWED = "a throughput that fell by more than it may"
 
 
@@ -56,6 +58,7 @@ def violations(evidence: Evidence) -> list[Violation]:
         *_records(evidence),
         *_verdicts(evidence),
         *_events(evidence),
+        *_again(evidence),
         *_order(evidence),
         *_keys(evidence),
         *_columns(evidence),
@@ -150,6 +153,16 @@ def _events(evidence: Evidence) -> Iterable[Violation]:
             yield Violation(Kind.TWO_IDS, f"{execution_id}: {', '.join(sorted(found))}")
     for execution_id in by_execution.keys() - ids.keys():
         yield Violation(Kind.SILENT, f"{by_execution[execution_id]}")
+
+
+def _again(evidence: Evidence) -> Iterable[Violation]:
+    """A database that forgot a trigger decides it under the ids that it had, or it runs twice."""
+    executions: dict[Slot, set[str]] = defaultdict(set)
+    for outcome in evidence.outcomes:
+        executions[outcome.job_id, outcome.scheduled_at].add(outcome.execution_id)
+    for slot, several in executions.items():
+        if len(several) > 1:
+            yield Violation(Kind.AGAIN, f"job {slot[0]} at {slot[1]}: {', '.join(sorted(several))}")
 
 
 def _order(evidence: Evidence) -> Iterable[Violation]:

@@ -76,7 +76,10 @@ def test_what_keeps_every_promise_has_no_violation() -> None:
         ({"outcomes": OUTCOMES[:2]}, [Kind.SILENT]),
         ({"sent": SENT[1:]}, [Kind.INVENTED]),
         ({"outcomes": [*OUTCOMES, replace(OUTCOMES[0], event_id="i9")]}, [Kind.TWO_IDS]),
-        ({"outcomes": [*OUTCOMES, replace(OUTCOMES[0], execution_id="e9")]}, [Kind.STRAY]),
+        (
+            {"outcomes": [*OUTCOMES, replace(OUTCOMES[0], execution_id="e9")]},
+            [Kind.STRAY, Kind.AGAIN],
+        ),
         (
             {"outcomes": [*OUTCOMES[:2], replace(OUTCOMES[2], status=PASSED)]},
             [Kind.WRONG_TOPIC],
@@ -88,7 +91,10 @@ def test_what_keeps_every_promise_has_no_violation() -> None:
         ({"outcomes": [*OUTCOMES[:2], replace(OUTCOMES[2], code="expired")]}, [Kind.MISTAKEN]),
         ({"outcomes": [OUTCOMES[1], OUTCOMES[0], OUTCOMES[2]]}, [Kind.DISORDER]),
         ({"outcomes": [replace(OUTCOMES[0], job_id=2), *OUTCOMES[1:]]}, [Kind.MISTAKEN]),
-        ({"outcomes": [replace(OUTCOMES[0], scheduled_at=T2), *OUTCOMES[1:]]}, [Kind.MISTAKEN]),
+        (
+            {"outcomes": [replace(OUTCOMES[0], scheduled_at=T2), *OUTCOMES[1:]]},
+            [Kind.MISTAKEN, Kind.AGAIN],
+        ),
         ({"outcomes": [*OUTCOMES, replace(OUTCOMES[0], partition=1)]}, [Kind.SCATTERED]),
         ({"jobs": [*GOOD.jobs[:1], Job(2, FAILED, 13, "old")]}, [Kind.STALE]),
         ({"verdicts": {1: None, 2: None}}, [Kind.WRONG_VERDICT]),
@@ -107,7 +113,10 @@ def test_two_records_of_one_trigger_are_found() -> None:
     again = Record(14, 1, T2, "e4", PASSED, None)
     event = Outcome("dispatch", 0, 2, PASSED, "e4", "i4", 1, T2)
     jobs = [Job(1, PASSED, 14), *GOOD.jobs[1:]]
-    assert _kinds(records=[*RECORDS, again], outcomes=[*OUTCOMES, event], jobs=jobs) == [Kind.TWICE]
+    assert _kinds(records=[*RECORDS, again], outcomes=[*OUTCOMES, event], jobs=jobs) == [
+        Kind.TWICE,
+        Kind.AGAIN,
+    ]
 
 
 def test_a_repeat_under_the_same_id_is_counted_and_is_no_violation() -> None:

@@ -7,6 +7,7 @@ arena comes to rest and the checker looks at everything.
 
 from tests.faults.scenarios import (
     clock,
+    forgetting,
     kafka,
     network,
     postgres,
@@ -20,6 +21,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *worker.SCENARIOS,
     *steps.SCENARIOS,
     *postgres.SCENARIOS,
+    *forgetting.SCENARIOS,
     *kafka.SCENARIOS,
     *unreadable.SCENARIOS,
     *network.SCENARIOS,
