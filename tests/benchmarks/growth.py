@@ -39,14 +39,19 @@ class Growth:
         return statistics.median(self.ratios(of))
 
 
-def cpu_us(found: Cost) -> float:
-    """Of worker and PostgreSQL together, a trigger."""
-    return found.client_us + found.server_us
-
-
 def log_bytes(found: Cost) -> float:
     """Of write-ahead log, with the pages that are logged whole, a trigger."""
     return found.wal_bytes + found.page_bytes
+
+
+FIGURES: dict[str, tuple[Of, float]] = {
+    "worker CPU": (lambda found: found.client_us, 1.15),
+    "PostgreSQL CPU": (lambda found: found.server_us, 1.15),
+    "statements": (lambda found: found.statements, 1.15),
+    "log": (lambda found: found.wal_bytes, 1.15),
+    "log with whole pages": (log_bytes, 2.0),
+}
+"""What is compared, and the most that it may grow from the fewest records to the most."""
 
 
 def measure(

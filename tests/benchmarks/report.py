@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tests.benchmarks import picture
+from tests.benchmarks import growth, picture
 from tests.benchmarks.contest import Contest
 from tests.benchmarks.cost import Cost
 from tests.benchmarks.crash import CatchUp
-from tests.benchmarks.growth import Growth, cpu_us
+from tests.benchmarks.growth import Growth
 from tests.benchmarks.latency import Latency
 from tests.benchmarks.memory import Memory
 from tests.benchmarks.scaling import Scaled
@@ -21,7 +21,6 @@ SESSION = "kafka-python"
 JUDGED_PER_S = 200
 P50_MS = 10
 P99_MS = 50
-GROWTH = 1.2
 RSS_MB = 150
 
 
@@ -109,9 +108,9 @@ class Report:
         if self.growth and len(self.growth.by_records) > 1:
             costs = self.growth.by_records
             most, least_records = max(costs), min(costs)
-            ratio = self.growth.ratio(cpu_us)
-            name = f"CPU a trigger, {most:,} records to {least_records:,}"
-            goals.append(_at_most(name, GROWTH, ratio))
+            for figure, (of, wanted) in growth.FIGURES.items():
+                name = f"{figure} a trigger, {most:,} records to {least_records:,}"
+                goals.append(_at_most(name, wanted, self.growth.ratio(of)))
         if self.memory:
             waiting = max(self.memory)
             name = f"RSS with {waiting:,} waiting, MB"

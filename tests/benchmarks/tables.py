@@ -8,7 +8,7 @@ from rich.table import Table
 from tests.benchmarks.contest import Contest
 from tests.benchmarks.cost import Cost
 from tests.benchmarks.crash import CatchUp
-from tests.benchmarks.growth import Growth, Of, cpu_us, log_bytes
+from tests.benchmarks.growth import FIGURES, Growth
 from tests.benchmarks.latency import Latency
 from tests.benchmarks.report import Goal, Report
 from tests.benchmarks.scaling import Scaled
@@ -58,14 +58,7 @@ def _growth_words(growth: Growth) -> Iterator[str]:
     if len(growth.by_records) < 2:
         return
     yield f"A trigger with {max(growth.by_records):,} records over {min(growth.by_records):,}:"
-    figures: dict[str, Of] = {
-        "CPU of worker and PostgreSQL": cpu_us,
-        "CPU of PostgreSQL alone": lambda found: found.server_us,
-        "statements": lambda found: found.statements,
-        "write-ahead log": lambda found: found.wal_bytes,
-        "write-ahead log with whole pages": log_bytes,
-    }
-    for name, of in figures.items():
+    for name, (of, _) in FIGURES.items():
         ratios = growth.ratios(of)
         yield f"  {name}: {growth.ratio(of):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 

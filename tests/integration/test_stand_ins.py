@@ -38,6 +38,26 @@ def dispatch(expires_at: datetime | None) -> dict[str, Any]:
 
 
 @ON_EMBEDDED
+def test_a_dispatch_that_comes_again_runs_once(
+    broker: Broker, topics: Topics, statuses: Collector
+) -> None:
+    """As after a crash, or from a database that had forgotten it: the same execution."""
+    first, last = dispatch(None), dispatch(None)
+    produce_raw(
+        broker,
+        topics.dispatch_action,
+        [("4711", json.dumps(each).encode(), None) for each in (first, first, last)],
+    )
+
+    def accepted() -> list[str]:
+        told = [json.loads(message.value or b"") for message in statuses.look()]
+        return [each["execution_id"] for each in told if each["status"] == "accepted"]
+
+    wait_until(lambda: last["execution_id"] in accepted(), 20, "the last run")
+    assert accepted() == [first["execution_id"], last["execution_id"]]
+
+
+@ON_EMBEDDED
 def test_a_dispatch_that_is_over_is_rejected_and_says_since_when(
     broker: Broker, topics: Topics, statuses: Collector
 ) -> None:

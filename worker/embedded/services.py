@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from itertools import count
 from threading import Event as Flag
 from threading import Thread
+from uuid import UUID
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer, TopicPartition
 
@@ -27,6 +28,7 @@ _WAIT_S = 0.1
 _AT_ONCE = 500
 _MOST_RUNNING = 20_000
 _JOIN_S = 2.0
+_MOST_KNOWN = 200_000
 _FAILURES = (
     "Exit status 1: no space left on device.",
     "Exit status 124: timed out after 600 s.",
@@ -51,11 +53,29 @@ def _too_late(expires_at: datetime) -> str:
     return f"Came too late: it was to start by {expires_at:%Y-%m-%d %H:%M:%S} UTC."
 
 
+class _Known:
+    """The ids that came last, as many as are kept: a dispatch may come again, and runs once."""
+
+    def __init__(self, most: int = _MOST_KNOWN) -> None:
+        self._most = most
+        self._ids: dict[UUID, None] = {}
+
+    def is_new(self, execution_id: UUID) -> bool:
+        """Whether it is the first time; it is known from now on."""
+        if execution_id in self._ids:
+            return False
+        self._ids[execution_id] = None
+        if len(self._ids) > self._most:
+            del self._ids[next(iter(self._ids))]
+        return True
+
+
 class Services:
     """Both services in one thread. A run is accepted at once, starts, and ends within seconds.
 
     Reads the dispatch topics from their beginning, without a group: the embedded broker's topics
-    begin with each run. Of runs under way when it is stopped nothing more is heard.
+    begin with each run. Of runs under way when it is stopped nothing more is heard. An execution
+    that it knows is not run again.
     """
 
     def __init__(self, kafka: KafkaSettings, partitions: int) -> None:
@@ -64,6 +84,7 @@ class Services:
         self._stopping = Flag()
         self._reports: list[_Report] = []
         self._numbers = count()
+        self._known = _Known()
         self._dice = random.Random(7)  # noqa: S311 - how runs end, no secret
         self._thread = Thread(target=self._run, name="services", daemon=True)
 
@@ -124,7 +145,9 @@ class Services:
             self._stopping.wait(_WAIT_S)
 
     def _accept(self, run: JobDispatch) -> None:
-        """Plan what will be told of a run."""
+        """Plan what will be told of a run; one that is known was taken before."""
+        if not self._known.is_new(run.execution_id):
+            return
         now = time.monotonic()
         told: list[tuple[float, StatusWord, str | None]] = [(0.0, "accepted", None)]
         if run.expires_at is not None and run.expires_at < datetime.now(UTC):
