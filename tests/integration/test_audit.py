@@ -216,6 +216,11 @@ def test_twenty_offenders_are_named_and_the_rest_is_counted(worked: Rig) -> None
     assert (offence["total"], len(offence["first"])) == (50, 20)
     assert "    and 30 more.\n" in _audit(worked, "--deep").stdout
 
+    word = ("--acknowledge", "deleted", "--reason", "a table was emptied", "--by", "li")
+    found = _found(worked, "--deep", *word)  # and with it the events of these triggers
+    assert {each["by"] for each in found["acknowledgements"]} == {"li"}
+    assert _found(worked, "--deep")["acknowledged"] == 0
+
 
 TAMPERINGS = {
     "11 delivered, 10 in a bin.": "update awp_trigger_ledger set deliveries = deliveries + 1",

@@ -36,8 +36,11 @@ event is judged that was sent within a day of it."""
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
+JUDGING = "comparing with the tables"
+
 Progress = Callable[[str, int, int], None]
-"""Told a topic, how many of its offsets are behind us, and how many there are."""
+"""Told a topic, how many of its offsets are behind us, and how many there are; at the end `JUDGING`
+and its steps."""
 
 
 @dataclass(slots=True)
@@ -55,6 +58,7 @@ class Deep:
     judged_records: int = 0
     records_of_old_topics: int = 0
     records_out_of_reach: int = 0
+    accepted: int = 0
     cut: list[str] = field(default_factory=list)
     offences: list[Offence] = field(default_factory=list)
 
@@ -86,9 +90,10 @@ class DeepAudit:
             ids = [outcome_ids(event.value)[0] for event in events if event.topic in self._outcomes]
             evidence.note_waiting(self._connection, [each for each in ids if each is not None])
 
-    def run(self, rows: Sequence[LedgerRow]) -> Deep:
+    def run(self, rows: Sequence[LedgerRow], accepting: Sequence[tuple[str, str]] = ()) -> Deep:
         """Read the topics up to the position of these ledger rows, and judge.
 
+        `accepting` are persons and reasons: they answer for triggers whose record was deleted.
         Raises `Transient` when brokers or a topic went away meanwhile, `Stop` for a missing topic.
         """
         deep = Deep()
@@ -118,8 +123,12 @@ class DeepAudit:
             evidence.analyze(self._connection)
             evidence.note_early(self._connection)
             evidence.note_suspects(self._connection)
+            for by, reason in accepting:
+                deep.accepted += evidence.accept_unrecorded(self._connection, by, reason)
             deep.judged_records = evidence.count_judged(self._connection, since)
-            deep.offences = list(evidence.verdicts(self._connection, since))
+            for offence in evidence.verdicts(self._connection, since):
+                deep.offences.append(offence)
+                self._progress(JUDGING, len(deep.offences), evidence.KINDS)
         ours = {row.id for row in current.values()}
         total = sum(row.counted_records for row in rows)
         deep.records_of_old_topics = sum(row.counted_records for row in rows if row.id not in ours)

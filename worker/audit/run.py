@@ -93,14 +93,16 @@ def run(
         with connection.begin():
             rows = audit.ledger_rows(connection)
             letters = audit.open_letters(connection)
-            shown = acknowledgements.newest(connection, max(MOST_SHOWN, accepted))
             if is_deep:
                 inspector.note_outbox()
         if not is_offline:
             unread = ask(kafka, settings.group, rows)
             rows = _with(gone(unread, rows), rows)
         if is_deep:
-            deep = inspector.run(rows)
+            deep = inspector.run(rows, _deleting(words))
+            accepted += deep.accepted
+        with connection.begin():
+            shown = acknowledgements.newest(connection, max(MOST_SHOWN, accepted))
     lines = (*equations(rows), letters_line(letters))
     if unread is not None:
         lines += unread_lines(unread, max_wait_s)
@@ -135,6 +137,10 @@ def _accept(engine: Engine, kafka: KafkaSettings | None, words: Sequence[Word]) 
             )
             for word in words
         )
+
+
+def _deleting(words: Sequence[Word]) -> list[tuple[str, str]]:
+    return [(word.by, word.reason) for word in words if word.kind is Kind.DELETED]
 
 
 def _topic_ids(kafka: KafkaSettings) -> dict[str, str | None]:

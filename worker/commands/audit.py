@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from worker.audit.deep import Deep, Progress
+from worker.audit.deep import JUDGING, Deep, Progress
 from worker.audit.run import Audit, Word, run
 from worker.audit.unread import summed
 from worker.commands.brokers import broker_flags
@@ -249,7 +249,9 @@ def _acknowledged(each: Acknowledgement) -> str:
         Kind.LOST: f"offsets {ranges}",
         Kind.REWOUND: f"offsets {ranges}",
         Kind.LETTERS: f"dead letters {ranges}",
-        Kind.DELETED: f"{counted(each.records, 'record')}, {counted(each.letters, 'dead letter')}",
+        Kind.DELETED: f"the records of offsets {ranges}"
+        if ranges
+        else f"{counted(each.records, 'record')}, {counted(each.letters, 'dead letter')}",
     }[Kind(each.kind)]
     where = "" if each.topic is None else f"{each.topic} partition {each.partition}, "
     at = f"{each.at.astimezone(UTC):%Y-%m-%d %H:%M}"
@@ -288,4 +290,5 @@ class _Plain:
         if was_done or (not is_done and now - before < _TELL_EVERY_S):
             return
         self._told[topic] = (now, is_done)
-        self._err.print(f"{topic}: {behind:,} of {total:,} offsets", markup=False, soft_wrap=True)
+        unit = "steps" if topic == JUDGING else "offsets"
+        self._err.print(f"{topic}: {behind:,} of {total:,} {unit}", markup=False, soft_wrap=True)

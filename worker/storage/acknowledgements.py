@@ -57,6 +57,9 @@ ACCEPTED_LOST = _ACCEPTED.format(kind=Kind.LOST)
 OPEN_LOST = f"(l.lost - {ACCEPTED_LOST})"
 """Of a ledger row `l`: the offsets lost that nobody has accepted."""
 
+ACCEPTED_MISSING = _ACCEPTED.format(kind=Kind.DELETED)
+"""Of a ledger row `l`: the offsets of triggers whose record somebody has deleted, and said so."""
+
 ACCEPTED_REWOUND = _ACCEPTED.format(kind=Kind.REWOUND)
 """Of a ledger row `l`: the offsets rewound that somebody has accepted."""
 

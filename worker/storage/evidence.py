@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from worker.domain.delivery import Event
 from worker.domain.trigger import Uuid, early_key
-from worker.storage.acknowledgements import ACCEPTED_REWOUND
+from worker.storage.acknowledgements import ACCEPTED_MISSING, ACCEPTED_REWOUND
 from worker.storage.arrays import bigints, uuids
 from worker.storage.outbox import unpack
 
@@ -46,8 +46,9 @@ _PREPARE = (
     """,
     "create temporary table audit_waiting (execution_id uuid not null)",
     f"""
-    create temporary table audit_rewound as
-    select l.id as ledger_id, {ACCEPTED_REWOUND} as accepted from awp_trigger_ledger l
+    create temporary table audit_accepted as
+    select l.id as ledger_id, {ACCEPTED_REWOUND} as rewound, {ACCEPTED_MISSING} as missing
+    from awp_trigger_ledger l
     """,
 )
 _COPY_TRIGGERS = "copy audit_trigger from stdin"
@@ -104,7 +105,7 @@ _JUDGED_RECORDS = f"""
 _COUNT_JUDGED = text(f"select count(*) from {_JUDGED_RECORDS}")
 
 _IS_EXCUSED = """
-    coalesce((select a.accepted @> r.origin_offset from audit_rewound a
+    coalesce((select a.rewound @> r.origin_offset from audit_accepted a
               where a.ledger_id = r.ledger_id), false)
 """
 """Of a record `r`: it was decided twice, and a person knows. It may have both outcomes."""
@@ -120,13 +121,30 @@ _SUSPECTS = text(
 )
 """Every offence of a single event in one pass: a table that is empty as a rule."""
 
+_UNRECORDED = text(
+    """
+    create temporary table audit_unrecorded as
+    select t.*, coalesce(a.missing @> t.origin_offset, false) as is_accepted
+    from audit_trigger t left join audit_accepted a on a.ledger_id = t.ledger_id
+    where (t.key is null or t.key in (select key from audit_missing))
+      and not exists (select from awp_dead_letter d
+                      where d.ledger_id = t.ledger_id and d.origin_offset = t.origin_offset)
+    """
+)
+_ACCEPT_UNRECORDED = text(
+    """
+    insert into awp_acknowledgement (kind, ledger_id, ranges, acknowledged_by, reason)
+    select 'deleted', ledger_id, range_agg(int8range(origin_offset, origin_offset, '[]')),
+        :by, :reason
+    from audit_unrecorded where not is_accepted group by ledger_id
+    """
+)
+_NOW_ACCEPTED = text("update audit_unrecorded set is_accepted = true")
+
 _VERDICTS = {
     "triggers_without_a_record": """
         select t.ledger_id, t.origin_offset as "offset", t.job_id
-        from audit_trigger t
-        where (t.key is null or t.key in (select key from audit_missing))
-          and not exists (select from awp_dead_letter d
-                          where d.ledger_id = t.ledger_id and d.origin_offset = t.origin_offset)
+        from audit_unrecorded t where not t.is_accepted
         order by t.ledger_id, t.origin_offset
         """,
     "records_without_an_event": f"""
@@ -140,6 +158,8 @@ _VERDICTS = {
     "events_without_a_record": """
         select e.topic, e."partition", e.origin_offset as "offset", e.execution_id
         from audit_suspect e where not e.has_record and not e.is_old
+          and not exists (select from audit_unrecorded t
+                          where t.is_accepted and t.key = e.execution_id)
         order by e.topic, e."partition", e.origin_offset
         """,
     "events_with_a_wrong_id": """
@@ -275,8 +295,16 @@ def note_early(connection: Connection) -> None:
 
 
 def note_suspects(connection: Connection) -> None:
-    """Keep what is wrong with single events; before the verdicts."""
+    """Keep triggers without a record, and what is wrong with single events."""
+    connection.execute(_UNRECORDED)
     connection.execute(_SUSPECTS)
+
+
+def accept_unrecorded(connection: Connection, by: str, reason: str) -> int:
+    """Write down that a person answers for the triggers without a record; how many rows say so."""
+    accepted = connection.execute(_ACCEPT_UNRECORDED, {"by": by, "reason": reason})
+    connection.execute(_NOW_ACCEPTED)
+    return accepted.rowcount
 
 
 def analyze(connection: Connection) -> None:
@@ -291,6 +319,10 @@ def count_judged(connection: Connection, since: Sequence[datetime]) -> int:
     `since` is the moment, by outgoing topic, from which on its events are all there.
     """
     return int(connection.execute(_COUNT_JUDGED, {"since": list(since)}).scalar_one())
+
+
+KINDS = len(_VERDICTS)
+"""How many kinds of offence there are."""
 
 
 def verdicts(connection: Connection, since: Sequence[datetime]) -> Iterator[Offence]:
