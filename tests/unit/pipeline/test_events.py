@@ -1,6 +1,6 @@
 """Events as rendered by hand hold to their models, and stay within what a broker takes."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from schemas import JobDispatch, TriggerFailure
 from worker import events
@@ -25,7 +25,9 @@ def _job(name: str = "log-backup", parameter: str = '{"servers":[]}') -> Job:
 
 def test_a_dispatch_holds_to_its_model() -> None:
     target = Target(7, "10.0.0.7", "财务", 3, "2", 9)
-    verdict = Verdict((), (target,), _job(parameter='{"n": 12345678901234567890}'), "li.wei")
+    end = NOW + timedelta(hours=1)
+    job = _job(parameter='{"n": 12345678901234567890}')
+    verdict = Verdict((), (target,), job, "li.wei", end)
 
     event = Recorder(TOPICS, "en").record(TRIGGER, verdict, NOW).event
 
@@ -34,7 +36,7 @@ def test_a_dispatch_holds_to_its_model() -> None:
     assert (sent.job_id, sent.target_id, sent.owner.user_id) == (17, 4, 5)
     assert sent.parameter == {"n": 12345678901234567890}
     assert sent.targets[0].node_id == "2"
-    assert (sent.scheduled_at, sent.dispatched_at) == (NOW, NOW)
+    assert (sent.scheduled_at, sent.dispatched_at, sent.expires_at) == (NOW, NOW, end)
     assert b'"dispatched_at":"2026-11-23T10:00:01Z"' in (event.value or b"")
     assert dict(event.headers)["ce_time"] == b"2026-11-23T10:00:01Z"
 

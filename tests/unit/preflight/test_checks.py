@@ -144,6 +144,26 @@ def test_how_late_a_trigger_may_be(
     assert causes(judged) == (["expired:job=17"] if is_expired else [])
 
 
+@pytest.mark.parametrize(
+    ("kind", "max_lateness_s", "seconds"),
+    [
+        (TriggerKind.SCHEDULE, None, 3600),
+        (TriggerKind.SCHEDULE, 60, 60),
+        (TriggerKind.SCHEDULE, 10**12, None),
+        (TriggerKind.MANUAL, None, None),
+        (TriggerKind.MANUAL, 60, 60),
+        (TriggerKind.REPLAY, 60, None),
+    ],
+)
+def test_a_run_is_over_so_long_after_its_slot(
+    kind: TriggerKind, max_lateness_s: int | None, seconds: int | None
+) -> None:
+    fired = trigger(kind, late_s=5)
+    judged = verdict(JOB._replace(max_lateness_s=max_lateness_s), fired=fired)
+    end = None if seconds is None else fired.scheduled_at + timedelta(seconds=seconds)
+    assert judged.expires_at == end
+
+
 def test_a_canary_runs_no_job_that_the_platform_does_not_mark() -> None:
     unmarked = replace(HEALTHY, canaries=frozenset())
     judged = only(verdict(facts=unmarked, fired=trigger(TriggerKind.CANARY)))
