@@ -8,7 +8,6 @@ import os
 import socket
 import sys
 from collections.abc import Callable
-from datetime import timedelta
 from threading import Event as Flag
 from threading import Thread
 from uuid import uuid4
@@ -251,9 +250,9 @@ class Worker:
 
     def _why_not_live(self) -> str | None:
         """A loop that does not turn for longer than the group waits should be started again."""
-        oldest = self._clock.now() - timedelta(milliseconds=self._settings.max_poll_interval_ms)
+        oldest_s = self._clock.monotonic() - self._settings.max_poll_interval_ms / 1000
         for topic, figures in self._figures.items():
-            if figures.turned_at is not None and figures.turned_at < oldest:
+            if figures.turned_at is not None and figures.turned_s < oldest_s:
                 return f"the loop of {topic} last turned at {figures.turned_at.isoformat()}"
         return None
 

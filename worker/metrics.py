@@ -163,6 +163,7 @@ class LoopMetrics:
         self._publish = metrics.step.labels(topic, "publish")
         self._latency = metrics.latency
         self.turned_at: datetime | None = None
+        self.turned_s = 0.0
         self.is_stuck = False
         self.held: str | None = None
 
@@ -172,9 +173,9 @@ class LoopMetrics:
         self.held = held
         self._waiting.set(is_stuck)
 
-    def turned(self, now: datetime) -> None:
-        """The loop is alive."""
-        self.turned_at = now
+    def turned(self, now: datetime, passed_s: float) -> None:
+        """The loop is alive. `passed_s` are seconds that go on evenly when the clock is set."""
+        self.turned_at, self.turned_s = now, passed_s
         self._last_turn.set(now.timestamp())
 
     def why_not_ready(self) -> str | None:

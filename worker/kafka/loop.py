@@ -215,7 +215,7 @@ class Loop:
             held = self._held if self._next else None
             self._metrics.waits(self._takings.is_blind or held is not None, held)
             self._metrics.partitions.set(len(self._takings.claims))
-            self._metrics.turned(self._clock.now())
+            self._metrics.turned(self._clock.now(), self._clock.monotonic())
         except (Transient, Fenced) as problem:
             self._recover(problem)
         except Refused as error:  # of something that no message brought
@@ -383,7 +383,7 @@ class Loop:
             self._pause()
         self._next += self._consumer.keep_membership(max(most, 1))
         self._polled_at = self._clock.monotonic()
-        self._metrics.turned(self._clock.now())
+        self._metrics.turned(self._clock.now(), self._clock.monotonic())
 
     def _room(self) -> tuple[int, int]:
         """How many messages the next batch still wants, and how many bytes; nothing once full."""
@@ -442,7 +442,7 @@ class Loop:
             else:
                 waiting += arrived if is_held else ()
             self._watch.look_while_paused()
-            self._metrics.turned(self._clock.now())
+            self._metrics.turned(self._clock.now(), self._clock.monotonic())
             self._stopping.wait(0.05)
         self._ahead = None
         self._next = waiting
