@@ -15,15 +15,31 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 
 from tests.faults.arena import PARTITIONS, PENDING, RECOVERY_S, Arena
 from tests.faults.scenarios.scenario import Lane, Scenario
+from tests.support import sql
 from tests.support.checker import Kind
 from tests.support.topics import quiet_client
 from tests.support.waiting import wait_until
+from worker.embedded.services import Services
 
 _ANSWER_S = 15.0
 _AWAY_S = 60.0
 _FROZEN_S = 2.5
 _TOO_FEW_S = 8.0
 _ADDED = 3
+_BURST = 400
+_START_S = 25.0
+"""How long a worker may take to start and to decide what waits."""
+
+_DISPATCHED = """
+    from awp_job_execution r left join (
+        select execution_id, status, accepted_at from awp_action_execution
+        union all select execution_id, status, accepted_at from awp_workflow_execution
+    ) e on e.execution_id = r.execution_id
+    where r.trigger_status = 1 and r.scheduled_at = any ('{{{slots}}}')
+"""
+_ANSWERED = f"select count(*) {_DISPATCHED} and e.status is null"
+_STARTED = f"select r.job_id, r.scheduled_at, e.* {_DISPATCHED} and e.status <> 'rejected'"
+_REJECTED = f"select count(*) {_DISPATCHED} and e.status = 'rejected'"
 _ABORTED = 200
 _SMALL_BYTES = 40_000
 _LARGE_BYTES = 60_000
@@ -102,6 +118,52 @@ def too_few_in_sync(arena: Arena) -> None:
     arena.cluster.restore()
     for topic in outgoing:
         arena.cluster.set_topic(topic, "min.insync.replicas", "2")
+    arena.recovered()
+
+
+def away_beyond_the_limit(arena: Arena) -> None:
+    """What goes out is not taken until the runs that it asks for are over: nobody starts them."""
+    arena.quiet()
+    for worker in list(arena.workers):
+        arena.stop(worker)
+    outgoing = (arena.topics.dispatch_action, arena.topics.dispatch_orch, arena.topics.failures)
+    for topic in outgoing:
+        arena.cluster.set_topic(topic, "min.insync.replicas", "3")
+    arena.rng.choice(list(arena.cluster.nodes.values())).kill()
+    arena.fault()
+    before = {each.slot for each in arena.traffic.sent()}
+    arena.traffic.burst(_BURST)
+    fired = {each.slot for each in arena.traffic.sent()} - before
+    arena.may_expire |= fired
+    slots = [datetime.fromisoformat(at) for _, at in fired]
+    limit_s = int((datetime.now(UTC) - min(slots)).total_seconds() + _START_S)
+    arena.launch(default_max_lateness_s=limit_s)
+    arena.look_until(PENDING, lambda found: found > 0)
+    over_at = max(slots) + timedelta(seconds=limit_s)
+    time.sleep(max((over_at - datetime.now(UTC)).total_seconds(), 0) + 1)
+    services = Services(arena.kafka(), PARTITIONS)
+    services.start()
+    try:
+        arena.cluster.restore()
+        for topic in outgoing:
+            arena.cluster.set_topic(topic, "min.insync.replicas", "2")
+        arena.quiet()
+        written = ",".join(f'"{at}"' for _, at in fired)
+        arena.look_until(_ANSWERED.format(slots=written), lambda waiting: waiting == 0)
+    finally:
+        services.stop()
+    started = sql.rows(arena.database, _STARTED.format(slots=written))
+    rejected = sql.value(arena.database, _REJECTED.format(slots=written))
+    if started or not rejected:
+        arena.broken(
+            Kind.WRONG_VERDICT,
+            f"of runs that were over {len(started)} were started and {rejected} rejected: "
+            f"{started[:5]}",
+        )
+    for worker in list(arena.workers):
+        arena.stop(worker)
+    arena.traffic.resume()
+    arena.start()
     arena.recovered()
 
 
@@ -200,6 +262,7 @@ SCENARIOS = (
     Scenario("each broker killed in turn", kill_each_in_turn, 1, Lane.ROUGH),
     Scenario("all brokers away 60 s", all_away, 2, Lane.ROUGH),
     Scenario("too few in sync", too_few_in_sync, 1, Lane.ROUGH),
+    Scenario("away beyond the limit", away_beyond_the_limit, 1, Lane.ROUGH, mixes=False),
     Scenario("partitions added", add_partitions, 2, mixes=False),
     Scenario("topic made anew, worker runs", recreate_under_a_running_worker, is_short=True),
     Scenario("topic made anew, worker stopped", recreate_under_a_stopped_worker),
