@@ -15,6 +15,7 @@ from uuid import uuid4
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from sqlalchemy import Engine
 
+from worker.allocator import return_large_blocks
 from worker.backlog import Backlog
 from worker.clock import Clock, SystemClock
 from worker.config import Settings
@@ -106,6 +107,7 @@ class Worker:
             gc.freeze()
             gc.set_threshold(*_GC_THRESHOLDS)
             sys.setswitchinterval(_SWITCH_S)
+            return_large_blocks()
             for thread in threads:
                 thread.start()
             for thread in threads:

@@ -32,7 +32,7 @@ class Drained:
     batches: list[int] = field(default_factory=list)
     events: list[int] = field(default_factory=list)
     judged: int = 0
-    statements: int = 0
+    statements: list[int] = field(default_factory=list)
     received_bytes: int = 0
 
 
@@ -67,16 +67,17 @@ def _drain(shape: Shape, database: str, found: Drained, *, triggers: int) -> Non
             Delivery(0, o, None, body, (), 0) for o, body in enumerate(shape.bodies(triggers))
         ]
         rows: list[OutboxRow] = []
-        statements, received = wire.traffic.statements, wire.received_bytes
+        received = wire.received_bytes
         while waiting:
             batch, later = waiting[:1000], waiting[1000:]
+            before = wire.traffic
             decided = taker.intake.decide(batch, {0: claim})
             handled = taker.intake.write(decided, {0: claim}, rows)
+            found.statements.append((wire.traffic - before).statements)
             found.batches.append(len(batch) - len(decided.rest))
             found.events.append(_bytes(handled.rows))
             rows, claim = list(handled.rows), claim.at(handled.positions[0])
             waiting = [*decided.rest, *later]
-        found.statements = wire.traffic.statements - statements
         found.received_bytes = wire.received_bytes - received
 
 
@@ -101,5 +102,5 @@ def test_each_trigger_is_judged_once_and_each_parameter_read_about_once(
 def test_a_batch_with_large_jobs_takes_one_statement_more(database: str, drained: Drained) -> None:
     _drain(SCRIPTS, database, drained, triggers=SCRIPTS.jobs)
 
-    prepared, nothing_to_delete_yet = 13, 1
-    assert drained.statements == 17 * len(drained.batches) + prepared - nothing_to_delete_yet
+    # One of the reads: the usual sixteen are those of `costs.toml`. The first two prepare.
+    assert set(drained.statements[2:]) == {17}

@@ -33,7 +33,7 @@ class Cost(NamedTuple):
         return is_too_much(*self)
 
 
-MOST = Cost(parameter_bytes=4 * 1024 * 1024, targets=20_000, outcome_bytes=4 * 1024 * 1024)
+MOST = Cost(parameter_bytes=2 * 1024 * 1024, targets=20_000, outcome_bytes=2 * 1024 * 1024)
 """About what a batch may cost. A single trigger may cost more: it is then alone in its batch."""
 
 _SMALL = Cost(
