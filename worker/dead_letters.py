@@ -82,7 +82,7 @@ def message(letter: Kept, mended: bytes | None) -> Event:
     """A letter as it is sent again: the same key, value and headers, and what it repeats."""
     headers = [header for header in letter.headers if header[0] != REPLAY_HEADER]
     value = letter.value if mended is None else mended
-    signed = sign(REPLAY_HEADER, letter.id, letter.nonce, value)
+    signed = sign(REPLAY_HEADER, letter.place, letter.nonce, value)
     return Event(letter.topic, letter.key, [*headers, (REPLAY_HEADER, signed)], value)
 
 

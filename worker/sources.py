@@ -86,12 +86,13 @@ def prove(claims: Sequence[tuple[Claimed, bytes | None]], connect: Connect) -> l
     """The sources of messages with these claims and bodies, in order.
 
     One statement for the dead letters and one for the notes that are named, whatever their number.
+    A letter's nonce is made of its place and the database's secret: its row need not be there.
     An error of these is the caller's, like one of any fact.
     """
-    letter_ids = {said.replay.row_id for said, _ in claims if said.replay is not None}
-    note_ids = {said.note.row_id for said, _ in claims if said.note is not None}
+    places = {said.replay.row for said, _ in claims if said.replay is not None}
+    note_ids = {said.note.note_id for said, _ in claims if said.note is not None}
     with connect() as connection:
-        nonces = sources.nonces(connection, letter_ids) if letter_ids else {}
+        nonces = sources.nonces(connection, places) if places else {}
         notes = sources.notes(connection, note_ids) if note_ids else {}
     return [_proven(said, body, nonces, notes) for said, body in claims]
 
@@ -109,15 +110,15 @@ def read_sources(batch: Sequence[Delivery], connect: Connect) -> list[Source]:
 
 
 def _proven(
-    said: Claimed, body: bytes | None, nonces: Mapping[int, Uuid], notes: Mapping[int, Note]
+    said: Claimed, body: bytes | None, nonces: Mapping[str, Uuid], notes: Mapping[int, Note]
 ) -> Source:
     key, sender = None, None
     if said.replay is not None:
-        nonce = nonces.get(said.replay.row_id)
-        if nonce is not None and is_genuine(REPLAY_HEADER, said.replay, nonce, body):
-            key = replay_key(said.replay.row_id, nonce)
+        nonce = nonces[said.replay.row]
+        if is_genuine(REPLAY_HEADER, said.replay, nonce, body):
+            key = replay_key(nonce)
     if said.note is not None:
-        note = notes.get(said.note.row_id)
+        note = notes.get(said.note.note_id)
         if note is not None and is_genuine(NOTE_HEADER, said.note, note.nonce, body):
             sender = note.login
     return said.source._replace(replay_key=key, sender=sender)

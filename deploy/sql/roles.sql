@@ -59,10 +59,10 @@ grant select on
     awp_trigger_revision
 to trigger_worker, trigger_console, trigger_reader;
 
--- The console makes the ids of runs with a secret, so that nobody can take them beforehand.
-revoke select on awp_trigger_database from trigger_worker, trigger_reader;
-grant select (is_one, id, made_at) on awp_trigger_database to trigger_worker, trigger_reader;
-grant select on awp_trigger_database to trigger_console;
+-- Ids of runs and nonces of dead letters are made with a secret: nobody else can tell them beforehand.
+grant select on awp_trigger_database to trigger_worker, trigger_console;
+revoke select on awp_trigger_database from trigger_reader;
+grant select (is_one, id, made_at) on awp_trigger_database to trigger_reader;
 
 -- Of dead letters readers see all but the nonce: whoever knows it can send triggers in its name.
 grant select on awp_dead_letter to trigger_worker, trigger_console;

@@ -131,7 +131,7 @@ OURS = {
         create table if not exists awp_trigger_database (
             is_one boolean primary key default true check (is_one),
             id uuid not null default gen_random_uuid(),
-            run_secret uuid not null default gen_random_uuid(),
+            secret uuid not null default gen_random_uuid(),
             made_at timestamptz not null default now()
         )
         """,

@@ -97,7 +97,9 @@ def test_five_triggers_of_five_jobs_that_claim_one_dead_letter_are_five_records(
     ]
 
 
-@pytest.mark.parametrize("claimed", [b"{}", b"{}:" + b"0" * 64, b"{} 0", b"{}:", b"-{}"])
+@pytest.mark.parametrize(
+    "claimed", [b"{}", b"{}:" + b"0" * 64, b"id/0/0:" + b"0" * 64, b"id/0/0", b"-{}", b"{}:"]
+)
 def test_a_replay_that_was_claimed_beforehand_takes_nothing_from_the_operators(
     feed: Feed, topic: Topic, claimed: bytes
 ) -> None:
@@ -136,6 +138,24 @@ def test_a_letter_that_is_mended_twice_runs_once(feed: Feed, topic: Topic) -> No
 
     (record,) = feed.rows(REPLAYED)
     assert (record["trigger_status"], record["duplicate_count"]) == (1, 1)
+
+
+def test_a_database_that_forgot_a_letter_decides_its_replay_under_the_same_id(
+    feed: Feed, topic: Topic
+) -> None:
+    poisoned(feed, topic, 2)
+    sent = replay(feed, poisoned(feed, topic, 1), {"job_id": 1, "scheduled_at": slot(0.01)})
+    topic.resend(sent)
+    (before,) = feed.rows(REPLAYED)
+
+    feed.empty()
+    again = Topic(feed.taker())
+    again.resend(sent)  # from another partition, and so before the letter itself
+    poisoned(feed, again, 1)
+
+    (after,) = feed.rows(REPLAYED)
+    assert after["execution_id"] == before["execution_id"]
+    assert after["trigger_status"] == 1
 
 
 def test_a_replay_that_nobody_has_noted_is_refused_and_not_run(feed: Feed, topic: Topic) -> None:
@@ -236,7 +256,7 @@ def test_a_note_that_is_old_is_swept_when_others_are_written(feed: Feed) -> None
 def test_signed_headers_cost_a_batch_one_statement_for_each_kind(feed: Feed, topic: Topic) -> None:
     with feed.engine.begin() as connection:
         note = sources.write_note(connection, "li.wei", 1)
-    forged = ("replay-of", b"12:" + b"0" * 64)
+    forged = ("replay-of", b"id/0/12:" + b"0" * 64)
     body = {"job_id": 1, "triggered_by": "li.wei"}
     batches = []
     for hour in range(2):
@@ -250,7 +270,7 @@ def test_signed_headers_cost_a_batch_one_statement_for_each_kind(feed: Feed, top
         topic.send(*batches[1])
 
     looked = [each for each in said if "nonce" in each]
-    assert [("awp_dead_letter" in each, "awp_trigger_note" in each) for each in looked] == [
+    assert [("as place" in each, "awp_trigger_note" in each) for each in looked] == [
         (True, False),
         (False, True),
     ]

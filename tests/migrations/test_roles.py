@@ -276,7 +276,7 @@ def test_the_reader_reads_all_that_people_see(
         "update console_job_write set enabled = false",
         "select * from awp_console_session",
         "select nonce from awp_dead_letter",
-        "select run_secret from awp_trigger_database",
+        "select secret from awp_trigger_database",
         "select * from awp_trigger_note",
         SESSION,
         CHANGE,

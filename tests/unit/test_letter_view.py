@@ -14,6 +14,7 @@ from worker.storage.letters import Described, Kept
 
 MASKER = Masker(Settings().secret_keys)
 NONCE = "3c9b1f0e-7a41-4a0e-9d0b-3c1f0f7a9e21"
+SIGNED = (NONCE, "id/2/40")
 AT = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 
 
@@ -25,7 +26,7 @@ def _letter(reason: str = "no JSON") -> Described:
 
 def _printed(value: bytes | None, key: bytes | None = None) -> str:
     out = io.StringIO()
-    kept = Kept(7, "awp.job.triggers.v1", key, [("a", b"\x1b"), ("b", None)], value, NONCE)
+    kept = Kept(7, "awp.job.triggers.v1", key, [("a", b"\x1b"), ("b", None)], value, *SIGNED)
     show_whole(Console(file=out, width=80), _letter(), kept, [], MASKER)
     return out.getvalue()
 
@@ -66,7 +67,13 @@ def test_a_cut_never_splits_a_character() -> None:
 
 def test_programs_get_ids_as_text_and_bytes_whole() -> None:
     kept = Kept(
-        7, "awp.job.triggers.v1", None, [("a", b"\xff"), ("b", None)], b"x" * 100_000, NONCE
+        7,
+        "awp.job.triggers.v1",
+        None,
+        [("a", b"\xff"), ("b", None)],
+        b"x" * 100_000,
+        NONCE,
+        "id/2/40",
     )
 
     found = whole(_letter(), kept, [])

@@ -86,7 +86,7 @@ def show_command(*, letter_id: int, as_json: bool) -> None:
         records = letters.records(
             connection,
             execution_id=letter.execution_id,
-            key=replay_key(letter_id, kept.nonce),
+            key=replay_key(kept.nonce),
         )
     finish(
         letter_view.whole(letter, kept, records),

@@ -169,12 +169,12 @@ def poison_key(key: bytes | None, value: bytes | None, appended_ms: int) -> Uuid
     return _ordered(_head(appended_ms), f"poison:{appended_ms}:{digest.hexdigest()}")
 
 
-def replay_key(dead_letter_id: int, nonce: Uuid) -> Uuid:
-    """Key of a replayed dead letter, so that a second replay is a duplicate.
+def replay_key(nonce: Uuid) -> Uuid:
+    """Key of the replay of the dead letter with this nonce, so that a second one is a duplicate.
 
-    Nobody who does not know the letter's nonce can tell it, or take it beforehand.
+    Nobody who does not know the nonce can tell the key, or take it beforehand.
     """
-    return _ordered(_NO_TIME, f"dead-letter:{dead_letter_id}:{nonce}")
+    return _ordered(_NO_TIME, f"dead-letter:{nonce}")
 
 
 def event_id(execution_id: Uuid, kind: EventKind) -> Uuid:

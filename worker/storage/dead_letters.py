@@ -10,18 +10,23 @@ from sqlalchemy import Connection, text
 
 from worker.domain.record import DeadLetter
 from worker.storage.arrays import bigints, bytestrings, texts, timestamps, uuids
+from worker.storage.sources import nonce_of
 
 _INSERT = text(
-    """
+    f"""
     insert into awp_dead_letter (
         ledger_id, origin_offset, last_offset, reason, job_id, execution_id, key, headers, value,
-        size, sha256, message_at)
-    select * from unnest(
+        size, sha256, message_at, nonce)
+    select k.*, {nonce_of("l.topic_id || '/' || l.partition || '/' || k.origin_offset")}
+    from unnest(
         cast(:ledger_id as int[]), cast(:origin_offset as bigint[]),
         cast(:last_offset as bigint[]), cast(:reason as text[]),
         cast(:job_id as bigint[]), cast(:execution_id as uuid[]), cast(:key as bytea[]),
         cast(:headers as bytea[]), cast(:value as bytea[]), cast(:size as int[]),
         cast(:sha256 as bytea[]), cast(:message_at as timestamptz[]))
+        as k (ledger_id, origin_offset, last_offset, reason, job_id, execution_id, key, headers,
+            value, size, sha256, message_at)
+    join awp_trigger_ledger l on l.id = k.ledger_id cross join awp_trigger_database
     on conflict (ledger_id, origin_offset) do nothing
     """
 )

@@ -21,6 +21,7 @@ _COLUMNS = """
     coalesce(d.size, length(d.value), 0) as size, encode(d.sha256, 'hex') as sha256
 """
 _IS_WHOLE = "d.sha256 is null and d.last_offset is null"
+_PLACE = """l.topic_id || '/' || l."partition" || '/' || d.origin_offset as place"""
 _CHOSEN = f"""
     from awp_dead_letter d join awp_trigger_ledger l on l.id = d.ledger_id
     where (cast(:ids as bigint[]) is null or d.id = any(cast(:ids as bigint[])))
@@ -46,23 +47,24 @@ _COUNT = text(
 )
 _GET = text(
     f"""
-    select {_COLUMNS}, d.key, d.headers, d.value, cast(d.nonce as text) as nonce
+    select {_COLUMNS}, d.key, d.headers, d.value, cast(d.nonce as text) as nonce, {_PLACE}
     from awp_dead_letter d join awp_trigger_ledger l on l.id = d.ledger_id where d.id = :id
     """
 )
 _PAGE = text(
     f"""
     with page as (
-        select d.id, l.topic, d.key, d.headers, d.value, cast(d.nonce as text) as nonce {_CHOSEN}
+        select d.id, l.topic, d.key, d.headers, d.value, cast(d.nonce as text) as nonce, {_PLACE}
+            {_CHOSEN}
           and d.id > :after and d.id <= :last
         order by d.id limit :rows
     ), sized as (
         select page.*, sum(coalesce(length(value), 0)) over (order by id) as so_far,
-            row_number() over (order by id) as place
+            row_number() over (order by id) as number
         from page
     )
-    select id, topic, key, headers, value, nonce from sized
-    where so_far <= :bytes or place = 1 order by id
+    select id, topic, key, headers, value, nonce, place from sized
+    where so_far <= :bytes or number = 1 order by id
     """
 )
 _MARK = text(
@@ -146,7 +148,8 @@ class Described:
 class Kept:
     """A letter's message as it came, and the topic that it came from.
 
-    `nonce` signs what repeats it: it is shown and logged nowhere.
+    `nonce` signs what repeats it: it is shown and logged nowhere. `place` is where it stood, as
+    `domain.signatures` names it.
     """
 
     id: int
@@ -155,6 +158,7 @@ class Kept:
     headers: Headers = field(repr=False)
     value: bytes | None = field(repr=False)
     nonce: Uuid = field(repr=False)
+    place: str
 
 
 def described(
@@ -183,7 +187,7 @@ def get(connection: Connection, letter_id: int) -> tuple[Described, Kept] | None
     if row is None:
         return None
     message = _message(row["key"], row["headers"], row["value"])
-    kept = Kept(row["id"], row["topic"], *message, row["nonce"])
+    kept = Kept(row["id"], row["topic"], *message, row["nonce"], row["place"])
     return Described(**{name: row[name] for name in Described.__slots__}), kept
 
 
@@ -203,7 +207,7 @@ def page(connection: Connection, choice: Choice, *, after: int, last: int) -> li
         },
     )
     return [
-        Kept(row.id, row.topic, *_message(row.key, row.headers, row.value), row.nonce)
+        Kept(row.id, row.topic, *_message(row.key, row.headers, row.value), row.nonce, row.place)
         for row in rows
     ]
 

@@ -8,17 +8,29 @@ from sqlalchemy import Connection, text
 
 from worker.domain.signatures import Note
 from worker.domain.trigger import Uuid
-from worker.storage.arrays import bigints
+from worker.storage.arrays import bigints, texts
 
 NOTE_KEPT_DAYS = 30
 """How long a note is kept: longer than brokers keep triggers, as a rule. Whoever is behind a
 trigger that waits longer than that is told as claimed."""
 
+
+def nonce_of(place: str) -> str:
+    """SQL: the nonce of the dead letter of a place, with the table awp_trigger_database at hand.
+
+    Made of the place and a secret, not drawn: a database that forgot the letter makes the same one.
+    """
+    named = f"convert_to(cast(secret as text) || ':' || {place}, 'UTF8')"
+    return f"cast(encode(substr(sha256({named}), 1, 16), 'hex') as uuid)"
+
+
 _NONCES = text(
-    "select id, cast(nonce as text) as nonce from awp_dead_letter "
-    "where id = any(cast(:ids as bigint[]))"
+    f"""
+    select place, cast({nonce_of("place")} as text) as nonce
+    from unnest(cast(:places as text[])) as place cross join awp_trigger_database
+    """
 )
-_SECRET = text("select cast(run_secret as text) from awp_trigger_database")
+_SECRET = text("select cast(secret as text) from awp_trigger_database")
 _NOTES = text(
     """
     select id, login, cast(nonce as text) from awp_trigger_note
@@ -39,15 +51,15 @@ _WRITE = text(
 )
 
 
-def run_secret(connection: Connection) -> Uuid:
-    """What makes the ids of runs unpredictable; the same for as long as the database lives."""
+def secret(connection: Connection) -> Uuid:
+    """What makes ids of runs and nonces of letters unpredictable; it never changes."""
     return str(connection.execute(_SECRET).scalar_one())
 
 
-def nonces(connection: Connection, letter_ids: Collection[int]) -> dict[int, Uuid]:
-    """The nonces of dead letters, by their ids."""
-    rows = connection.execute(_NONCES, {"ids": bigints(sorted(letter_ids))})
-    return {row.id: row.nonce for row in rows}
+def nonces(connection: Connection, places: Collection[str]) -> dict[str, Uuid]:
+    """The nonces of what became or may yet become a dead letter, by its place."""
+    rows = connection.execute(_NONCES, {"places": texts(sorted(places))})
+    return {row.place: row.nonce for row in rows}
 
 
 def notes(connection: Connection, ids: Collection[int]) -> dict[int, Note]:

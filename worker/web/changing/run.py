@@ -58,7 +58,7 @@ def run(
     if wait_s:
         raise problems.too_many(wait_s)
     with console.pool.transaction() as connection:
-        trigger_id = run_id(who.login, job_id, key, sources.run_secret(connection))
+        trigger_id = run_id(who.login, job_id, key, sources.secret(connection))
         job = visible(connection, who, at, job_id)
         if not job.is_enabled and not is_confirmed:
             raise refusals.is_off()

@@ -86,7 +86,7 @@ def show_one(request: Request, _admin: Administering, letter_id: str) -> Respons
     number = id_of(letter_id)
     with made.pool.snapshot() as connection:
         letter, kept = found_letter(letters.get(connection, number))
-        key = replay_key(number, kept.nonce)
+        key = replay_key(kept.nonce)
         rows = letters.records(connection, execution_id=letter.execution_id, key=key)
         changed = changes.of_object(connection, KIND, str(number), limit=_CHANGES)
     own = letter.execution_id and str(letter.execution_id)
