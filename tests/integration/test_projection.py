@@ -125,7 +125,7 @@ def desk(database: str) -> Iterator[Desk]:
 
 @patient
 def test_columns_are_those_of_the_records_in_every_order_of_arrival(desk: Desk) -> None:
-    @examples(40)
+    @examples(30)
     @given(arrivals)
     def hold(batches: list[list[Firing]]) -> None:
         desk.feed.empty()
