@@ -39,6 +39,10 @@ class Publisher(Protocol):
         """Forget the set: whether it arrives is not known."""
 
 
+class _Reused(Exception):
+    """A row to be deleted is another partition's: the database went back, and counts again."""
+
+
 @dataclass(frozen=True, slots=True)
 class _UnderWay:
     """Rows that were sent and are not known to have arrived, with the claims of that moment."""
@@ -147,12 +151,25 @@ class Relay:
         rows = [row for row in self.acknowledged if row.ledger_id in by_ledger]
         if not rows:
             return
-        with self._session.transaction() as connection:
-            tallies = {row.ledger_id: Tally(by_ledger[row.ledger_id].last_offset) for row in rows}
-            for ledger_id, outcomes in outbox.delete(connection, rows).items():
-                tallies[ledger_id].published += outcomes
-            ledger.advance(connection, by_ledger, tallies)
+        try:
+            with self._session.transaction() as connection:
+                self._delete(connection, rows, by_ledger)
+        except _Reused:
+            log.warning(
+                "action=outbox_ids_reused message='the database has forgotten rows that were sent, "
+                "and has given their ids to others: nothing of theirs is deleted'"
+            )
         self.forget(rows)
+
+    def _delete(
+        self, connection: Connection, rows: Sequence[OutboxRow], claims: dict[int, Claim]
+    ) -> None:
+        tallies = {row.ledger_id: Tally(claims[row.ledger_id].last_offset) for row in rows}
+        for ledger_id, outcomes in outbox.delete(connection, rows).items():
+            if ledger_id not in tallies:
+                raise _Reused
+            tallies[ledger_id].published += outcomes
+        ledger.advance(connection, claims, tallies)
 
     def forget(self, rows: Sequence[OutboxRow]) -> None:
         """Stop remembering rows: they are deleted, or no longer ours to delete."""

@@ -4,7 +4,7 @@ Through the real intake on a real database, without a broker.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,14 +12,29 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from tests.support.feed import Feed, feeding
+from tests.support.feed import TOPICS, Feed, feeding
 from tests.support.platform import Platform
-from worker.domain.delivery import Delivery
+from worker.domain.delivery import Delivery, Event
+from worker.domain.record import OutboxRow
+from worker.relay import Relay
 
 NOW = datetime.now(UTC)
 NOW_MS = int(NOW.timestamp() * 1000)
 MANUAL = "b9c33c6e-4c9e-4f39-a1c9-6b6f8d8b1a11"
 POISON = b'{"job_id": 5, "scheduled_at": "soon"}'
+
+
+class Nobody:
+    """A publisher to whom nothing is given."""
+
+    def send(self, events: Sequence[Event], tick: Callable[[], None]) -> None:
+        raise AssertionError(events)
+
+    def wait(self, tick: Callable[[], None]) -> list[Event]:
+        raise AssertionError(tick)
+
+    def abandon(self) -> None:
+        raise AssertionError
 
 
 @pytest.fixture
@@ -91,3 +106,18 @@ def test_ids_of_a_slot_begin_with_its_time(feed: Feed) -> None:
     )
     written = f"{NOW_MS:012x}"
     assert row == {"heads": 1, "head": f"{written[:8]}-{written[8:]}-8"}
+
+
+def test_an_outbox_row_of_another_partition_under_a_forgotten_id_stays(feed: Feed) -> None:
+    """A worker lives on beside a database that went back and gives the same ids out again."""
+    taker = feed.taker()
+    claims = {partition: taker.take(partition) for partition in (0, 1)}
+    taker.write(_deliveries(1, 0, _body(1)), claims)
+    ((row_id,),) = [tuple(row.values()) for row in feed.rows("select id from awp_trigger_outbox")]
+    relay = Relay(taker.session, Nobody(), TOPICS, "en")
+    relay.acknowledged.append(OutboxRow(row_id, claims[0].ledger_id, 1, ()))
+
+    relay.settle([claims[0]])
+
+    assert relay.acknowledged == []
+    assert feed.rows("select id from awp_trigger_outbox") == [{"id": row_id}]
