@@ -53,6 +53,13 @@ def test_a_time_without_zone_is_explained(tmp_path: Path) -> None:
         TriggerFile(written(tmp_path, line))
 
 
+def test_a_replay_is_a_fault_because_nobody_would_believe_it(tmp_path: Path) -> None:
+    replay = GOOD[:-1] + b', "kind": "replay", "trigger_id": "%b"}'
+    replay = replay.replace(b"%b", b"7d444840-9dc0-41d1-b245-5ffdce74fad2")
+    with pytest.raises(Misused, match=r"line 2: kind 'replay' is for dead letters"):
+        TriggerFile(written(tmp_path, GOOD, replay))
+
+
 def test_a_line_too_long_for_the_topic_is_a_fault_and_the_lines_after_keep_their_numbers(
     tmp_path: Path,
 ) -> None:

@@ -105,7 +105,9 @@ def _fault(line: bytes) -> str | None:
     if len(line) > LONGEST_LINE:
         return f"longer than {LONGEST_LINE:,} bytes"
     try:
-        JobTrigger.model_validate_json(line)
+        trigger = JobTrigger.model_validate_json(line)
     except ValidationError as error:
         return explain(error)
+    if trigger.kind == "replay":  # the worker would refuse it
+        return "kind 'replay' is for dead letters, which `trigger-worker dlq replay` sends again"
     return None
