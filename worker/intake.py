@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from worker.clock import Clock
 from worker.commit import Count, conclude, say_isolated
 from worker.decode import Unreadable, decode
-from worker.domain.cost import MOST, Cost, KnownCosts, Plan
+from worker.domain.cost import MOST, SMALL, Cost, KnownCosts, Plan
 from worker.domain.delivery import Delivery, Event
 from worker.domain.record import Claim, DeadLetter, Handled, OutboxRow, Record
 from worker.domain.trigger import Trigger, TriggerKind
@@ -191,7 +191,7 @@ class Intake:
         self, batch: Sequence[Delivery], claims: Mapping[int, Claim], now: datetime
     ) -> list[Trigger | Unreadable]:
         """What the first deliveries say, as far as a batch has room by what is known of costs."""
-        plan = Plan(self._costs)
+        plan = Plan(self._costs) if self._costs else None
         believed_until = now + self._max_earliness
         messages: list[Trigger | Unreadable] = []
         signed: list[tuple[int, Claimed]] = []
@@ -199,7 +199,7 @@ class Intake:
             claimed = read_claims(delivery.headers)
             claim = claims[delivery.partition]
             message = decode(delivery, claim, now, believed_until, claimed.source)
-            if isinstance(message, Trigger) and not plan.take(message.job_id):
+            if plan and isinstance(message, Trigger) and not plan.take(message.job_id):
                 break
             messages.append(message)
             if claimed.is_signed:
@@ -230,15 +230,20 @@ class Intake:
         return facts
 
     def _note_cost(self, record: Record, facts: Facts) -> int:
-        """About how many bytes go out for a record; what its job costs is remembered."""
-        value, findings, targets = record.event.value or b"", record.findings, record.targets
-        outcome_bytes = len(value) + len(findings or "") + len(targets or "")
-        job_id = record.trigger.job_id
-        job, parameter = facts.jobs.get(job_id), facts.parameters.get(job_id)
-        if job is not None and parameter is not None:
-            bytes_in = len(job.parameter or "")
-            self._costs.note(job_id, Cost(bytes_in, len(parameter.targets), outcome_bytes))
-        return outcome_bytes
+        """About how many bytes go out for a record; what a large job costs is remembered."""
+        value, findings, targets = record.event.value, record.findings, record.targets
+        size = len(value) if value else 0
+        if findings:
+            size += len(findings)
+        if targets:
+            size += len(targets)
+        if size > SMALL.outcome_bytes or self._costs:
+            job_id = record.trigger.job_id
+            job, parameter = facts.jobs.get(job_id), facts.parameters.get(job_id)
+            if job is not None and parameter is not None:
+                bytes_in = len(job.parameter or "")
+                self._costs.note(job_id, Cost(bytes_in, len(parameter.targets), size))
+        return size
 
     def _write(
         self,

@@ -36,7 +36,7 @@ class Cost(NamedTuple):
 MOST = Cost(parameter_bytes=2 * 1024 * 1024, targets=20_000, outcome_bytes=2 * 1024 * 1024)
 """About what a batch may cost. A single trigger may cost more: it is then alone in its batch."""
 
-_SMALL = Cost(
+SMALL = Cost(
     parameter_bytes=MOST[0] // 1000, targets=MOST[1] // 1000, outcome_bytes=MOST[2] // 1000
 )
 _REMEMBERED = 10_000
@@ -69,9 +69,12 @@ class KnownCosts:
         # Of a byte that a parameter is said to have; none of them is known at first.
         self._bytes, self._targets = 1.0, 0.01
 
+    def __len__(self) -> int:
+        return len(self._costs)
+
     def note(self, job_id: int, cost: Cost) -> None:
         """Remember what a job costs, if that is worth remembering; the oldest is forgotten."""
-        if cost[0] <= _SMALL[0] and cost[1] <= _SMALL[1] and cost[2] <= _SMALL[2]:
+        if cost[0] <= SMALL[0] and cost[1] <= SMALL[1] and cost[2] <= SMALL[2]:
             if self._costs:
                 self._costs.pop(job_id, None)
         else:

@@ -81,8 +81,10 @@ def facts_of_first(connection: Connection, job_ids: Sequence[int], known: KnownC
     (`unread`); what those may cost that are large is noted in `known`.
     """
     rows = inventory.select_job_rows(connection, job_ids)
-    first = first_with_room(job_ids, rows, known)
-    texts = inventory.select_parameters(connection, large(first, rows))
+    first, texts = job_ids, dict[int, str | None]()
+    if any(row.about_bytes is not None for row in rows.values()):
+        first = first_with_room(job_ids, rows, known)
+        texts = inventory.select_parameters(connection, large(first, rows))
     jobs, parameters, unread = parse_first(job_ids, first, rows, texts, known)
     return replace(_facts(connection, jobs, parameters), unread=unread)
 
@@ -124,6 +126,14 @@ def parse_first(
     """
     jobs: dict[int, Job] = {}
     parameters: dict[int, Parameter] = {}
+    if not texts and len(first) == len(job_ids):  # as nearly always: nothing large, and all fit
+        jobs = {job_id: row.job for job_id, row in rows.items()}
+        parameters = {i: parse(job.job_type, job.parameter) for i, job in jobs.items()}
+        length = sum(len(job.parameter) for job in jobs.values() if job.parameter)
+        targets = sum(len(parameter.targets) for parameter in parameters.values())
+        if not is_too_much(length, targets, outcome_bytes(length, targets)):
+            return jobs, parameters, frozenset()
+        jobs, parameters = {}, {}
     length = targets = outcome = 0
     cut: int | None = None
     for place, job_id in enumerate(first):
