@@ -29,8 +29,8 @@ _CALL_S = 10.0
 _SILENCE_S = 60.0
 """How long the brokers may say nothing before reading ends with an error."""
 _BATCH = 5_000
-_BATCH_WAIT_S = 0.2
-_FETCH_WAIT_MS = 100
+_BATCH_WAIT_S = 0.05
+_FETCH_WAIT_MS = 50
 """How long a broker may take to say that a log has ended."""
 
 _REMEDY = "Check the brokers and the rights of this user; run the audit again."
