@@ -72,7 +72,6 @@ class Needs:
     disk_gb_a_day: float
     kept_tb: float
     key_gb_a_day: float
-    key_gb_kept: float
     broker_cores: float
     broker_mb_s: float
 
@@ -100,7 +99,6 @@ def needs(per_s: int, trigger: Trigger, assumed: Assumed) -> Needs:
         disk_gb_a_day=a_day * trigger.record_bytes / 1e9,
         kept_tb=a_day * trigger.record_bytes * assumed.retention_days / 1e12,
         key_gb_a_day=a_day * trigger.key_bytes / 1e9,
-        key_gb_kept=a_day * trigger.key_bytes * assumed.retention_days / 1e9,
         broker_cores=per_s * trigger.broker_us * assumed.replicas / 1e6,
         broker_mb_s=per_s * bytes_in * assumed.replicas / 1e6,
     )
@@ -112,11 +110,10 @@ def loads(need: Needs, assumed: Assumed) -> dict[str, float]:
     memory_gb = assumed.database_memory_gb * share
     return {
         "one worker": need.worker_load,
-        "one primary: memory for the keys of all records": need.key_gb_kept / memory_gb,
         "one primary: disk": need.kept_tb / (assumed.database_disk_tb * share),
         "one primary: CPU": need.database_cores / (assumed.database_cores * share),
         "one primary: write-ahead log": need.wal_mb_s / (assumed.database_wal_mb_s * share),
-        "partitioned by time: memory for the keys of two days": 2 * need.key_gb_a_day / memory_gb,
+        "one primary: memory for the keys of two days": 2 * need.key_gb_a_day / memory_gb,
         "three brokers: network and disk": need.broker_mb_s
         / (FEWEST_BROKERS * assumed.broker_mb_s * share),
         "three brokers: CPU": need.broker_cores / (FEWEST_BROKERS * assumed.broker_cores * share),
@@ -124,14 +121,14 @@ def loads(need: Needs, assumed: Assumed) -> dict[str, float]:
 
 
 def shards(need: Needs, assumed: Assumed) -> int:
-    """How many primaries, each with tables by time, carry the CPU, the log and the disk."""
+    """How many primaries carry the CPU, the log, the disk, and the keys that are written to."""
     full = loads(need, assumed)
     return math.ceil(
         max(
             full["one primary: CPU"],
             full["one primary: write-ahead log"],
             full["one primary: disk"],
-            full["partitioned by time: memory for the keys of two days"],
+            full["one primary: memory for the keys of two days"],
         )
     )
 
@@ -191,9 +188,8 @@ def _load(full: float) -> str:
 def _database(need: Needs, assumed: Assumed) -> str:
     count = shards(need, assumed)
     if count > MOST_PRIMARIES:
-        return f"{count:,} shards, by time"
-    full = loads(need, assumed)["one primary: memory for the keys of all records"]
-    return "1 primary, by time" if full > 1 else "1 primary"
+        return f"{count:,} shards"
+    return "1 primary"
 
 
 def as_markdown(table: Table) -> str:

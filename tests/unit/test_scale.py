@@ -42,7 +42,6 @@ def test_needs_are_what_one_calculates_by_hand() -> None:
     assert need.disk_gb_a_day == 432
     assert need.kept_tb == pytest.approx(43.2)
     assert need.key_gb_a_day == pytest.approx(34.56)
-    assert need.key_gb_kept == pytest.approx(3456)
 
 
 def test_what_is_used_is_compared_with_what_may_be_used() -> None:
@@ -50,11 +49,10 @@ def test_what_is_used_is_compared_with_what_may_be_used() -> None:
 
     assert {name: round(share, 3) for name, share in full.items()} == {
         "one worker": 20,
-        "one primary: memory for the keys of all records": 69.12,
         "one primary: disk": 8.64,
         "one primary: CPU": 0.2,
         "one primary: write-ahead log": 2,
-        "partitioned by time: memory for the keys of two days": 1.382,
+        "one primary: memory for the keys of two days": 1.382,
         "three brokers: network and disk": 1.333,
         "three brokers: CPU": 0.333,
     }
@@ -73,12 +71,7 @@ def test_small_rates_need_one_worker_one_primary_and_three_brokers() -> None:
 def test_what_breaks_first_stands_on_top() -> None:
     _, first, *_ = scale.loads_table(TRIGGER, ASSUMED)
 
-    assert first == (
-        "one primary: memory for the keys of all records",
-        "**6.91**",
-        "**69**",
-        "**691**",
-    )
+    assert first == ("one worker", "**2.00**", "**20**", "**200**")
 
 
 @pytest.mark.parametrize("name", ["needs", "loads"])
