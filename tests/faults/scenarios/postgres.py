@@ -30,10 +30,10 @@ _NO_RECORD_S = 10.0
 _UNREADABLE_S = 10.0
 _DISK_BYTES = 48 * 1024**2
 
-_JOB_COLUMNS = (
-    *("job_id", "name", "job_type", "target_id", "owner_id", "enabled", "paramter"),
-    *("max_lateness_s", "version"),
-)
+_JOB_COLUMNS = """
+    select column_name from information_schema.columns where table_name = 'preflight_job'
+    order by ordinal_position
+"""
 _RAISING = (
     "case when paramter ->> 'unreadable' is not null then concat('no json')::jsonb "
     "else paramter end as paramter"
@@ -204,7 +204,8 @@ def take_no_record(arena: Arena) -> None:
 def hold_an_unreadable_row(arena: Arena) -> None:
     """One job's parameter makes the view of jobs raise; its neighbours are in the same batches."""
     (definition,) = sql.rows(arena.database, "select pg_get_viewdef('preflight_job')")[0]
-    columns = ", ".join(_RAISING if name == "paramter" else name for name in _JOB_COLUMNS)
+    names = [name for (name,) in sql.rows(arena.database, _JOB_COLUMNS)]
+    columns = ", ".join(_RAISING if name == "paramter" else name for name in names)
     sql.execute(
         arena.database,
         f"create or replace view preflight_job as select {columns} "
