@@ -68,6 +68,7 @@ class Worker:
         self._kafka = KafkaSettings.of(settings)
         self._engine: Engine = make_engine(settings)
         self._stopping = Flag()
+        self._packed: set[str] = set()
         self._failures: list[BaseException] = []
         self._owner = f"{settings.group}/{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
         registry = CollectorRegistry()
@@ -141,6 +142,7 @@ class Worker:
                 self._kafka,
                 timeout_s=call_deadline_s(settings),
                 metrics=self._figures[topic],
+                looks_ahead=topic in self._packed,
             ),
             owner=self._owner,
             clock=self._clock,
@@ -207,7 +209,8 @@ class Worker:
             for topic in self._kafka.topics.all():
                 self._wait_for_topic(topic, topic_ids)
             for topic in self._kafka.topics.consumed():
-                topic_ids.check_settings(topic)
+                if topic_ids.check_settings(topic):
+                    self._packed.add(topic)
 
     def _wait_for_topic(self, topic: str, topic_ids: TopicIds) -> None:
         deadline = self._clock.monotonic() + _NEWS_S

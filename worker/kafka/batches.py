@@ -52,12 +52,29 @@ def batch_at(
 
     Raises `Transient` where the brokers do not answer or do not send it.
     """
+    end, records = _read(kafka, topic, partition, offset, _MOST_BYTES, timeout_s)
+    return header_of(records, offset, end)
+
+
+def records_at(
+    kafka: KafkaSettings, topic: str, partition: int, offset: int, *, most: int, timeout_s: float
+) -> bytes:
+    """About `most` bytes of a log from the batch with `offset` on, as they stand there.
+
+    The first batch is whole, the last one may be cut off. Raises `Transient` as `batch_at` does.
+    """
+    return _read(kafka, topic, partition, offset, most, timeout_s)[1]
+
+
+def _read(
+    kafka: KafkaSettings, topic: str, partition: int, offset: int, most: int, timeout_s: float
+) -> tuple[int, bytes]:
     timeout_ms = int(timeout_s * 1000)
     client = KafkaNetClient(**kafka.kafka_python(), request_timeout_ms=timeout_ms)
     try:
         client.get_broker_version(timeout_ms)
         leader = _leader(client, topic, partition, timeout_ms)
-        end, records = _fetched(client, leader, topic, partition, offset, timeout_ms)
+        return _fetched(client, leader, topic, partition, offset, most, timeout_ms)
     except KafkaError as error:
         raise Transient(
             f"The batch at offset {offset} of {topic} partition {partition} cannot be looked at: "
@@ -65,7 +82,6 @@ def batch_at(
         ) from error
     finally:
         client.close()
-    return header_of(records, offset, end)
 
 
 def header_of(records: bytes, offset: int, end: int) -> BatchRange | None:
@@ -98,13 +114,19 @@ def _leader(client: KafkaNetClient, topic: str, partition: int, timeout_ms: int)
 
 
 def _fetched(
-    client: KafkaNetClient, leader: int, topic: str, partition: int, offset: int, timeout_ms: int
+    client: KafkaNetClient,
+    leader: int,
+    topic: str,
+    partition: int,
+    offset: int,
+    most: int,
+    timeout_ms: int,
 ) -> tuple[int, bytes]:
     """The end of the log, and the bytes that it holds from the batch with `offset` on."""
     request = FetchRequest(
         max_wait_ms=0,
         min_bytes=0,
-        max_bytes=_MOST_BYTES,
+        max_bytes=most,
         isolation_level=0,
         session_epoch=-1,
         topics=[
@@ -112,7 +134,7 @@ def _fetched(
                 topic=topic,
                 partitions=[
                     FetchRequest.FetchTopic.FetchPartition(
-                        partition=partition, fetch_offset=offset, partition_max_bytes=_MOST_BYTES
+                        partition=partition, fetch_offset=offset, partition_max_bytes=most
                     )
                 ],
             )

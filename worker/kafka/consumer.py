@@ -66,6 +66,7 @@ class TopicConsumer:
         self.faults: dict[int, Fault] = {}
         self.halted: set[int] = set()
         self.reached: dict[int, int] = {}
+        self._given: dict[int, list[Delivery]] = {}
         self._fetched: set[int] = set()  # what librdkafka has been told to fetch
         self._on_revoked = on_revoked
         self._on_lost = on_lost
@@ -237,6 +238,7 @@ class TopicConsumer:
         place = TopicPartition(self.topic, partition, offset)
         self.halted.discard(partition)
         self.reached.pop(partition, None)
+        self._given.pop(partition, None)
         try:
             if partition in self._fetched:
                 try:
@@ -254,6 +256,26 @@ class TopicConsumer:
             raise Transient(
                 f"Partition {partition} of {self.topic} cannot be started: {why}."
             ) from error
+
+    def hand_over(self, partition: int, deliveries: list[Delivery], fault: Fault) -> None:
+        """Let these be what a partition brings, in place of fetching, and halt it behind them."""
+        self.faults[partition] = fault
+        self.halted.discard(partition)
+        self.reached.pop(partition, None)
+        self._stop_fetching([TopicPartition(self.topic, partition)])
+        self._given[partition] = deliveries
+        self._halt_if_empty(partition)
+
+    def _halt_if_empty(self, partition: int) -> None:
+        if not self._given[partition]:
+            del self._given[partition]
+            self.halted.add(partition)
+
+    def _handed_over(self, most: int) -> list[Delivery]:
+        partition, given = next(iter(self._given.items()))
+        self._given[partition] = given[most:]
+        self._halt_if_empty(partition)
+        return given[:most]
 
     def pause(self, partitions: Iterable[int]) -> None:
         """Let nothing more of these arrive."""
@@ -311,6 +333,8 @@ class TopicConsumer:
         if self._is_in_doubt:
             self._is_in_doubt = False
             access.check(self._kafka, self._call_s)
+        if self._given and most > len(deliveries):
+            deliveries += self._handed_over(most - len(deliveries))
         return deliveries
 
     def _note_message_error(self, message: Message, error: KafkaError) -> None:
@@ -386,6 +410,7 @@ class TopicConsumer:
             for partition in partitions:
                 self.faults.pop(partition, None)
                 self.reached.pop(partition, None)
+                self._given.pop(partition, None)
             self._stop_fetching(places)
 
     def _stop_fetching(self, places: list[TopicPartition]) -> None:

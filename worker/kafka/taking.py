@@ -133,9 +133,12 @@ class Takings:
 
     def start(self, taken: Mapping[int, Claim]) -> None:
         """Let partitions just taken flow, from behind their position."""
-        positions = {partition: claim.last_offset + 1 for partition, claim in taken.items()}
-        for partition, position in positions.items():
-            self.consumer.seek(partition, position)
+        for partition, claim in taken.items():
+            ahead = self._unreadable.ahead(claim)
+            if ahead is None:
+                self.consumer.seek(partition, claim.last_offset + 1)
+            else:
+                self.consumer.hand_over(partition, *ahead)
             self._former.pop(partition, None)
         self.claims.update(taken)
         self.consumer.resume(taken)
@@ -410,7 +413,7 @@ class Takings:
             self.consumer.out_of_range.clear()  # said of the other topic
             self.consumer.faults.clear()
             if found is not None:
-                self._topic_ids.check_settings(found.name)
+                self._unreadable.looks_ahead = self._topic_ids.check_settings(found.name)
         for partition in self.consumer.out_of_range & self.claims.keys():
             self._former[partition] = self.claims.pop(partition)
         self._note_ends()

@@ -18,7 +18,7 @@ from worker.kafka import access
 from worker.kafka.closing import CLOSE_S, close_admin
 from worker.kafka.refusals import REFUSALS, REMEDY, SIGN_IN, error_of, words
 from worker.kafka.settings import KafkaSettings
-from worker.kafka.topic_settings import compaction, sizes
+from worker.kafka.topic_settings import COMPRESSION, UNPACKED, compaction, sizes
 
 log = logging.getLogger(__name__)
 
@@ -90,15 +90,16 @@ class TopicIds:
             ) from error
         return TopicDescription(topic, str(found.topic_id), len(found.partitions))
 
-    def check_settings(self, topic: str) -> None:
+    def check_settings(self, topic: str) -> bool:
         """Hold the settings of a topic that we read against what reading it needs.
 
+        Returns whether the brokers leave it to readers to unpack what they are sent.
         Raises `Stop` for compaction, which deletes triggers before they are read; warns, loudly, of
         what may cost a worker more memory than it has, and where the brokers do not tell.
         """
         settings = self._settings(topic)
         if settings is None:
-            return
+            return False
         for problem in compaction(topic, settings):
             raise Stop(f"{topic} cannot be read: {problem.problem}", remedy=problem.remedy)
         for problem in sizes(topic, settings):
@@ -108,6 +109,7 @@ class TopicIds:
                 problem.problem,
                 problem.remedy,
             )
+        return settings.get(COMPRESSION, UNPACKED) != UNPACKED
 
     def compaction(self, topic: str) -> str | None:
         """What a topic's compaction deletes, in a sentence; empty without, None if nobody tells."""

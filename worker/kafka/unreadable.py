@@ -12,6 +12,7 @@ import logging
 from worker.commit import conclude
 from worker.domain.delivery import Delivery
 from worker.domain.record import Claim, DeadLetter, Tally
+from worker.errors import Transient
 from worker.kafka.faults import Fault
 from worker.kafka.settings import KafkaSettings
 from worker.metrics import LoopMetrics
@@ -21,7 +22,10 @@ log = logging.getLogger(__name__)
 
 
 class UnreadableBatches:
-    """Passes batches that cannot be read, each as one delivery and one dead letter."""
+    """Passes batches that cannot be read, each as one delivery and one dead letter.
+
+    `looks_ahead` where brokers leave it to us to unpack what they are sent.
+    """
 
     def __init__(
         self,
@@ -30,11 +34,31 @@ class UnreadableBatches:
         *,
         timeout_s: float,
         metrics: LoopMetrics,
+        looks_ahead: bool = False,
     ) -> None:
+        self.looks_ahead = looks_ahead
         self._session = session
         self._kafka = kafka
         self._timeout_s = timeout_s
         self._metrics = metrics
+
+    def ahead(self, claim: Claim) -> tuple[list[Delivery], Fault] | None:
+        """A batch close behind a claim that the client must not unpack, and what is before it.
+
+        None where there is none, and where it cannot be found out.
+        """
+        if not self.looks_ahead:
+            return None
+        from worker.kafka.lookahead import look_ahead  # noqa: PLC0415 - 10 MB, for such topics
+
+        position = claim.last_offset + 1
+        try:
+            return look_ahead(
+                self._kafka, claim.topic, claim.partition, position, timeout_s=self._timeout_s
+            )
+        except Transient as problem:
+            log.warning("action=look_ahead topic=%s reason=%s", claim.topic, problem)
+            return None
 
     def skip(self, claim: Claim, fault: Fault) -> Claim:
         """Account for the batch at a fault in one transaction, and return the claim behind it.
