@@ -102,7 +102,8 @@ def _upsert(table: str, job_type: str) -> Prepared:
                 select * from unnest(cast(t.more_ends as text[]), cast(t.more_messages as text[]))
                     with ordinality
             ) as o
-            where t.status in ({ends}) and w.status in ({ends}) and o.status <> w.status
+            where t.status in ({ends}) and w.status in ({ends})
+              and (t.status <> w.status or t.more_ends <> '{{}}') and o.status <> w.status
             group by w.execution_id
         ), contradicted as (
             insert into awp_execution_contradiction as c (execution_id, ends, status, message)
