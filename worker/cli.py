@@ -26,7 +26,7 @@ COMMANDS = {
     "show": "A job, record, trigger or execution, whole.",
     "jobs": "Set what jobs show of their records again.",
     "audit": "Prove that every trigger has a record and every record its event.",
-    "prune": "Delete old records and dead letters; the count still closes.",
+    "retain": "Delete old records and dead letters; the count still closes.",
     "dlq": "List, show and replay dead letters.",
 }
 

@@ -89,7 +89,7 @@ grant update (
 ) on awp_automcation_job to trigger_worker;
 
 -- A record is written once. What may change: its repeats, and its outcome when the broker refuses
--- its dispatch for its size. This role deletes none: `trigger-worker prune` runs as the owner.
+-- its dispatch for its size. This role deletes none: `trigger-worker retain` runs as the owner.
 grant insert on awp_job_execution to trigger_worker;
 grant update (
     duplicate_count, trigger_status, trigger_code, trigger_message, findings, causes, targets

@@ -155,7 +155,7 @@ def test_the_name_is_the_user_s_own_unless_another_is_given(filled: str) -> None
     assert sql.value(filled, "select acknowledged_by from awp_acknowledgement")
 
 
-def test_what_prune_deletes_is_counted_and_the_audit_still_closes(filled: str) -> None:
+def test_what_retain_deletes_is_counted_and_the_audit_still_closes(filled: str) -> None:
     """Records are 91 to 100 days old. One is its job's newest; one letter waits for an answer."""
     sql.execute(
         filled,
@@ -166,12 +166,12 @@ def test_what_prune_deletes_is_counted_and_the_audit_still_closes(filled: str) -
         """,
     )
 
-    def pruned(*flags: str) -> Ended:
-        return trigger_worker("prune", *flags, env={"TRIGGER_WORKER_DATABASE_URL": filled})
+    def retain(*flags: str) -> Ended:
+        return trigger_worker("retain", *flags, env={"TRIGGER_WORKER_DATABASE_URL": filled})
 
-    assert pruned("--older-than", "90d").status == 2  # nobody has said yes
-    assert pruned("--older-than", "1d", "--yes").status == 2
-    ended = pruned("--older-than", "2292h", "--yes", "--json")
+    assert retain("--older-than", "90d").status == 2  # nobody has said yes
+    assert retain("--older-than", "1d", "--yes").status == 2
+    ended = retain("--older-than", "2292h", "--yes", "--json")
     assert (ended.status, ended.json) == (0, {"records": 4, "letters": 5}), ended.stderr
     left = "select array_agg(origin_offset order by origin_offset) from {}"
     assert sql.value(filled, left.format("awp_job_execution")) == [2, 5, 6, 7, 8, 9]
@@ -179,5 +179,5 @@ def test_what_prune_deletes_is_counted_and_the_audit_still_closes(filled: str) -
     (difference,) = _differences(_audit(filled))
     assert "dead letter 3 (job 7)" in difference  # it stays, and so does the question
     _green_again(filled, "letters")
-    assert pruned("--older-than", "2292h", "--yes", "--json").json == {"records": 0, "letters": 1}
+    assert retain("--older-than", "2292h", "--yes", "--json").json == {"records": 0, "letters": 1}
     assert _audit(filled).closes

@@ -179,7 +179,7 @@ class LedgerRow:
     row at all. `log_end` is the next offset of the log when a worker last looked. `lost` and
     `rewound` (first and last offsets) hold what nobody has acknowledged; `is_end_accepted` says
     that somebody has for whatever may stand behind the position. `pruned_…` were deleted by
-    `trigger-worker prune`, `accepted_…` by somebody who has said so, each of records that had been
+    `trigger-worker retain`, `accepted_…` by somebody who has said so, each of records that had been
     decided before `deleted_before`. `counted_…` come from the rows of `awp_job_execution` and
     `awp_dead_letter` themselves, `waiting` from the outbox.
     """

@@ -1,4 +1,4 @@
-"""`trigger-worker prune`: old records and dead letters go, and the count still closes."""
+"""`trigger-worker retain`: old records and dead letters go, and the count still closes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LEAST_AGE_S = 7 * 86_400
 """A trigger that is sent again is recognised by its record: nothing younger is deleted."""
 
 
-@click.command("prune")
+@click.command("retain")
 @click.option("--older-than", metavar="TIME", required=True, help="90d: what is older is deleted.")
 @click.option("--yes", is_flag=True, help="Delete without asking.")
 @as_json
