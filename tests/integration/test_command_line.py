@@ -125,7 +125,7 @@ def test_an_audit_without_brokers_says_what_to_do(
     "command",
     [
         ("audit",),
-        ("audit", "--acknowledge", "lost", "--reason", "seen"),
+        ("audit", "--offline", "--acknowledge", "lost", "--reason", "seen"),
         ("preflight", "17"),
         ("dlq", "list"),
         ("dlq", "show", "1"),

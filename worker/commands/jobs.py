@@ -30,11 +30,11 @@ def command() -> None:
 @as_json
 @asking()
 def reproject(*, job_ids: tuple[int, ...], as_json: bool) -> None:
-    """Set the columns that the worker keeps on jobs again, from their records.
+    """Set what jobs show of their records again.
 
-    These are the last status and message, the last slot and record, since when a job fails and how
-    often in a row. Without JOB_ID it is done for every job, in pages, a transaction each; the
-    worker may run meanwhile. Exit 1 when a JOB_ID names no job.
+    These columns are the last status and message, the last slot and record, since when a job fails
+    and how often in a row. Without JOB_ID it is done for every job, in pages, a transaction each;
+    the worker may run meanwhile. Exit 1 when a JOB_ID names no job.
     """
     began = time.monotonic()
     jobs = changed = 0
