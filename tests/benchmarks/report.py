@@ -14,13 +14,13 @@ from tests.benchmarks.memory import Memory
 from tests.benchmarks.scaling import Scaled
 from tests.benchmarks.shapes import Shaped
 
-RATIO_ORDINARY = 1.5
+RATIO_ORDINARY = 2.5
 RATIO_LIMIT = 0.75
 RATIO_SESSION = 50
 SESSION = "kafka-python"
 JUDGED_PER_S = 200
 P50_MS = 10
-P99_MS = 50
+P99_MS = 30
 RSS_MB = 150
 
 
