@@ -26,7 +26,8 @@ from worker.kafka import access
 from worker.kafka.clock_watch import ClockWatch
 from worker.kafka.consumer import TopicConsumer, call_deadline_s
 from worker.kafka.group_check import check_group
-from worker.kafka.loop import Handler, Loop
+from worker.kafka.handler import Handler
+from worker.kafka.loop import Loop
 from worker.kafka.producer import EventProducer
 from worker.kafka.settings import KafkaSettings
 from worker.kafka.taking import Takings

@@ -1,82 +1,32 @@
 """A batch of triggers in; records, events and the new position out, in one transaction.
 
 The heart of the worker (DESIGN section 6): every delivery ends in exactly one bin, and nothing is
-acknowledged that is not committed.
+acknowledged that is not committed. What becomes of each is `deciding`'s.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from worker.clock import Clock
 from worker.commit import Count, conclude, say_isolated
-from worker.decode import Unreadable, decode
-from worker.domain.cost import MOST, SMALL, Cost, KnownCosts, Plan
+from worker.deciding import Decided, Decider, Ready
 from worker.domain.delivery import Delivery, Event
 from worker.domain.record import Claim, DeadLetter, Handled, OutboxRow, Record
-from worker.domain.trigger import Trigger, TriggerKind
-from worker.domain.verdict import MOST_FINDINGS
 from worker.errors import Refused, Unwritable
-from worker.isolated_records import insert_isolated, say_unreadable
+from worker.isolated_records import insert_isolated
 from worker.metrics import IntakeMetrics
 from worker.outcome import Recorder
-from worker.preflight.facts import NO_FACTS, Facts
-from worker.preflight.isolation import read_canaries
-from worker.preflight.isolation import read_facts_of_first as read_facts
-from worker.preflight.runner import judge
-from worker.sources import Claimed, prove, read_claims
-from worker.storage import errors, outbox, projection, records
+from worker.storage import errors, projection, records
 from worker.storage.engine import Session
 from worker.storage.isolation import RefusalHistory, unwritable
 
-_LONGEST_JUDGING_S = 1.0
-"""A batch is cut when judging it takes longer: a decision has to be written while it is fresh."""
-
 Outcomes = list[tuple[Delivery, Record | DeadLetter]]
 Repeats = dict[str, list[Delivery]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    """What is sent for a batch of which nothing came before, which is nearly every batch.
-
-    `columns` are those of `batch`, and `packed` has its events by ledger id.
-    """
-
-    batch: Sequence[Record] = ()
-    columns: records.Columns = field(default_factory=dict)
-    packed: Mapping[int, outbox.Packed] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Decided:
-    """A batch as decided, before anything is written (a `Decision` of the loop).
-
-    `outcomes` are by delivery, in order; a text is the idempotency key of a record that stands
-    there already. `poison` is why a record's trigger could not be used, by idempotency key. `rest`
-    is what the batch had no room for; it was not looked at, or only to see what it costs.
-    `ready` is made here because a batch is decided while another one is written.
-    """
-
-    decided_at: datetime
-    outcomes: list[tuple[Delivery, Record | DeadLetter | str]] = field(default_factory=list)
-    poison: dict[str, str] = field(default_factory=dict)
-    rest: Sequence[Delivery] = ()
-    ready: _Ready = _Ready()
-
-    def has_expired(self, now: datetime) -> bool:
-        """True when something of it, decided to be run, would be too late by now."""
-        return any(
-            isinstance(outcome, Record)
-            and outcome.verdict.expires_at is not None
-            and outcome.verdict.expires_at < now
-            for _, outcome in self.outcomes
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,60 +71,19 @@ class Intake:
     ) -> None:
         self._session = session
         self._recorder = recorder
-        self._clock = clock
-        self._default_max_lateness_s = default_max_lateness_s
-        self._max_earliness = timedelta(seconds=max_earliness_s)
         self._metrics = metrics
-        self._costs = KnownCosts()
         self._refusals = RefusalHistory()
+        self._decider = Decider(
+            session=session,
+            recorder=recorder,
+            clock=clock,
+            default_max_lateness_s=default_max_lateness_s,
+            max_earliness_s=max_earliness_s,
+        )
 
     def decide(self, batch: Sequence[Delivery], claims: Mapping[int, Claim]) -> Decided:
-        """Say what becomes of as many of the first deliveries as cost no more than a batch may.
-
-        Their moment is now, before anything is read. One look at the inventory serves all of them.
-        What is left over is the next batch's: it is neither read nor judged here, but for what is
-        larger than it was the last time, and the first of each job that was never met.
-        """
-        now = self._clock.now()
-        decided = Decided(now)
-        messages = self._messages(batch, claims, now)
-        firsts: dict[str, Trigger] = {}
-        for message in messages:
-            if isinstance(message, Trigger):
-                firsts.setdefault(message.idempotency_key, message)
-        usable = [trigger for trigger in firsts.values() if trigger.problem is None]
-        facts = self._read_facts(usable, claims)
-        verdicts = judge(
-            usable, facts, now, self._default_max_lateness_s, most_findings=MOST_FINDINGS
-        )
-        latest = self._clock.monotonic() + _LONGEST_JUDGING_S
-        size = 0
-        for delivery, message in zip(batch, messages, strict=False):
-            if size >= MOST.outcome_bytes or (size and self._clock.monotonic() > latest):
-                break
-            if isinstance(message, Unreadable):
-                ledger_id = claims[delivery.partition].ledger_id
-                letter = DeadLetter(ledger_id, delivery, message.reason)
-                decided.outcomes.append((delivery, letter))
-                size += len(delivery.value or b"")
-                continue
-            key = message.idempotency_key
-            if firsts[key] is not message:
-                decided.outcomes.append((delivery, key))
-                continue
-            if message.problem is not None:
-                decided.poison[key] = message.problem
-                record = self._recorder.invalid(message, message.problem, now)
-                size += len(delivery.value or b"")
-            elif message.job_id in facts.unread:
-                break
-            else:
-                record = self._recorder.record(message, next(verdicts), now)
-            decided.outcomes.append((delivery, record))
-            size += self._note_cost(record, facts)
-        decided.rest = batch[len(decided.outcomes) :]
-        decided.ready = _make_ready([r for _, r in decided.outcomes if isinstance(r, Record)])
-        return decided
+        """See `Handler.decide`."""
+        return self._decider.decide(batch, claims)
 
     def write(
         self, decided: Decided, claims: Mapping[int, Claim], acknowledged: Sequence[OutboxRow]
@@ -186,64 +95,6 @@ class Intake:
         except Refused:
             rows = self._isolate(admitted, acknowledged)
         return Handled(rows, admitted.count.positions)
-
-    def _messages(
-        self, batch: Sequence[Delivery], claims: Mapping[int, Claim], now: datetime
-    ) -> list[Trigger | Unreadable]:
-        """What the first deliveries say, as far as a batch has room by what is known of costs."""
-        plan = Plan(self._costs) if self._costs else None
-        believed_until = now + self._max_earliness
-        messages: list[Trigger | Unreadable] = []
-        signed: list[tuple[int, Claimed]] = []
-        for place, delivery in enumerate(batch):
-            claimed = read_claims(delivery.headers)
-            claim = claims[delivery.partition]
-            message = decode(delivery, claim, now, believed_until, claimed.source)
-            if plan and isinstance(message, Trigger) and not plan.take(message.job_id):
-                break
-            messages.append(message)
-            if claimed.is_signed:
-                signed.append((place, claimed))
-        if signed:
-            proving = [(claimed, batch[place].value) for place, claimed in signed]
-            for (place, _), source in zip(
-                signed, prove(proving, self._session.snapshot), strict=True
-            ):
-                delivery = batch[place]
-                claim = claims[delivery.partition]
-                messages[place] = decode(delivery, claim, now, believed_until, source)
-        return messages
-
-    def _read_facts(self, triggers: Sequence[Trigger], claims: Mapping[int, Claim]) -> Facts:
-        """The one look at the inventory, for as many of the first triggers as there is room for."""
-        if not triggers:
-            return NO_FACTS
-        job_ids = list(dict.fromkeys(trigger.job_id for trigger in triggers))
-        facts = read_facts(self._session.snapshot, job_ids, self._costs)
-        canaries = {trigger.job_id for trigger in triggers if trigger.kind is TriggerKind.CANARY}
-        if canaries:
-            marked = read_canaries(self._session.snapshot, canaries)
-            facts = replace(facts, canaries=marked)
-        if facts.unreadable:
-            known = [trigger for trigger in triggers if trigger.job_id not in facts.unread]
-            say_unreadable(known, facts.unreadable, claims)
-        return facts
-
-    def _note_cost(self, record: Record, facts: Facts) -> int:
-        """About how many bytes go out for a record; what a large job costs is remembered."""
-        value, findings, targets = record.event.value, record.findings, record.targets
-        size = len(value) if value else 0
-        if findings:
-            size += len(findings)
-        if targets:
-            size += len(targets)
-        if size > SMALL.outcome_bytes or self._costs:
-            job_id = record.trigger.job_id
-            job, parameter = facts.jobs.get(job_id), facts.parameters.get(job_id)
-            if job is not None and parameter is not None:
-                bytes_in = len(job.parameter or "")
-                self._costs.note(job_id, Cost(bytes_in, len(parameter.targets), size))
-        return size
 
     def _write(
         self,
@@ -352,17 +203,7 @@ def _records(outcomes: Outcomes) -> list[Record]:
     return [outcome for _, outcome in outcomes if isinstance(outcome, Record)]
 
 
-def _make_ready(batch: Sequence[Record]) -> _Ready:
-    if not batch:
-        return _Ready()
-    leaving: dict[int, list[Event]] = {}
-    for record in batch:
-        leaving.setdefault(record.trigger.origin.ledger_id, []).append(record.event)
-    packed = {ledger_id: outbox.Packed.of(queue) for ledger_id, queue in leaving.items()}
-    return _Ready(batch, records.columns(batch), packed)
-
-
-def _insert(connection: Connection, batch: Sequence[Record], ready: _Ready) -> dict[str, int]:
+def _insert(connection: Connection, batch: Sequence[Record], ready: Ready) -> dict[str, int]:
     """Write records and show them on their jobs; the ids of those that are new."""
     if not batch:
         return {}

@@ -70,7 +70,7 @@ def test_a_worker_frozen_in_a_decision_runs_nothing_too_late(
     start: Start, broker: Broker, topics: Topics, jobs: list[int], database: str
 ) -> None:
     freeze = Crash(
-        "worker.intake:read_facts",
+        "worker.deciding:read_facts",
         "after",
         sent=signal.SIGSTOP,
         thread=".job.triggers.",

@@ -18,12 +18,13 @@ from sqlalchemy import Connection, text
 
 from tests.support.history import NOW
 from worker.config import Settings
+from worker.deciding import Decided
 from worker.domain.delivery import Delivery
 from worker.domain.record import OutboxRow, Record
 from worker.domain.slots import next_slots
 from worker.domain.topics import Topics
 from worker.embedded import demo_inventory, demo_plan, demo_platform
-from worker.intake import Decided, Intake
+from worker.intake import Intake
 from worker.metrics import IntakeMetrics, Metrics
 from worker.outcome import Recorder
 from worker.status import StatusIntake

@@ -13,15 +13,11 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, wait
-from datetime import datetime
+from collections.abc import Callable
 from threading import Event as Flag
-from typing import Any, NamedTuple, Protocol
 
 from worker.clock import Clock
 from worker.domain.delivery import Delivery
-from worker.domain.record import Claim, Handled, OutboxRow
 from worker.errors import (
     ConnectionLost,
     Fenced,
@@ -31,10 +27,11 @@ from worker.errors import (
     Unknown,
     Unwritable,
 )
-from worker.kafka.aside import Aside
 from worker.kafka.backlog_watch import BacklogWatch
 from worker.kafka.clock_watch import ClockWatch
 from worker.kafka.consumer import TopicConsumer
+from worker.kafka.decisions import Deciding, Decisions, Made
+from worker.kafka.handler import Handler
 from worker.kafka.producer import EventProducer, Interrupted
 from worker.kafka.taking import Takings
 from worker.metrics import LoopMetrics
@@ -44,12 +41,6 @@ from worker.storage.isolation import unwritable
 log = logging.getLogger(__name__)
 
 _IDLE_WAIT_S = 0.2
-_SLICE_S = 0.2
-_FRESH_S = 2.0
-"""A decision whose moment is longer ago is made anew, with a moment of its own: a trigger that has
-become too late meanwhile must not be run. Where decisions take longer than this by themselves (on a
-bad way to the database), the one made anew is written if nothing in it has become too late."""
-
 _POLL_EVERY_S = 1.0
 """A rebalance waits this long for events on their way, so that it does not repeat them."""
 
@@ -68,64 +59,6 @@ to the database a full batch may take longer than any statement may, for ever.""
 
 BATCH_BYTES = 4 * 1024 * 1024
 """About how many bytes of messages a batch may hold; its handler bounds what goes out."""
-
-
-class Decision(Protocol):
-    """What is to become of a batch. `rest` of it is left, because a batch may not cost so much."""
-
-    @property
-    def rest(self) -> Sequence[Delivery]:
-        """Deliveries for the next batch, the last ones of this one."""
-
-    def has_expired(self, now: datetime) -> bool:
-        """True when something in it was in time at its moment and is too late by now."""
-
-
-class Handler(Protocol):
-    """What the messages of a topic become.
-
-    What either method raises: `Transient` is tried again, `Fenced` gives the partitions up,
-    anything else ends the process.
-    """
-
-    def decide(self, batch: Sequence[Delivery], claims: Mapping[int, Claim]) -> Any:
-        """A `Decision` on a batch, for `write`. Changes nothing.
-
-        Its moment is the one at which it is called.
-
-        `claims` is by partition and covers the batch. Runs beside `write` in another thread.
-        """
-
-    def write(
-        self, decided: Any, claims: Mapping[int, Claim], acknowledged: Sequence[OutboxRow]
-    ) -> Handled:
-        """Commit a decided batch, in one transaction with its ledger rows.
-
-        `claims` is by partition, as it is now; `acknowledged` are outbox rows to delete in the same
-        transaction. Nothing is committed when it raises; after `ConnectionLost` it may have been,
-        and the ledger knows.
-        """
-
-
-class _Made(NamedTuple):
-    """A decision: its moment, and the clock's seconds when making it began and ended."""
-
-    decision: Decision
-    moment: datetime
-    began: float
-    ended: float
-
-    @property
-    def took_s(self) -> float:
-        """How long it took to be made."""
-        return self.ended - self.began
-
-
-class _Deciding(NamedTuple):
-    """A batch, and the decision on it as soon as there is one."""
-
-    batch: list[Delivery]
-    made: Future[_Made]
 
 
 class Loop:
@@ -158,13 +91,18 @@ class Loop:
         self._relay = relay
         self._handler = handler
         self._most = self._size = batch_triggers
-        self._patience_s = patience_s
         self._clock = clock
         self._metrics = metrics
         self._stopping = stopping
-        self._aside: Aside[_Made] = Aside(f"decide {consumer.topic}")
-        self._fresh_s = _FRESH_S
-        self._ahead: _Deciding | None = None
+        self._decisions = Decisions(
+            handler,
+            name=f"decide {consumer.topic}",
+            believe=clock_watch.believe,
+            patience_s=patience_s,
+            clock=clock,
+            stopping=stopping,
+        )
+        self._ahead: Deciding | None = None
         self._next: list[Delivery] = []
         self._failures = 0
         self._failed_at = clock.monotonic()
@@ -182,7 +120,7 @@ class Loop:
                 self._turn()
             self._takings.give_up()
         finally:
-            self._aside.close()
+            self._decisions.close()
             self._consumer.close()
             self._producer.close()
             self._takings.close()
@@ -232,7 +170,7 @@ class Loop:
         """What was fetched and is not being written yet, in order."""
         return [*(self._ahead.batch if self._ahead else ()), *self._next]
 
-    def _begin(self, wait_s: float, *, takes_more: bool = True) -> _Deciding | None:
+    def _begin(self, wait_s: float, *, takes_more: bool = True) -> Deciding | None:
         """Have a decision begun on what is there; without `takes_more`, on what is in hand.
 
         Waits for messages only when there are none and no events are waited for. Polls, so a
@@ -247,38 +185,17 @@ class Loop:
             self._keep_membership()
         batch = [delivery for delivery in self._next if self._takings.covers(delivery)]
         self._next = batch[self._size :]
-        return self._deciding(batch[: self._size]) if batch else None
+        if not batch:
+            return None
+        return self._decisions.begin(batch[: self._size], dict(self._takings.claims))
 
-    def _deciding(self, batch: list[Delivery]) -> _Deciding:
-        claims = dict(self._takings.claims)
-
-        def decide() -> _Made:
-            moment, began = self._clock.now(), self._clock.monotonic()
-            self._clock_watch.believe(moment, began)
-            decision = self._handler.decide(batch, claims)
-            return _Made(decision, moment, began, self._clock.monotonic())
-
-        return _Deciding(batch, self._aside.start(decide))
-
-    def _decided(self, deciding: _Deciding) -> _Made:
-        """The decision, once it is there.
-
-        Polls meanwhile, but not for ever: a database that never answers has to cost the membership,
-        so that another worker gets the partitions, and the loop has to be seen standing still.
-        """
-        tick = self._ticking()
-        began = self._clock.monotonic()
-        while not wait([deciding.made], _SLICE_S).done:
-            if self._stopping.is_set() or self._clock.monotonic() - began < self._patience_s:
-                tick()
-        return deciding.made.result()
-
-    def _handle(self, deciding: _Deciding) -> None:
+    def _handle(self, deciding: Deciding) -> None:
         """Write and send a batch, and have the next one decided meanwhile."""
         self._in_hand = deciding.batch
-        made = self._decided(deciding)
+        made = self._decisions.wait(deciding, self._ticking())
         batch, decided = deciding.batch, made.decision
-        if self._is_old(made):  # it was held up, or the batch before it took long to write
+        # It was held up, or the batch before it took long to write.
+        if self._decisions.is_old(made):
             self._begin_anew(batch, made)
             return
         has_backlog = bool(decided.rest) or len(batch) >= self._size
@@ -288,11 +205,11 @@ class Loop:
             self._relay.finish(self._ticking())
         began = self._clock.monotonic()
         claims = self._takings.claims
-        if self._is_old(made) or not {d.partition for d in batch} <= claims.keys():
+        if self._decisions.is_old(made) or not {d.partition for d in batch} <= claims.keys():
             # The brokers kept us waiting, or took a partition away.
             self._begin_anew(batch, made)
             return
-        self._fresh_s = _fresh_after(made)
+        self._decisions.learn(made)
         deleted = [row for row in self._relay.acknowledged if self._takings.owns(row)]
         handled = self._handler.write(decided, claims, deleted)
         self._in_hand, self._held, self._failures = [], None, 0
@@ -322,20 +239,7 @@ class Loop:
         self._moved.clear()
         self._copied_at = now
 
-    def _is_old(self, made: _Made) -> bool:
-        """True when a decision may not be written, because too much time has passed since.
-
-        By either clock: one of them stands while a machine is suspended.
-        """
-        now, passed = self._clock.now(), self._clock.monotonic()
-        age_s = max(passed - made.began, (now - made.moment).total_seconds())
-        if age_s <= _FRESH_S:
-            return False
-        if age_s > self._fresh_s or passed - made.ended > _FRESH_S:
-            return True
-        return made.decision.has_expired(now)
-
-    def _begin_anew(self, batch: list[Delivery], made: _Made) -> None:
+    def _begin_anew(self, batch: list[Delivery], made: Made) -> None:
         """Have a batch, and what came after it, decided again in the next turn.
 
         Raises what the decision ahead has raised: that a reader lost its session is not forgotten.
@@ -346,11 +250,11 @@ class Loop:
             len(batch),
             made.took_s,
         )
-        self._fresh_s = _fresh_after(made)
-        if made.took_s > _FRESH_S:
+        self._decisions.learn(made)
+        if made.is_slow:
             self._size = max(self._size // 2, 1)  # or, of many, one is always late by then
         if self._ahead is not None:
-            self._decided(self._ahead)
+            self._decisions.wait(self._ahead, self._ticking())
         following = self._fetched()
         seen = {(delivery.partition, delivery.offset) for delivery in batch}
         self._ahead = None
@@ -454,7 +358,7 @@ class Loop:
         """
         if self._ahead is not None:
             try:
-                self._decided(self._ahead)
+                self._decisions.wait(self._ahead, self._ticking())
             except Unknown:
                 log.debug("action=wait topic=%s ahead=unknown", self._consumer.topic)
         following = self._fetched()
@@ -463,8 +367,3 @@ class Loop:
             *self._in_hand,
             *(d for d in following if (d.partition, d.offset) not in seen),
         ]
-
-
-def _fresh_after(made: _Made) -> float:
-    """How old the next decision may be, if this one shows how long they take here."""
-    return _FRESH_S if made.took_s <= _FRESH_S else 2 * made.took_s

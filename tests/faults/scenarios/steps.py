@@ -16,7 +16,7 @@ _SEND = _crash("worker.relay:Relay.send", "before")
 
 _IN_A_BATCH = {
     "after fetch": _crash("worker.intake:Intake.decide", "before", nth=2),
-    "after reads": _crash("worker.intake:read_facts", "after", nth=2),
+    "after reads": _crash("worker.deciding:read_facts", "after", nth=2),
     "before commit": _crash("worker.storage.ledger:advance", "after", nth=2),
     "after commit": _crash("worker.relay:Relay.send", "before", nth=2),
     "between two publishes": _crash(
