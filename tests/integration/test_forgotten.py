@@ -23,10 +23,12 @@ from tests.support.rig import trigger
 from tests.support.topics import Broker, Collector, produce_raw
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess, environment, running
+from worker.audit.run import Word, run
 from worker.config import Settings
 from worker.domain.topics import Topics
 from worker.kafka.group_offsets import GroupOffsets
 from worker.kafka.settings import KafkaSettings
+from worker.storage.acknowledgements import Kind
 
 pytestmark = [
     pytest.mark.parametrize("broker", ["kafka"], indirect=True),
@@ -177,6 +179,10 @@ def test_another_database_is_refused_until_a_person_says_which_of_the_two_is_rig
     fire(5)
     _serve(settings, other, 5, tmp_path / "second.log")
     assert sql.rows(other, LOST) == [("{[0,20)}",)]
+    there = settings.model_copy(update={"database_url": SecretStr(other)})
+    known = Word(Kind.LOST, "li", "the other database has them")
+    found = run(there, is_deep=True, words=[known], progress=lambda *_: None)
+    assert [line.differences for line in found.lines if not line.holds] == []
 
     assert _refused(settings, database).status == 1
     resumed = _resume(settings, database, "database")

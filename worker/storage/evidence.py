@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from worker.domain.delivery import Event
 from worker.domain.trigger import Uuid, early_key
-from worker.storage.acknowledgements import ACCEPTED_MISSING, ACCEPTED_REWOUND
+from worker.storage.acknowledgements import ACCEPTED_LOST, ACCEPTED_MISSING, ACCEPTED_REWOUND
 from worker.storage.arrays import bigints, uuids
 from worker.storage.outbox import unpack
 
@@ -47,7 +47,9 @@ _PREPARE = (
     "create temporary table audit_waiting (execution_id uuid not null)",
     f"""
     create temporary table audit_accepted as
-    select l.id as ledger_id, {ACCEPTED_REWOUND} as rewound, {ACCEPTED_MISSING} as missing
+    select l.id as ledger_id, {ACCEPTED_REWOUND} as rewound,
+        -- What a person had skipped may still stand in the log.
+        {ACCEPTED_MISSING} + {ACCEPTED_LOST} as missing
     from awp_trigger_ledger l
     """,
 )
