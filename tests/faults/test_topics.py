@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic  # type: ignore[attr-defined]
 
 from tests.conftest import kafka_settings
 from tests.support import sql
@@ -76,6 +76,23 @@ def test_a_topic_made_again_while_no_worker_runs_is_another_one(
     start()
     assert judge.settled(load.sent).duplicates == 0
     assert _ledger(judge.database, topics.triggers) == [(3, 60), (3, 90)]
+
+
+def test_a_topic_that_comes_back_compacted_after_a_while_is_refused(
+    start: Start, load: Load, judge: Judge, broker: Broker, admin: TopicAdmin, topics: Topics
+) -> None:
+    worker = start()
+    load.fire(3)
+    judge.settled(load.sent)
+    admin.delete((topics.triggers,))
+    wait_until(lambda: "is=gone" in worker.words(), 20, "a worker that sees no topic")
+    compacted = NewTopic(topics.triggers, 3, 1, config={"cleanup.policy": "compact"})
+    client = AdminClient({"bootstrap.servers": broker.address})
+    (made,) = client.create_topics([compacted]).values()
+    made.result(timeout=10)
+
+    assert wait_until(worker.child.exit_status, 30, "its end") == 1
+    assert "cleanup.policy is compact: compaction deletes" in worker.words().splitlines()[-1]
 
 
 def test_what_a_crashed_worker_left_of_the_topic_before_is_sent_by_one_that_runs(

@@ -64,6 +64,7 @@ class Takings:
         self._looked_at = 0.0
         self.is_blind = False
         self._topic: TopicDescription | None = None
+        self._seen_id: str | None = None
         self._consumer: TopicConsumer | None = None
 
     def attach(self, consumer: TopicConsumer) -> None:
@@ -412,8 +413,10 @@ class Takings:
             self.let_go()
             self.consumer.out_of_range.clear()  # said of the other topic
             self.consumer.faults.clear()
-            if found is not None:
+        if found is not None:
+            if self._seen_id not in (None, found.topic_id):  # also after a while without any
                 self._unreadable.looks_ahead = self._topic_ids.check_settings(found.name)
+            self._seen_id = found.topic_id
         for partition in self.consumer.out_of_range & self.claims.keys():
             self._former[partition] = self.claims.pop(partition)
         self._note_ends()
