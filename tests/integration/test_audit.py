@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,6 +23,8 @@ from tests.support.worker import environment, running
 from worker.audit.run import run
 from worker.config import Settings
 from worker.domain.topics import Topics
+from worker.storage.engine import make_engine
+from worker.storage.pruning import prune
 
 ON_KAFKA = pytest.mark.parametrize("broker", ["kafka"], indirect=True)
 SETTLED_S = 40.0
@@ -220,6 +223,30 @@ def test_twenty_offenders_are_named_and_the_rest_is_counted(worked: Rig) -> None
     found = _found(worked, "--deep", *word)  # and with it the events of these triggers
     assert {each["by"] for each in found["acknowledgements"]} == {"li"}
     assert _found(worked, "--deep")["acknowledged"] == 0
+
+
+@ON_KAFKA
+def test_a_repeat_of_a_trigger_whose_record_was_pruned_is_no_offence(worked: Rig) -> None:
+    """Sent 8 days ago, sent again 22 hours later; its record is older than what prune keeps."""
+    body = json.dumps(trigger(404))
+    producer = Producer({"bootstrap.servers": worked.broker.address})
+    now_ms = int(datetime.now(UTC).timestamp() * 1000)
+    for hours in (8 * 24, 7 * 24 - 2):
+        sent_ms = now_ms - hours * 3_600_000
+        producer.produce(worked.topics.triggers, body, partition=0, timestamp=sent_ms)
+    assert producer.flush(20) == 0
+    _delivered(worked, 2)
+    worked.rows(
+        "update awp_job_execution set decided_at = now() - interval '8 days' returning id"
+    )
+    engine = make_engine(worked.settings)
+    pruned = prune(engine, datetime.now(UTC) - timedelta(days=7), lambda _: None)
+    engine.dispose()
+    assert pruned.records == 1
+
+    deep = _found(worked, "--deep", closes=False)["deep"]
+    assert (deep["triggers_read"], deep["triggers_without_a_record"]["total"]) == (2, 0)
+    assert deep["events_without_a_record"]["total"] == 1  # it is of this minute in truth
 
 
 TAMPERINGS = {

@@ -181,3 +181,20 @@ def test_what_retain_deletes_is_counted_and_the_audit_still_closes(filled: str) 
     _green_again(filled, "letters")
     assert retain("--older-than", "2292h", "--yes", "--json").json == {"records": 0, "letters": 1}
     assert _audit(filled).closes
+
+
+def test_where_a_batch_could_not_be_unpacked_is_kept_for_whoever_reads_the_log(
+    filled: str,
+) -> None:
+    """The log may hold the batch for longer; without its letter no deep audit gets past it."""
+    sql.execute(filled, "update awp_dead_letter set last_offset = 13 where origin_offset = 13")
+    _green_again(filled, "letters")
+
+    ended = trigger_worker(
+        *("prune", "--older-than", "90d", "--yes", "--json"),
+        env={"TRIGGER_WORKER_DATABASE_URL": filled},
+    )
+
+    assert (ended.status, ended.json["letters"]) == (0, 5), ended.stderr
+    assert sql.rows(filled, "select origin_offset, last_offset from awp_dead_letter") == [(13, 13)]
+    assert _audit(filled).closes

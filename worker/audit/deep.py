@@ -31,8 +31,9 @@ CLOCK_SKEW = timedelta(minutes=5)
 topics still hold, a record is not judged."""
 
 LONGEST_WAIT = timedelta(days=1)
-"""How long an event may have waited in the outbox: of records that were deleted up to a moment, no
-event is judged that was sent within a day of it."""
+"""How long an event may have waited in the outbox, and within which a producer sends a trigger again
+or has a clock that is wrong: of records that were deleted up to a moment, no event and no trigger
+is judged that was sent within a day of it."""
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -47,7 +48,7 @@ and its steps."""
 class Deep:
     """What the topics say. `cut` names partitions whose log ends before the ledger's position.
 
-    `triggers_out_of_reach` were read and are older than records that have been deleted.
+    `triggers_out_of_reach` were read and may belong to records that have been deleted.
     `judged_records` had trigger and event within retention; of the other records,
     `records_of_old_topics` came from topics that are gone, and the ledger alone speaks for them.
     """
@@ -163,7 +164,7 @@ class DeepAudit:
                 self._connection,
                 {claims[each.partition].ledger_id: (each.first, each.last) for each in windows},
             )
-        identify = TriggerIdentities(claims, self._transaction, _ms(self._deleted_before))
+        identify = TriggerIdentities(claims, self._transaction, self._judged_from_ms())
         for batch in self._batches(reader, topic, windows):
             lines = identify.lines(batch)
             with self._connection.begin():
@@ -177,6 +178,11 @@ class DeepAudit:
             if each.is_cut
         ]
 
+    def _judged_from_ms(self) -> int:
+        """From when on, in milliseconds since 1970, what was sent must have its record."""
+        before = self._deleted_before
+        return 0 if before is None else int((before + LONGEST_WAIT).timestamp() * 1000)
+
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
         with self._connection.begin():
@@ -186,8 +192,7 @@ class DeepAudit:
         self, reader: WindowReader, place: int, windows: Sequence[Window], deep: Deep
     ) -> datetime:
         """Read an outgoing topic; returns the moment from which on its events are all there."""
-        before = self._deleted_before
-        judged_from_ms = _ms(before and before + LONGEST_WAIT)
+        judged_from_ms = self._judged_from_ms()
         for batch in self._batches(reader, self._outcomes[place], windows):
             lines = event_lines(place, batch, judged_from_ms)
             with self._connection.begin():
@@ -237,10 +242,6 @@ def _describe(topic_ids: TopicIds, name: str) -> TopicDescription:
 def _newest(rows: Sequence[LedgerRow]) -> datetime | None:
     """The moment up to which records have been deleted anywhere."""
     return max((row.deleted_before for row in rows if row.deleted_before), default=None)
-
-
-def _ms(moment: datetime | None) -> int:
-    return 0 if moment is None else int(moment.timestamp() * 1000)
 
 
 def _edge(window: Window) -> datetime:

@@ -2,7 +2,8 @@
 
 What is deleted is added to the ledger in the same transaction: `pruned_…` and the rows that are
 left are what the ledger counted. The newest record of a job stays, whatever its age, and so does a
-dead letter that nobody has answered for.
+dead letter that nobody has answered for, or that tells where a batch cannot be unpacked: the log
+may hold it for longer, and who reads the log has to know where it is.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ _LETTERS = text(
     f"""
     with page as (
         select d.id from awp_dead_letter d
-        where d.created_at < :before and d.id > :id and not ({OPEN_LETTERS})
+        where d.created_at < :before and d.id > :id and d.last_offset is null
+          and not ({OPEN_LETTERS})
         order by d.id limit :rows
     ), gone as (
         delete from awp_dead_letter d using page p where d.id = p.id
