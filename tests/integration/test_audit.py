@@ -236,9 +236,7 @@ def test_a_repeat_of_a_trigger_whose_record_was_pruned_is_no_offence(worked: Rig
         producer.produce(worked.topics.triggers, body, partition=0, timestamp=sent_ms)
     assert producer.flush(20) == 0
     _delivered(worked, 2)
-    worked.rows(
-        "update awp_job_execution set decided_at = now() - interval '8 days' returning id"
-    )
+    worked.rows("update awp_job_execution set decided_at = now() - interval '8 days' returning id")
     engine = make_engine(worked.settings)
     pruned = prune(engine, datetime.now(UTC) - timedelta(days=7), lambda _: None)
     engine.dispose()
@@ -374,6 +372,31 @@ def test_aborted_transactions_leave_gaps_that_nobody_misses(worked: Rig) -> None
     found = _found(worked, "--deep")
 
     assert (found["deliveries"], found["deep"]["triggers_read"]) == (100, 100)
+
+
+@ON_KAFKA
+@pytest.mark.parametrize("topics", [1], indirect=True)
+def test_a_transaction_s_marker_that_the_log_deletes_is_no_lost_trigger(
+    broker: Broker, topics: Topics, settings: Settings, database: str, tmp_path: Path
+) -> None:
+    """A quiet topic: retention deletes the last trigger, which was read, and what ends its log."""
+    rig = Rig(broker, topics, database, settings, None)  # type: ignore[arg-type]
+    producer = Producer({"bootstrap.servers": broker.address, "transactional.id": topics.triggers})
+    producer.init_transactions(20)
+    with running(settings, tmp_path / "first.log"):
+        producer.begin_transaction()
+        producer.produce(topics.triggers, json.dumps(trigger(404)))  # 0, and its marker is 1
+        producer.commit_transaction(20)
+        _delivered(rig, 1)
+        position = f"select last_offset from awp_trigger_ledger where topic = '{topics.triggers}'"
+        wait_until(lambda: sql.value(database, position) == 1, SETTLED_S, "a position behind it")
+    _delete_before(broker, topics.triggers, 2)
+
+    assert _found(rig)["lost"] == []
+    with running(settings, tmp_path / "second.log"):
+        rig.fire(trigger(404))
+        _delivered(rig, 2)
+        assert _found(rig, "--deep")["lost"] == []
 
 
 @ON_KAFKA

@@ -146,6 +146,7 @@ class Loop:
                 self._relay.finish(self._ticking())
             else:
                 self._relay.settle(self._takings.claims.values())
+            self._moved |= set(self._takings.pass_gaps(self._fetched))
             self._copy_offsets()
             self._watch.look(self._fetched)
             if self._clock.monotonic() - self._failed_at > _QUIET_S:

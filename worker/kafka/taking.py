@@ -7,13 +7,13 @@ permission to try.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 
 from worker.clock import Clock
 from worker.domain.delivery import Delivery
 from worker.domain.group_copy import copy_of
-from worker.domain.record import Claim, OutboxRow
+from worker.domain.record import Claim, OutboxRow, Tally
 from worker.errors import ConnectionLost, Fenced, Refused, Transient
 from worker.kafka.consumer import TopicConsumer
 from worker.kafka.faults import TRIES
@@ -61,7 +61,7 @@ class Takings:
         self._clock = clock
         self._interval_s = metadata_interval_s
         self._metrics = metrics
-        self._looked_at = 0.0
+        self._looked_at = self._passed_at = 0.0
         self.is_blind = False
         self._topic: TopicDescription | None = None
         self._seen_id: str | None = None
@@ -91,6 +91,32 @@ class Takings:
         for partition, offset in positions.items():
             if partition in self.claims:
                 self.claims[partition] = self.claims[partition].at(offset)
+
+    def pass_gaps(self, in_hand: Callable[[], Iterable[Delivery]]) -> Collection[int]:
+        """Move positions behind what is no message at a log's end; returns whose, now and then some.
+
+        A transaction's marker is one. Else the log would seem to have lost it, when it deletes what
+        was read. `in_hand` tells what is fetched and not accounted for; nothing is being written.
+        """
+        now = self._clock.monotonic()
+        if now - self._passed_at < self._interval_s:
+            return ()
+        self._passed_at = now
+        held = {delivery.partition for delivery in in_hand()}
+        passed = {
+            partition: reached - 1
+            for partition, reached in self.consumer.reached.items()
+            if partition not in held
+            and partition in self.claims
+            and reached - 1 > self.claims[partition].last_offset
+        }
+        if passed:
+            claims = {self.claims[each].ledger_id: self.claims[each] for each in passed}
+            tallies = {self.claims[each].ledger_id: Tally(last) for each, last in passed.items()}
+            with self._session.transaction() as connection:
+                ledger.advance(connection, claims, tallies)
+            self.move(passed)
+        return passed.keys()
 
     def outbox(self) -> dict[int, tuple[int, datetime]]:
         """How many outbox rows wait, and since when, by partition that is ours or was let go."""
