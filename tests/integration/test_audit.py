@@ -227,7 +227,7 @@ def test_twenty_offenders_are_named_and_the_rest_is_counted(worked: Rig) -> None
 
 @ON_KAFKA
 def test_a_repeat_of_a_trigger_whose_record_was_pruned_is_no_offence(worked: Rig) -> None:
-    """Sent 8 days ago, sent again 22 hours later; its record is older than what prune keeps."""
+    """Sent 8 days ago, sent again 22 hours later; its record is older than what is kept."""
     body = json.dumps(trigger(404))
     producer = Producer({"bootstrap.servers": worked.broker.address})
     now_ms = int(datetime.now(UTC).timestamp() * 1000)

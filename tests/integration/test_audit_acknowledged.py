@@ -191,7 +191,7 @@ def test_where_a_batch_could_not_be_unpacked_is_kept_for_whoever_reads_the_log(
     _green_again(filled, "letters")
 
     ended = trigger_worker(
-        *("prune", "--older-than", "90d", "--yes", "--json"),
+        *("retain", "--older-than", "90d", "--yes", "--json"),
         env={"TRIGGER_WORKER_DATABASE_URL": filled},
     )
 

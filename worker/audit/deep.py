@@ -31,9 +31,9 @@ CLOCK_SKEW = timedelta(minutes=5)
 topics still hold, a record is not judged."""
 
 LONGEST_WAIT = timedelta(days=1)
-"""How long an event may have waited in the outbox, and within which a producer sends a trigger again
-or has a clock that is wrong: of records that were deleted up to a moment, no event and no trigger
-is judged that was sent within a day of it."""
+"""How long an event may have waited in the outbox, and how much later a trigger may be sent again,
+or by a clock that is wrong: of records that were deleted up to a moment, nothing is judged that was
+sent within a day of it."""
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 

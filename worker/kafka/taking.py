@@ -93,7 +93,7 @@ class Takings:
                 self.claims[partition] = self.claims[partition].at(offset)
 
     def pass_gaps(self, in_hand: Callable[[], Iterable[Delivery]]) -> Collection[int]:
-        """Move positions behind what is no message at a log's end; returns whose, now and then some.
+        """Now and then move positions behind what is no message at a log's end; returns whose.
 
         A transaction's marker is one. Else the log would seem to have lost it, when it deletes what
         was read. `in_hand` tells what is fetched and not accounted for; nothing is being written.
