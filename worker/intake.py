@@ -6,7 +6,6 @@ acknowledged that is not committed. What becomes of each is `deciding`'s.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,9 +15,9 @@ from worker.clock import Clock
 from worker.commit import Count, conclude, say_isolated
 from worker.deciding import Decided, Decider, Ready
 from worker.domain.delivery import Delivery, Event
-from worker.domain.record import Claim, DeadLetter, Handled, OutboxRow, Record
+from worker.domain.record import Claim, DeadLetter, Handled, OutboxRow, Record, Tally
 from worker.errors import Refused, Unwritable
-from worker.isolated_records import insert_isolated
+from worker.isolated_records import count_isolated, insert_isolated
 from worker.metrics import IntakeMetrics
 from worker.outcome import Recorder
 from worker.storage import errors, projection, records
@@ -125,10 +124,7 @@ class Intake:
                 inserted = _Inserted(
                     ids, admitted.outcomes, admitted.decided.poison, admitted.repeats
                 )
-            repeats = Counter({key: len(again) for key, again in inserted.repeats.items()})
-            for again in inserted.repeats.values():
-                for delivery in again:
-                    tallies[claims[delivery.partition].ledger_id].duplicates += 1
+            repeated = {key: list(again) for key, again in inserted.repeats.items()}
             for delivery, outcome in inserted.outcomes:
                 if isinstance(outcome, DeadLetter):
                     tallies[outcome.ledger_id].dead_letters += 1
@@ -137,8 +133,7 @@ class Intake:
                 ledger_id = outcome.trigger.origin.ledger_id
                 key = outcome.trigger.idempotency_key
                 if key not in inserted.ids:
-                    tallies[ledger_id].duplicates += 1
-                    repeats[key] += 1
+                    repeated.setdefault(key, []).append(delivery)
                     continue
                 tallies[ledger_id].records += 1
                 tallies[ledger_id].events += 1
@@ -154,8 +149,8 @@ class Intake:
                             outcome.execution_id,
                         )
                     )
-            if repeats:
-                records.count_repeats(connection, repeats)
+            if repeated:
+                letters += _count_repeats(connection, repeated, claims, tallies, isolating)
             rows = conclude(
                 connection,
                 topics=self._recorder.topics,
@@ -168,7 +163,7 @@ class Intake:
             )
         self._metrics.count(tallies, written)
         if isolating is None and self._refusals.has_any:
-            self._refusals.note_written(record.trigger.job_id for record in written)
+            self._refusals.note_written([*(record.trigger.job_id for record in written), *repeated])
         say_isolated(letters)
         return rows
 
@@ -197,6 +192,37 @@ def _admit(decided: Decided, claims: Mapping[int, Claim]) -> _Admitted:
         else:
             admitted.outcomes.append((delivery, outcome))
     return admitted
+
+
+def _count_repeats(
+    connection: Connection,
+    repeated: Mapping[str, Sequence[Delivery]],
+    claims: Mapping[int, Claim],
+    tallies: Mapping[int, Tally],
+    isolating: RefusalHistory | None,
+) -> list[DeadLetter]:
+    """Count repeats on their records and in the tallies.
+
+    Returns a letter for each that its record does not count: that is a bin, too, and nothing is
+    lost, because the record stands.
+    """
+    repeats = {key: len(again) for key, again in repeated.items()}
+    uncounted: Mapping[str, str] = {}
+    if isolating is None:
+        records.count_repeats(connection, repeats)
+    else:
+        uncounted = count_isolated(connection, repeats, isolating)
+    letters = []
+    for key, again in repeated.items():
+        for delivery in again:
+            ledger_id = claims[delivery.partition].ledger_id
+            if key not in uncounted:
+                tallies[ledger_id].duplicates += 1
+                continue
+            tallies[ledger_id].dead_letters += 1
+            reason = f"a repeat of execution {key}, whose record cannot count it: {uncounted[key]}"
+            letters.append(DeadLetter(ledger_id, delivery, reason))
+    return letters
 
 
 def _records(outcomes: Outcomes) -> list[Record]:

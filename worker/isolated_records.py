@@ -93,22 +93,56 @@ def insert_isolated(
     return Taken(ids, kept, poison)
 
 
+def count_isolated(
+    connection: Connection, repeats: Mapping[str, int], history: RefusalHistory
+) -> dict[str, str]:
+    """Count repeats on their records, but for the records that may not be changed.
+
+    Returns why each of those may not, by idempotency key: a platform may have closed the history
+    that an old trigger, sent again, belongs to. Raises `Unwritable` when that meets too many.
+    """
+    refused: list[tuple[Hashable, Refused]] = []
+
+    def count(keys: Sequence[str]) -> None:
+        records.count_repeats(connection, {key: repeats[key] for key in keys})
+        history.note_written(keys)
+
+    def refuse(key: str, error: Refused) -> None:
+        refused.append((key, error))
+        history.note_refused(error, key)
+
+    write_isolated(connection, sorted(repeats), count, refuse)
+    check_share(history, refused, len(repeats))
+    return {str(key): error.message for key, error in refused}
+
+
 def _project(connection: Connection, batch: Sequence[Record], ids: Mapping[str, int]) -> None:
     """Show records on their jobs, but for the jobs whose row the database does not let us change.
 
-    That is never in the way of the records; the job shows them when it is projected again.
+    That is never in the way of the records; `trigger-worker jobs reproject` shows them later. After
+    so many refusals without a row between them that goes in, the rest of the batch is not tried.
     """
     kept: list[tuple[int, Refused]] = []
+    in_a_row = left_out = 0
 
     def project(rows: Sequence[Record]) -> None:
-        if len(kept) < MOST_LINES:
-            projection.project(connection, rows, ids)
+        nonlocal in_a_row, left_out
+        if in_a_row >= MOST_LINES:
+            left_out += len(rows)
+            return
+        projection.project(connection, rows, ids)
+        in_a_row = 0
 
-    write_isolated(
-        connection, batch, project, lambda row, error: kept.append((row.trigger.job_id, error))
-    )
-    for job_id, error in kept:
+    def refuse(row: Record, error: Refused) -> None:
+        nonlocal in_a_row
+        in_a_row += 1
+        kept.append((row.trigger.job_id, error))
+
+    write_isolated(connection, batch, project, refuse)
+    for job_id, error in kept[:MOST_LINES]:
         log.warning("action=not_shown job=%d reason=%s", job_id, error.message)
+    if more := len(kept[MOST_LINES:]) + left_out:
+        log.warning("action=not_shown more=%d", more)
 
 
 def _records(outcomes: Outcomes) -> list[Record]:
@@ -128,19 +162,21 @@ def say_unreadable(
     unreadable: Mapping[int, UnreadableRow],
     claims: Mapping[int, Claim],
 ) -> None:
-    """A line for each trigger whose job needs a row that cannot be read."""
+    """A line for each trigger whose job needs a row that cannot be read, `MOST_LINES` at most."""
     partitions = {claim.ledger_id: claim.partition for claim in claims.values()}
-    for trigger in triggers:
-        row = unreadable.get(trigger.job_id)
-        if row is not None:
-            log.warning(
-                "action=unreadable job=%d partition=%d offset=%d view=%s sqlstate=%s row='%s' "
-                "reason=%s",
-                trigger.job_id,
-                partitions[trigger.origin.ledger_id],
-                trigger.origin.offset,
-                row.view,
-                row.sqlstate,
-                ", ".join(f"{name}={value}" for name, value in row.key),
-                row.words,
-            )
+    concerned = [trigger for trigger in triggers if trigger.job_id in unreadable]
+    for trigger in concerned[:MOST_LINES]:
+        row = unreadable[trigger.job_id]
+        log.warning(
+            "action=unreadable job=%d partition=%d offset=%d view=%s sqlstate=%s row='%s' "
+            "reason=%s",
+            trigger.job_id,
+            partitions[trigger.origin.ledger_id],
+            trigger.origin.offset,
+            row.view,
+            row.sqlstate,
+            ", ".join(f"{name}={value}" for name, value in row.key),
+            row.words,
+        )
+    if more := len(concerned[MOST_LINES:]):
+        log.warning("action=unreadable more=%d", more)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 from pydantic import ValidationError
 from sqlalchemy import Connection
@@ -188,8 +189,9 @@ def _apply_isolated(
 ) -> tuple[list[tuple[Progress, Refused]], list[Applied]]:
     """Move runs forward but for those that the database refuses: these, and what was found out.
 
-    Raises `Unwritable` when it is not the statuses: when one is refused without its message, too,
-    which is all that is free in it, or the same refusal meets too many.
+    Raises `Unwritable` when it is not the statuses: when one is refused without its message, which
+    is all that is free in it, and that of a run that nobody has heard of, too, so that it is not
+    the one run whose row is as it is; or when the same refusal meets too many.
     """
     refused: list[tuple[Progress, Refused]] = []
     applied: list[Applied] = []
@@ -200,13 +202,19 @@ def _apply_isolated(
         history.note_written(run.execution_id for run in some)
 
     def refuse(run: Progress, error: Refused) -> None:
-        try:
-            with errors.writing_rows(), connection.begin_nested() as trial:
-                executions.apply(connection, job_type, [replace(run, message=None, more_ends=())])
-                trial.rollback()
-        except Refused as again:
-            history.suspect(again.refusal, {run.execution_id})
-            raise unwritable(again) from again
+        bare = replace(run, message=None, more_ends=())
+        for stand_in in (bare, replace(bare, execution_id=str(uuid4()))):
+            try:
+                with errors.writing_rows(), connection.begin_nested() as trial:
+                    executions.apply(connection, job_type, [stand_in])
+                    trial.rollback()
+            except Refused as again:
+                last = again
+            else:
+                break
+        else:
+            history.suspect(last.refusal, {run.execution_id})
+            raise unwritable(last) from last
         history.note_refused(error, run.execution_id)
         refused.append((run, error))
 

@@ -393,3 +393,116 @@ def test_statuses_are_isolated_by_the_same_rules(
             intake.write(intake.decide(_statuses(words), claims), claims, ())
     _nothing_is_acknowledged(feed)
     sql.execute(database, "alter table awp_action_execution drop constraint unlucky")
+
+
+def test_repeats_of_a_record_that_may_not_be_changed_are_in_nobodys_way(
+    database: str,
+    feed: Feed,
+    taker: Taker,
+    claims: dict[int, Claim],
+    jobs: list[int],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A platform may close the history of a month; a scheduler may send an old trigger again."""
+    first = _deliveries(jobs)
+    claim = claims[0].at(taker.write(first, claims).positions[0])
+    sql.execute(
+        database,
+        "alter table awp_job_execution add constraint closed "
+        f"check (job_id <> {jobs[3]} or duplicate_count = 0)",
+    )
+    again = [d._replace(offset=JOBS + d.offset) for d in first]
+    twice = again[3]._replace(offset=2 * JOBS)
+    good = _delivery(2 * JOBS + 1, jobs[0])
+
+    with caplog.at_level(logging.WARNING):
+        taker.write([*again, twice, good], {0: claim})
+
+    repeats = feed.rows("select job_id, duplicate_count from awp_job_execution order by id")
+    counted = [0 if row["job_id"] == jobs[3] else 1 for row in repeats[:JOBS]]
+    assert [row["duplicate_count"] for row in repeats[:JOBS]] == counted
+    assert repeats[JOBS] == {"job_id": jobs[0], "duplicate_count": 0}
+    letters = feed.rows("select * from awp_dead_letter order by origin_offset")
+    assert [(each["job_id"], each["origin_offset"]) for each in letters] == [
+        (None, JOBS + 3),
+        (None, 2 * JOBS),
+    ]
+    (record,) = feed.rows("select * from awp_job_execution where job_id = :job", job=jobs[3])
+    for letter in letters:
+        assert f"a repeat of execution {record['execution_id']}, " in letter["reason"]
+        assert "closed" in letter["reason"]
+    (row,) = feed.rows("select * from awp_trigger_ledger")
+    assert row["deliveries"] == 2 * JOBS + 2
+    assert (row["records"], row["duplicates"], row["dead_letters"]) == (JOBS + 1, JOBS - 1, 2)
+    assert row["events"] == JOBS + 1
+    assert "closed" in caplog.text
+
+
+def test_repeats_that_no_record_may_count_are_the_databases_affair(
+    database: str, feed: Feed, taker: Taker, claims: dict[int, Claim], jobs: list[int]
+) -> None:
+    first = _deliveries(jobs)
+    claim = claims[0].at(taker.write(first, claims).positions[0])
+    rule = "add constraint closed check (duplicate_count = 0)"
+    sql.execute(database, f"alter table awp_job_execution {rule}")
+    again = [d._replace(offset=JOBS + d.offset) for d in first]
+
+    with pytest.raises(Unwritable, match="constraint closed"):
+        taker.write(again, {0: claim})
+
+    assert feed.rows("select from awp_dead_letter") == []
+    sql.execute(database, "alter table awp_job_execution drop constraint closed")
+    taker.write(again, {0: claim})
+    (row,) = feed.rows("select duplicates, dead_letters from awp_trigger_ledger")
+    assert row == {"duplicates": JOBS, "dead_letters": 0}
+
+
+def test_many_jobs_that_may_not_be_changed_hide_nothing_of_the_others(
+    database: str,
+    feed: Feed,
+    taker: Taker,
+    claims: dict[int, Claim],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with feed.engine.begin() as connection:
+        platform = Platform(connection)
+        many = [platform.action_job() for _ in range(60)]
+    sql.execute(
+        database,
+        "alter table awp_automcation_job add constraint archived "
+        "check (id % 2 = 0 or last_scheduled_at is null)",
+    )
+
+    with caplog.at_level(logging.WARNING):
+        taker.write([_delivery(place, job_id) for place, job_id in enumerate(many)], claims)
+
+    assert len(feed.rows("select from awp_job_execution where trigger_status = 1")) == 60
+    shown = feed.rows("select id from awp_automcation_job where trigger_status = 1 order by id")
+    assert [row["id"] for row in shown] == [job_id for job_id in many if job_id % 2 == 0]
+    lines = [each.getMessage() for each in caplog.records if "action=not_shown" in each.msg]
+    assert len(lines) == 21
+    assert "more=10" in lines[-1]
+
+
+def test_a_run_that_may_not_be_changed_costs_its_own_statuses_alone(
+    database: str, feed: Feed, taker: Taker, claims: dict[int, Claim]
+) -> None:
+    """Alone in its batch, as on a quiet system or after a failure has halved it."""
+    metrics = IntakeMetrics(Metrics(CollectorRegistry()), TOPICS.statuses)
+    intake = StatusIntake(session=taker.session, topics=TOPICS, metrics=metrics)
+    (first,) = _statuses(["fine"])
+    claim = claims[0].at(intake.write(intake.decide([first], claims), claims, ()).positions[0])
+    sql.execute(
+        database,
+        "alter table awp_action_execution add constraint closed "
+        f"check (execution_id <> '{json.loads(first.value or b'')['execution_id']}') not valid",
+    )
+    again = first._replace(offset=1)
+
+    intake.write(intake.decide([again], {0: claim}), {0: claim}, ())
+
+    (letter,) = feed.rows("select * from awp_dead_letter")
+    assert letter["origin_offset"] == 1
+    assert "closed" in letter["reason"]
+    (row,) = feed.rows("select deliveries, applied, dead_letters from awp_trigger_ledger")
+    assert row == {"deliveries": 2, "applied": 1, "dead_letters": 1}

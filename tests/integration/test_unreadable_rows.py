@@ -126,7 +126,7 @@ def test_a_job_with_an_empty_parameter_has_its_record_and_its_neighbours_go_on(
 
 
 def test_one_account_that_cannot_be_read_costs_the_jobs_that_run_on_it(
-    database: str, feed: Feed, taker: Taker
+    database: str, feed: Feed, taker: Taker, caplog: pytest.LogCaptureFixture
 ) -> None:
     with feed.engine.begin() as connection:
         platform = Platform(connection)
@@ -146,6 +146,9 @@ def test_one_account_that_cannot_be_read_costs_the_jobs_that_run_on_it(
     assert [row["causes"] for row in causes] == [
         [f"internal_error:view=preflight_account,server_id={bad[0]},account=deploy"]
     ]
+    lines = [line for each in caplog.records if "=unreadable " in (line := each.getMessage())]
+    assert len(lines) == 21  # or a row that 1,000 triggers need would flood the log
+    assert lines[-1] == "action=unreadable more=5"
 
 
 ROWS: dict[str, tuple[str, str, str]] = {

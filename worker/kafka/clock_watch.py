@@ -61,7 +61,15 @@ class ClockWatch:
         """
         if not is_taking and not self._is_due():
             return
-        self._last = None  # not looked at until it is right
+        try:
+            self._compare()
+        except BaseException:
+            self._last = None  # not looked at until it is right
+            raise
+        self._last = _Look(self._clock.now(), self._clock.monotonic())
+
+    def _compare(self) -> None:
+        """Hold the clocks against each other; see `check` for what it raises."""
         with self._session.transaction() as connection:
             before, began = self._clock.now(), self._clock.monotonic()
             theirs = server_clock.now(connection)
@@ -83,7 +91,6 @@ class ClockWatch:
         if certain_s > _TOLD_S:
             log.warning("action=clock_skew skew_s=%.1f message=%r", skew_s, f"{words}.")
         self._hear_brokers()
-        self._last = _Look(self._clock.now(), self._clock.monotonic())
 
     def _hear_brokers(self) -> None:
         """Say how far the brokers' clock is away, where one of them told it since the last look.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -135,7 +134,7 @@ def _transposed(kind: Any, rows: Sequence[Any]) -> Any:
 _NO_JOB = (None,) * len(Job._fields)
 
 
-def count_repeats(connection: Connection, repeats: Counter[str]) -> None:
+def count_repeats(connection: Connection, repeats: Mapping[str, int]) -> None:
     """Raise `duplicate_count` of the records with these idempotency keys."""
     keys = sorted(repeats)
     _COUNT_REPEATS.count(
