@@ -6,7 +6,6 @@ What is decided again has the ids that it had; what went back is said; a wrong d
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ from tests.support.command import Ended, trigger_worker
 from tests.support.platform import Platform
 from tests.support.postgres import PostgresServer
 from tests.support.rig import trigger
-from tests.support.topics import Broker, Collector, produce_raw
+from tests.support.topics import Broker, produce_raw, read_whole
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess, environment, running
 from worker.audit.run import Word, run
@@ -99,10 +98,9 @@ def _events(broker: Broker, topics: Topics) -> dict[str, set[str]]:
     """Ids of the outcome events that came, by execution, and how often each execution was told."""
     found: dict[str, set[str]] = defaultdict(set)
     for topic in topics.outcomes():
-        with closing(Collector(broker, topic)) as collector:
-            for message in collector.look():
-                body = json.loads(message.value or b"")
-                found[body["execution_id"]].add(body["event_id"])
+        for message in read_whole(broker, topic):
+            body = json.loads(message.value or b"")
+            found[body["execution_id"]].add(body["event_id"])
     return found
 
 

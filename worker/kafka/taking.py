@@ -239,6 +239,7 @@ class Takings:
         if topic is None:
             raise Transient(f"The topic {self.consumer.topic} is not there (any more).")
         copy = self.consumer.commit_as_it_stands(partition)
+        remembered = self._former.get(partition)
         log_start, log_end = self.consumer.bounds(partition)
         with self._session.transaction() as connection:
             claim = ledger.take(
@@ -249,11 +250,13 @@ class Takings:
                 owner=self._owner,
                 log_start=log_start,
             )
-            forgotten = copy.offset - claim.last_offset - 1 if copy.is_of(claim) else 0
-            if forgotten > 0:
-                ledger.rewind(connection, claim, copy.offset)
-        if forgotten > 0:
-            self._tell_rewound(claim, copy.offset)
+            known = [copy] if remembered is None else [copy, copy_of(remembered)]
+            end = max((each.offset for each in known if each.is_of(claim)), default=0)
+            is_rewound = end > claim.last_offset + 1
+            if is_rewound:
+                ledger.rewind(connection, claim, end)
+        if is_rewound:
+            self._tell_rewound(claim, end)
         if partition in self._at_fault:
             claim = self._past_fault(claim)
         self._former[partition] = claim
@@ -391,7 +394,8 @@ class Takings:
                 end,
                 position - 1,
             )
-            # First, so that the copy is never ahead of the ledger without a reason.
+            # First, so that neither copy nor memory is ahead of the ledger without a reason.
+            self._former[claim.partition] = claim.at(end - 1)
             self.consumer.commit(claim.partition, copy_of(claim.at(end - 1)))
             with self._session.transaction() as connection:
                 return ledger.go_back(connection, claim, end)
