@@ -10,14 +10,15 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import lz4.frame  # type: ignore[import-untyped]
 import zstandard
 from kafka.errors import KafkaError
-from kafka.record.default_records import DefaultRecordBatch
+from kafka.record.default_records import DefaultRecord, DefaultRecordBatch
 from kafka.record.memory_records import MemoryRecords
 
-from worker.domain.delivery import Delivery
+from worker.domain.delivery import Delivery, Headers
 from worker.kafka.batches import records_at
 from worker.kafka.faults import TRIES, Fault
 from worker.kafka.settings import KafkaSettings
@@ -69,13 +70,41 @@ def _read(batches: list[DefaultRecordBatch], partition: int, offset: int) -> lis
             if batch.is_transactional or not batch.validate_crc():
                 return None
             found += [
-                Delivery(partition, each.offset, each.key, each.value, each.headers, each.timestamp)
-                for each in batch
+                Delivery(partition, each.offset, each.key, each.value, _told(each), each.timestamp)
+                for each in _lenient(batch)
                 if each.offset >= offset
             ]
     except (KafkaError, ValueError, IndexError):  # another fault stands before this one
         return None
     return found
+
+
+class _Lenient(bytearray):
+    """Bytes of which a name that is no UTF-8 can be read all the same, with U+FFFD in it."""
+
+    def __getitem__(self, place: Any) -> Any:
+        """As that of `bytearray`; a part is lenient, too."""
+        found = super().__getitem__(place)
+        return _Lenient(found) if isinstance(found, bytearray) else found
+
+    def decode(self, *_: str) -> str:
+        """Text, whatever the bytes are."""
+        return super().decode("utf-8", "replace")
+
+
+def _lenient(batch: DefaultRecordBatch) -> DefaultRecordBatch:
+    """The batch, unpacked, such that no name of a header makes it raise.
+
+    Or whoever puts one in front of what unpacks to too much would have our client unpack that.
+    """
+    batch._maybe_uncompress()  # noqa: SLF001
+    batch._buffer = _Lenient(batch._buffer)  # noqa: SLF001
+    return batch
+
+
+def _told(record: DefaultRecord) -> Headers:
+    """A record's headers; none where a name is no UTF-8, as the client has it."""
+    return () if any("\ufffd" in name for name, _ in record.headers) else record.headers
 
 
 def _parts(records: bytes) -> Iterator[bytes]:

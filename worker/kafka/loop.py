@@ -258,7 +258,7 @@ class Loop:
             self._decisions.wait(self._ahead, self._ticking())
         following = self._fetched()
         seen = {(delivery.partition, delivery.offset) for delivery in batch}
-        self._ahead = None
+        self._ahead, self._in_hand = None, []
         self._next = [*batch, *(d for d in following if (d.partition, d.offset) not in seen)]
 
     def _ticking(self) -> Callable[[], None]:

@@ -1,0 +1,36 @@
+"""What is read in front of a batch that unpacks to too much; tests/faults has it with brokers."""
+
+import pytest
+
+from tests.support import batches
+from tests.support.batches import varint
+from worker.config import Settings
+from worker.kafka import lookahead
+from worker.kafka.faults import TRIES
+from worker.kafka.settings import KafkaSettings
+
+ZEROS = bytes(80 * 1024 * 1024)
+POISON = batches.batch(ZEROS, codec="zstd", packed=batches.zstd_of_unknown_size(ZEROS))
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [(b"traceparent", [("traceparent", b"x")]), (b"\xff\xfe", ())],
+    ids=["plain", "no UTF-8"],
+)
+def test_whatever_a_header_is_called_nothing_behind_it_reaches_the_client(
+    monkeypatch: pytest.MonkeyPatch, name: bytes, told: object
+) -> None:
+    fields = b"\0" + varint(0) + varint(0) + varint(1) + b"k" + varint(4) + b"body"
+    fields += varint(1) + varint(len(name)) + name + varint(1) + b"x"
+    good = batches.batch(b"body", packed=varint(len(fields)) + fields)
+    log = good + (1).to_bytes(8, "big") + POISON[8:]
+    monkeypatch.setattr(lookahead, "records_at", lambda *_, **__: log)
+
+    found = lookahead.look_ahead(KafkaSettings.of(Settings()), "t", 0, 0, timeout_s=1)
+
+    assert found is not None
+    (before,), fault = found
+    assert (before.offset, before.key, before.value) == (0, b"k", b"body")
+    assert before.headers == told
+    assert (fault.offset, fault.times) == (1, TRIES)
