@@ -247,6 +247,26 @@ def test_a_repeat_of_a_trigger_whose_record_was_pruned_is_no_offence(worked: Rig
     assert deep["events_without_a_record"]["total"] == 1  # it is of this minute in truth
 
 
+@ON_KAFKA
+@pytest.mark.parametrize("topics", [1], indirect=True)
+def test_what_was_passed_as_too_large_is_one_letter_also_where_the_audit_can_read_it(
+    worked: Rig,
+) -> None:
+    """The worker passes a batch that unpacks to too much for it; other clients do unpack it."""
+    worked.fire(*(trigger(404, scheduled_at=at(n)) for n in range(4)))
+    _delivered(worked, 4)
+    worked.worker.stop()
+    worked.rows("delete from awp_job_execution where origin_offset in (1, 2) returning id")
+    worked.rows(
+        "insert into awp_dead_letter (ledger_id, origin_offset, last_offset, reason, headers) "
+        "select id, 1, 2, 'it unpacks to more than 67,108,864 bytes', '\\x90' "
+        "from awp_trigger_ledger where records = 4 returning id"
+    )
+
+    deep = _found(worked, "--deep", "--acknowledge", "letters", "--reason", "seen", closes=False)
+    assert deep["deep"]["triggers_without_a_record"]["total"] == 0
+
+
 TAMPERINGS = {
     "11 delivered, 10 in a bin.": "update awp_trigger_ledger set deliveries = deliveries + 1",
     "10 records, 8 events.": "update awp_trigger_ledger set events = events - 2",

@@ -131,6 +131,9 @@ _UNRECORDED = text(
     where (t.key is null or t.key in (select key from audit_missing))
       and not exists (select from awp_dead_letter d
                       where d.ledger_id = t.ledger_id and d.origin_offset = t.origin_offset)
+      and not exists (select from awp_dead_letter d
+                      where d.ledger_id = t.ledger_id and d.last_offset is not null
+                        and t.origin_offset between d.origin_offset and d.last_offset)
     """
 )
 _ACCEPT_UNRECORDED = text(
