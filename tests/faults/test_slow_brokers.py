@@ -63,7 +63,7 @@ def settings(cluster: KafkaCluster, topic_prefix: str) -> Settings:
 def test_a_partition_is_read_from_where_it_was_sought_whenever_that_was(
     cluster: KafkaCluster, topics: Topics, settings: Settings
 ) -> None:
-    producer = Producer(quiet_client(cluster.address))
+    producer = Producer({**quiet_client(cluster.address), "enable.idempotence": True})
     for partition in range(PARTITIONS):
         for _ in range(BEFORE + BEHIND):
             producer.produce(topics.triggers, b"{}", partition=partition)

@@ -18,7 +18,7 @@ from tests.support.console import Served, serving
 from tests.support.worker import running
 from worker.config import Settings
 from worker.domain.access import Role
-from worker.errors import Refused, Stop
+from worker.errors import Refusal, Refused, Stop
 from worker.web import access
 
 
@@ -175,7 +175,7 @@ def test_what_cannot_be_read_is_named_field_by_field(console: Served) -> None:
 
 @pytest.mark.parametrize(
     ("error", "status"),
-    [(Stop("no grant on geheim"), 503), (Refused("geheim"), 422)],
+    [(Stop("no grant on geheim"), 503), (Refused("geheim", Refusal("22000")), 422)],
 )
 def test_errors_of_the_domain_are_answered_in_one_place(
     console: Served, error: Exception, status: int
