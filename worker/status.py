@@ -159,7 +159,7 @@ class StatusIntake:
                         told = admitted.told[job_type, run.execution_id]
                         poison += [(delivery, error.message) for delivery in told]
             if is_due or any(each.unknown for each in applied):
-                swept = executions.sweep(connection)
+                swept = self._sweep(connection)
             letters = [admitted.letter(delivery, reason) for delivery, reason in poison]
             for letter in letters:
                 tallies[letter.ledger_id].dead_letters += 1
@@ -182,6 +182,15 @@ class StatusIntake:
         if is_due:
             self._swept_at = self._clock.monotonic()
         return rows_out
+
+    def _sweep(self, connection: Connection) -> int:
+        """Forget runs that nobody knows; where the platform keeps them, no status waits."""
+        try:
+            with errors.writing_rows(), connection.begin_nested():
+                return executions.sweep(connection)
+        except Refused as error:
+            self._unbelieved.note_not_swept(error.message)
+            return 0
 
 
 def _apply_isolated(

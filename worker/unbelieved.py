@@ -24,7 +24,7 @@ class UnbelievedStatuses:
     def __init__(self, metrics: IntakeMetrics, clock: Clock) -> None:
         self._metrics = metrics
         self._clock = clock
-        self._said_at = -_SAY_EVERY_S
+        self._said_at = self._not_swept_at = -_SAY_EVERY_S
         self._ends = self._unknown = self._swept = 0
 
     def note(self, applied: Sequence[Applied], swept: int) -> None:
@@ -51,3 +51,10 @@ class UnbelievedStatuses:
         )
         self._said_at = now
         self._ends = self._unknown = self._swept = 0
+
+    def note_not_swept(self, reason: str) -> None:
+        """Say that runs which nobody knows could not be forgotten, and why."""
+        now = self._clock.monotonic()
+        if now - self._not_swept_at >= _SAY_EVERY_S:
+            log.warning("action=not_swept reason=%s", reason)
+            self._not_swept_at = now

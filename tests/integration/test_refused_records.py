@@ -506,3 +506,32 @@ def test_a_run_that_may_not_be_changed_costs_its_own_statuses_alone(
     assert "closed" in letter["reason"]
     (row,) = feed.rows("select deliveries, applied, dead_letters from awp_trigger_ledger")
     assert row == {"deliveries": 2, "applied": 1, "dead_letters": 1}
+
+
+def test_a_foreign_run_that_may_not_be_deleted_is_in_no_statuss_way(
+    database: str,
+    feed: Feed,
+    taker: Taker,
+    claims: dict[int, Claim],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A platform's table refers to a run that nobody knew and that is to be forgotten."""
+    metrics = IntakeMetrics(Metrics(CollectorRegistry()), TOPICS.statuses)
+    intake = StatusIntake(session=taker.session, topics=TOPICS, metrics=metrics)
+    first, second = _statuses(["foreign", "fine"])
+    claim = claims[0].at(intake.write(intake.decide([first], claims), claims, ()).positions[0])
+    sql.execute(
+        database,
+        "create table invoice (run uuid references awp_action_execution (execution_id));"
+        "insert into invoice select execution_id from awp_action_execution;"
+        "update awp_unknown_execution set seen_at = now() - interval '8 days'",
+    )
+
+    with caplog.at_level(logging.WARNING):
+        intake.write(intake.decide([second], {0: claim}), {0: claim}, ())
+
+    assert len(feed.rows("select from awp_action_execution")) == 2
+    (row,) = feed.rows("select deliveries, applied, dead_letters from awp_trigger_ledger")
+    assert row == {"deliveries": 2, "applied": 2, "dead_letters": 0}
+    (line,) = [said for each in caplog.records if "=not_swept " in (said := each.getMessage())]
+    assert "invoice" in line
