@@ -4,11 +4,15 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
 
 from tests.support import sql
 from tests.support.command import Ended, trigger_worker
 from worker.audit.run import Audit, run
 from worker.config import Settings
+from worker.domain.record import Claim
+from worker.storage import ledger
 
 FILLED = """
     insert into awp_trigger_ledger
@@ -100,6 +104,18 @@ def test_what_the_log_deleted_unread_is_red_until_it_is_acknowledged(filled: str
     sql.execute(filled, "update awp_trigger_ledger set lost = '{[3,6),[8,9)}'")
     (difference,) = _differences(_audit(filled))
     assert "deleted offsets 8 to 8 before" in difference
+
+
+def test_what_brokers_had_lost_already_is_not_told_as_unread_when_the_topic_goes(
+    filled: str,
+) -> None:
+    """Its log had ended at 100 and was cut to 15; then the topic was deleted."""
+    sql.execute(filled, "update awp_trigger_ledger set last_offset = 99, log_end = 100, epoch = 1")
+    with create_engine(filled, poolclass=NullPool).begin() as connection:
+        ledger.go_back(connection, Claim(1, "awp.job.triggers.v1", "some-id", 0, 1, 99), 15)
+        (gone,) = ledger.lose_replaced(connection, "awp.job.triggers.v1", "another-id")
+
+    assert (gone.first, gone.seen) == (15, 0)
 
 
 def test_what_the_database_forgot_is_red_until_it_is_acknowledged(filled: str) -> None:

@@ -114,7 +114,7 @@ _LOSE = text(
 )
 _GO_BACK = text(
     """
-    update awp_trigger_ledger set last_offset = :end - 1, updated_at = now()
+    update awp_trigger_ledger set last_offset = :end - 1, log_end = :end, updated_at = now()
     where id = :id and epoch = :epoch
     """
 )
