@@ -17,8 +17,10 @@ from worker.kafka.handler import Decision, Handler
 _SLICE_S = 0.2
 _FRESH_S = 2.0
 """A decision whose moment is longer ago is made anew, with a moment of its own: a trigger that has
-become too late meanwhile must not be run. Where decisions take longer than this by themselves (on a
-bad way to the database), the one made anew is written if nothing in it has become too late."""
+become too late meanwhile must not be run. On a slow way to the database it is written all the same
+if nothing in it has become too late: where making it took no longer than this and it then waited no
+longer than this for the batch before it, and, where decisions take longer by themselves, the one
+made anew."""
 
 
 class Made(NamedTuple):
@@ -105,7 +107,8 @@ class Decisions:
         age_s = max(passed - made.began, (now - made.moment).total_seconds())
         if age_s <= _FRESH_S:
             return False
-        if age_s > self._fresh_s or passed - made.ended > _FRESH_S:
+        is_held_up = made.took_s > self._fresh_s or passed - made.ended > _FRESH_S
+        if is_held_up or age_s > self._fresh_s + _FRESH_S:
             return True
         return made.decision.has_expired(now)
 
