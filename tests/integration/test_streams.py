@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
     ConfigResource,
@@ -17,7 +18,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 
 from tests.support.kafka import KafkaNode
-from tests.support.topics import Broker, produce_raw
+from tests.support.topics import Broker, produce_raw, quiet_client
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess, running
 from worker.config import Settings
@@ -108,6 +109,17 @@ def wait_for_sums(process: WorkerProcess, expected: tuple[int, int, int]) -> Non
     wait_until(lambda: sums(process) == expected, COUNTED_S, f"sums {expected}")
 
 
+def committed(broker: Broker, topics: Topics) -> int:
+    """How many failures lie before the offsets of the streams' group."""
+    group = f"{topics.failures.partition('.')[0]}.streams"
+    client = Consumer({**quiet_client(broker.address), "group.id": group})
+    try:
+        places = [TopicPartition(topics.failures, partition) for partition in range(3)]
+        return sum(max(place.offset, 0) for place in client.committed(places, timeout=5))
+    finally:
+        client.close()
+
+
 def wait_for_totals(process: WorkerProcess, expected: list[int]) -> None:
     wait_until(lambda: totals(process) == expected, COUNTED_S, f"totals {expected}")
 
@@ -159,6 +171,7 @@ def test_counts_come_back_after_kill_9_and_go_on(
 ) -> None:
     send(broker, topics, *(failure(job, ago_s=120) for job in range(40)[1:]))
     wait_for_sums(streams, (39, 39, 39))
+    wait_until(lambda: committed(broker, topics) == 39, COUNTED_S, "the group's offsets")
     streams.kill()
     with running(streams_settings, tmp_path / "again.log", command="streams") as again:
         wait_for_sums(again, (39, 39, 39))
