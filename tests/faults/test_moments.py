@@ -34,6 +34,7 @@ RUN_TOO_LATE = f"""
     select count(*) from awp_job_execution where trigger_status = 1
     and created_at > scheduled_at + interval '{LIMIT_S} s' + interval '2 s'
 """
+WAIT_FOR_LOCKS = "select count(*) from pg_locks where not granted"
 OUTCOMES = "select coalesce(trigger_code, 'run'), count(*) from awp_job_execution group by 1"
 
 
@@ -90,9 +91,12 @@ def test_an_inventory_that_is_locked_for_a_while_has_nothing_run_too_late(
     start: Start, broker: Broker, topics: Topics, jobs: list[int], database: str
 ) -> None:
     worker = start(PATIENT)
+    taken = f"action=taken topic={topics.triggers} partition=0"
+    wait_until(lambda: taken in worker.words(), 30, taken)
     with sql.session(database) as opened, opened.cursor() as cursor:
         cursor.execute("lock table awp_server in access exclusive mode")
         _fire_now(broker, topics, jobs)
+        wait_until(lambda: sql.value(database, WAIT_FOR_LOCKS) > 0, 30, "a decision that waits")
         _pass(HELD_UP_S)
         opened.rollback()
 
