@@ -8,6 +8,8 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from tests.support import sql
+from tests.support.postgres import PostgresServer
+from tests.support.proxy import proxied
 from tests.support.waiting import wait_until
 from worker.config import Settings
 from worker.errors import ConnectionLost
@@ -69,3 +71,58 @@ def test_a_session_that_ends_in_the_midst_of_a_transaction_is_an_outage(
 
     with pytest.raises(ConnectionLost):
         ended_meanwhile()
+
+
+def test_a_session_that_ends_again_while_it_is_opened_anew_is_an_outage(database: str) -> None:
+    with proxied(database) as proxy:
+        session = Session(make_engine(Settings(database_url=SecretStr(proxy.url))))
+        with session.transaction() as connection:
+            connection.execute(text("select"))
+        proxy.cut()
+        proxy.end_at(b"pg_postmaster_start_time")
+        with pytest.raises(ConnectionLost), session.transaction():
+            pass
+        with session.transaction() as connection:
+            connection.execute(text("select"))
+        session.close()
+
+
+def test_a_session_that_ended_while_idle_does_not_go_on_in_an_older_copy(
+    database: str, postgres: PostgresServer, session: Session
+) -> None:
+    """The database was copied and put in the place of the one in use: it lacks commits."""
+    name = database.rpartition("/")[2]
+    with session.transaction() as connection:
+        connection.execute(text("select"))
+    statements = (
+        f"select pg_terminate_backend(pid, 5000) {OURS.format(name)}",
+        f"create database {name}_older template {name}",
+        f"alter database {name} rename to {name}_newer",
+        f"alter database {name}_older rename to {name}",
+    )
+    try:
+        for statement in statements:
+            sql.alone(postgres.admin_url, statement)
+        with pytest.raises(ConnectionLost, match="another"), session.transaction():
+            pass
+        with session.transaction() as connection:
+            connection.execute(text("select"))
+    finally:
+        session.close()
+        postgres.drop(f"{name}_newer")
+
+
+def test_a_session_that_ended_while_idle_does_not_go_on_with_tables_that_were_restored(
+    database: str, session: Session
+) -> None:
+    with session.transaction() as connection:
+        connection.execute(text("select"))
+    sql.execute(
+        database,
+        f"select pg_terminate_backend(pid, 5000) {OURS.format(database.rpartition('/')[2])}; "
+        "create table restored (like awp_trigger_ledger including all); "
+        "alter table awp_trigger_ledger rename to forgotten; "
+        "alter table restored rename to awp_trigger_ledger",
+    )
+    with pytest.raises(ConnectionLost, match="another"), session.transaction():
+        pass

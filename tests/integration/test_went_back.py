@@ -25,9 +25,13 @@ SETTLED_S = 30.0
 GOES_BACK = """
     delete from awp_job_execution where origin_offset > 9;
     update awp_trigger_ledger set last_offset = 9, deliveries = 10, records = 10, events = 10,
-        published = 10, epoch = epoch - 1
-    where deliveries = 20
+        published = 10
+    where deliveries = 20;
 """
+EPOCHS = {
+    "an epoch ago": "update awp_trigger_ledger set epoch = epoch - 1 where deliveries = 10",
+    "within the epoch": "",
+}
 
 
 @pytest.fixture
@@ -41,8 +45,9 @@ def fire(broker: Broker, topics: Topics) -> Callable[[int, int], None]:
     return send
 
 
+@pytest.mark.parametrize("since", EPOCHS)
 def test_a_worker_that_runs_says_what_its_database_forgot(
-    settings: Settings, database: str, fire: Callable[[int, int], None], tmp_path: Path
+    settings: Settings, database: str, fire: Callable[[int, int], None], tmp_path: Path, since: str
 ) -> None:
     settled = "select (select count(*) from awp_job_execution),"
     settled += " (select count(*) from awp_trigger_outbox)"
@@ -50,7 +55,7 @@ def test_a_worker_that_runs_says_what_its_database_forgot(
         fire(0, 20)
         wait_until(lambda: sql.rows(database, settled) == [(20, 0)], SETTLED_S, "20 records")
         ids = sql.rows(database, "select execution_id from awp_job_execution order by id")
-        sql.execute(database, GOES_BACK)
+        sql.execute(database, GOES_BACK + EPOCHS[since])
         fire(20, 21)
         wait_until(lambda: sql.rows(database, settled) == [(21, 0)], SETTLED_S, "21 records")
 

@@ -19,6 +19,7 @@ class Proxy(Link):
         super().__init__(_place(self._address))
         self._marker: bytes | None = None
         self._last_words: bytes | None = None
+        self._end_at: bytes | None = None
         self.lost_answers = 0
 
     @property
@@ -40,6 +41,10 @@ class Proxy(Link):
         """Once: keep the connection on which this is sent open, and let no more answers through."""
         self._last_words = statement
 
+    def end_at(self, statement: bytes) -> None:
+        """Once: cut the connection on which this is sent, before the answer."""
+        self._end_at = statement
+
     def hearing(self) -> Listener:
         said = b""
 
@@ -49,6 +54,9 @@ class Proxy(Link):
             if self._last_words is not None and self._last_words in said:
                 self._last_words = None
                 return Then.HEAR_NO_MORE
+            if self._end_at is not None and self._end_at in said:
+                self._end_at = None
+                return Then.LOSE_THE_ANSWER
             if data == _COMMIT:
                 if self._marker is not None and self._marker in said:
                     self._marker = None

@@ -66,7 +66,7 @@ class Session:
     Each is opened when first used, and may be used in a thread of its own. A lost connection is
     opened anew by the next use; the caller takes its partitions again first, whichever it was (an
     epoch belongs to a session). One that ended while nobody used it (idle_session_timeout, a
-    firewall) is opened anew at once: nothing was in doubt, if it is still the same server.
+    firewall) is opened anew at once: nothing was in doubt, if it is still the same database.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -75,7 +75,7 @@ class Session:
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
         self._connections: dict[Engine, Connection] = {}
-        self._servers: dict[Engine, str] = {}
+        self._databases: dict[Engine, str] = {}
         self._busy: set[Engine] = set()
 
     @contextmanager
@@ -118,10 +118,10 @@ class Session:
         reason = idle.why_ended(connection)
         if reason is None:
             return connection
-        before = self._servers[engine]
-        self._end(engine)
+        before = self._databases[engine]
+        connection.invalidate()  # it is not to be asked for anything more
         connection = self._open(engine)
-        if self._servers[engine] != before:
+        if self._databases[engine] != before:
             self._end(engine)
             raise ConnectionLost("The database was started again, or is another one now.")
         log.info("action=reconnected reason='%s'", reason)
@@ -130,7 +130,7 @@ class Session:
     def _open(self, engine: Engine) -> Connection:
         self._end(engine)
         connection = self._connections[engine] = engine.connect()
-        self._servers[engine] = idle.server_of(connection)
+        self._databases[engine] = idle.database_of(connection)
         return connection
 
     @contextmanager

@@ -8,6 +8,12 @@ from typing import Any
 import psycopg2
 from sqlalchemy import Connection
 
+_DATABASE = """
+    select concat_ws(' ', pg_postmaster_start_time(), inet_server_addr(), inet_server_port(), d.oid,
+        pg_relation_filenode(to_regclass('awp_trigger_ledger')))
+    from pg_database d where d.datname = current_database()
+"""
+
 
 def why_ended(connection: Connection) -> str | None:
     """Why an idle connection is of no use any more; None while it is.
@@ -31,11 +37,11 @@ def why_ended(connection: Connection) -> str | None:
     return None
 
 
-def server_of(connection: Connection) -> str:
-    """What tells one run of a server from another: nothing committed is lost within one."""
-    driver: Any = connection.connection.dbapi_connection
-    with driver.cursor() as cursor:
-        cursor.execute("select pg_postmaster_start_time()::text, inet_server_addr()::text")
-        started_at, address = cursor.fetchone()
-    driver.rollback()
-    return f"{address} {started_at}"
+def database_of(connection: Connection) -> str:
+    """What tells a database from a copy of it, and from itself after its server was started again.
+
+    Where that is the same, nothing committed was lost: neither the server nor the database nor the
+    ledger's table is another one.
+    """
+    with connection.begin():
+        return str(connection.exec_driver_sql(_DATABASE).scalar_one())

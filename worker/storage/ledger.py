@@ -88,13 +88,14 @@ _ADVANCE = every_batch(
         published = l.published + b.published,
         updated_at = now()
     from unnest(
-        cast(:id as bigint[]), cast(:epoch as bigint[]), cast(:last_offset as bigint[]),
-        cast(:deliveries as bigint[]), cast(:records as bigint[]), cast(:applied as bigint[]),
-        cast(:duplicates as bigint[]), cast(:redeliveries as bigint[]),
-        cast(:dead_letters as bigint[]), cast(:events as bigint[]), cast(:published as bigint[])
-    ) as b (id, epoch, last_offset, deliveries, records, applied, duplicates, redeliveries,
+        cast(:id as bigint[]), cast(:epoch as bigint[]), cast(:known as bigint[]),
+        cast(:last_offset as bigint[]), cast(:deliveries as bigint[]),
+        cast(:records as bigint[]), cast(:applied as bigint[]), cast(:duplicates as bigint[]),
+        cast(:redeliveries as bigint[]), cast(:dead_letters as bigint[]),
+        cast(:events as bigint[]), cast(:published as bigint[])
+    ) as b (id, epoch, known, last_offset, deliveries, records, applied, duplicates, redeliveries,
             dead_letters, events, published)
-    where l.id = b.id and l.epoch = b.epoch
+    where l.id = b.id and l.epoch = b.epoch and l.last_offset >= b.known
     """
 )
 _RELEASE = text(
@@ -213,8 +214,9 @@ def advance(
 ) -> None:
     """Add a batch to its ledger rows; the last statement of the batch's transaction.
 
-    Both mappings are by ledger id. Raises `Fenced` when a row has another epoch: somebody else
-    owns the partition, and the whole transaction must be rolled back.
+    Both mappings are by ledger id. Raises `Fenced` when a row has another epoch, or stands before
+    the claim's position: somebody else owns the partition, or the database has forgotten what we
+    committed. The whole transaction must be rolled back.
     """
     ids = sorted(tallies)
     columns = {name: bigints(getattr(tallies[i], name) for i in ids) for name in _COUNTS}
@@ -223,12 +225,16 @@ def advance(
         {
             "id": bigints(ids),
             "epoch": bigints(claims[i].epoch for i in ids),
+            "known": bigints(claims[i].last_offset for i in ids),
             "last_offset": bigints(tallies[i].last_offset for i in ids),
             **columns,
         },
     )
     if advanced != len(ids):
-        raise Fenced(f"{len(ids) - advanced} of {len(ids)} partitions have a new owner.")
+        raise Fenced(
+            f"{len(ids) - advanced} of {len(ids)} partitions have a new owner, or the database "
+            "has gone back."
+        )
 
 
 def release(connection: Connection, claims: list[Claim]) -> None:
