@@ -19,6 +19,7 @@ from worker.allocator import return_large_blocks
 from worker.backlog import Backlog
 from worker.clock import Clock, SystemClock
 from worker.config import Settings
+from worker.deciding import Decider
 from worker.errors import Stop, Transient
 from worker.health import HealthServer
 from worker.intake import Intake
@@ -180,14 +181,16 @@ class Worker:
 
     def _intake(self, session: Session) -> Handler:
         topics = self._kafka.topics
-        return Intake(
+        recorder = Recorder(topics, self._settings.language)
+        decider = Decider(
             session=session,
-            recorder=Recorder(topics, self._settings.language),
+            recorder=recorder,
             clock=self._clock,
             default_max_lateness_s=self._settings.default_max_lateness_s,
             max_earliness_s=self._settings.max_earliness_s,
-            metrics=IntakeMetrics(self._metrics, topics.triggers),
         )
+        metrics = IntakeMetrics(self._metrics, topics.triggers)
+        return Intake(decider, session=session, recorder=recorder, metrics=metrics)
 
     def _statuses(self, session: Session) -> Handler:
         topics = self._kafka.topics

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from worker.clock import Clock
 from worker.commit import Count, conclude, say_isolated
 from worker.deciding import Decided, Decider, Ready
 from worker.domain.delivery import Delivery, Event
@@ -60,25 +59,17 @@ class Intake:
 
     def __init__(
         self,
+        decider: Decider,
         *,
         session: Session,
         recorder: Recorder,
-        clock: Clock,
-        default_max_lateness_s: int,
-        max_earliness_s: int,
         metrics: IntakeMetrics,
     ) -> None:
         self._session = session
         self._recorder = recorder
         self._metrics = metrics
         self._refusals = RefusalHistory()
-        self._decider = Decider(
-            session=session,
-            recorder=recorder,
-            clock=clock,
-            default_max_lateness_s=default_max_lateness_s,
-            max_earliness_s=max_earliness_s,
-        )
+        self._decider = decider
 
     def decide(self, batch: Sequence[Delivery], claims: Mapping[int, Claim]) -> Decided:
         """See `Handler.decide`."""

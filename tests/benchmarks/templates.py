@@ -10,21 +10,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from tests.benchmarks.triggers import Sent
+from tests.support.intakes import make_intake
 from tests.support.postgres import PostgresServer
 from tests.support.statements import preparing
-from worker.clock import SystemClock
 from worker.config import Settings
 from worker.domain.delivery import Delivery, Event
 from worker.domain.record import Claim, OutboxRow
 from worker.domain.topics import Topics
-from worker.intake import Intake
-from worker.metrics import IntakeMetrics, Metrics
-from worker.outcome import Recorder
 from worker.storage import ledger
 from worker.storage.engine import Session, make_engine
 from worker.storage.prepared import Prepared
@@ -88,15 +84,7 @@ def _batches(triggers: Sequence[Sent], size: int) -> list[list[Delivery]]:
 def _note(engine: Engine, settings: Settings, batches: list[list[Delivery]]) -> list[Template]:
     topics = Topics.under(settings.topic_prefix)
     session = Session(engine)
-    metrics = IntakeMetrics(Metrics(CollectorRegistry()), topics.triggers)
-    intake = Intake(
-        session=session,
-        recorder=Recorder(topics, settings.language),
-        clock=SystemClock(),
-        default_max_lateness_s=LATENESS_S,
-        max_earliness_s=300,
-        metrics=metrics,
-    )
+    intake = make_intake(session, topics, default_max_lateness_s=LATENESS_S)
     templates: list[Template] = []
     acknowledged: Sequence[OutboxRow] = ()
     try:

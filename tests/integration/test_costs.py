@@ -14,11 +14,11 @@ from typing import Any
 
 import psycopg2.extensions
 import pytest
-from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from sqlalchemy import create_engine, text
 
 from tests.support import costs, postgres
+from tests.support.intakes import make_intake
 from tests.support.platform import Platform
 from tests.support.sql import session
 from tests.support.wire import counted
@@ -27,9 +27,6 @@ from worker.domain.delivery import Delivery
 from worker.domain.record import Claim, Handled
 from worker.domain.topics import Topics
 from worker.embedded.postgres import EmbeddedPostgres
-from worker.intake import Intake
-from worker.metrics import IntakeMetrics, Metrics
-from worker.outcome import Recorder
 from worker.storage import ledger, schema
 from worker.storage.engine import Session, make_engine
 
@@ -104,14 +101,7 @@ class _Worker:
 
     def __init__(self, url: str) -> None:
         self.session = Session(make_engine(Settings(database_url=SecretStr(url))))
-        self._intake = Intake(
-            session=self.session,
-            recorder=Recorder(Topics.under("awp"), "en"),
-            clock=_Noon(),
-            default_max_lateness_s=3600,
-            max_earliness_s=300,
-            metrics=IntakeMetrics(Metrics(CollectorRegistry()), "t"),
-        )
+        self._intake = make_intake(self.session, Topics.under("awp"), clock=_Noon())
         with self.session.transaction() as connection:
             self._claim: Claim = ledger.take(
                 connection, topic="t", topic_id="i", partition=0, owner="g/1", log_start=0

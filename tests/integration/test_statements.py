@@ -5,20 +5,16 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from sqlalchemy import Engine, create_engine
 
+from tests.support.intakes import make_intake
 from tests.support.platform import Platform
 from tests.support.statements import saying
-from worker.clock import SystemClock
 from worker.config import Settings
 from worker.domain.delivery import Delivery
 from worker.domain.record import Handled
 from worker.domain.topics import Topics
-from worker.intake import Intake
-from worker.metrics import IntakeMetrics, Metrics
-from worker.outcome import Recorder
 from worker.storage import ledger
 from worker.storage.engine import Session, make_engine
 
@@ -42,14 +38,7 @@ def engine(database: str) -> Iterator[Engine]:
 
 def test_batches_of_1_100_and_1000_take_the_same_number_of_statements(engine: Engine) -> None:
     session = Session(engine)
-    intake = Intake(
-        session=session,
-        recorder=Recorder(Topics.under("awp"), "en"),
-        clock=SystemClock(),
-        default_max_lateness_s=3600,
-        max_earliness_s=300,
-        metrics=IntakeMetrics(Metrics(CollectorRegistry()), "t"),
-    )
+    intake = make_intake(session, Topics.under("awp"))
     with session.transaction() as connection:
         claim = ledger.take(
             connection, topic="t", topic_id="i", partition=0, owner="g/1", log_start=0

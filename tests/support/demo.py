@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from sqlalchemy import Connection, text
 
 from tests.support.history import NOW
+from tests.support.intakes import make_intake
 from worker.config import Settings
 from worker.deciding import Decided
 from worker.domain.delivery import Delivery
@@ -26,7 +27,6 @@ from worker.domain.topics import Topics
 from worker.embedded import demo_inventory, demo_plan, demo_platform
 from worker.intake import Intake
 from worker.metrics import IntakeMetrics, Metrics
-from worker.outcome import Recorder
 from worker.status import StatusIntake
 from worker.storage import changes, ledger
 from worker.storage.engine import Session, make_engine
@@ -49,13 +49,12 @@ _ENDS = (
 
 def fill(database: str) -> None:
     """Fill an empty, migrated database, in seconds."""
-    settings = Settings(database_url=SecretStr(database))
-    engine = make_engine(settings)
+    engine = make_engine(Settings(database_url=SecretStr(database)))
     session = Session(engine)
     try:
         with session.transaction() as connection:
             _platform(connection)
-        decided = list(_triggers(session, settings))
+        decided = list(_triggers(session))
         _statuses(session, decided)
         with session.transaction() as connection:
             _changes(connection)
@@ -89,17 +88,10 @@ def _platform(connection: Connection) -> None:
     )
 
 
-def _triggers(session: Session, settings: Settings) -> Iterator[tuple[datetime, Decided]]:
+def _triggers(session: Session) -> Iterator[tuple[datetime, Decided]]:
     """Fire every slot, a batch a minute; what was decided, and when."""
     clock = _Turned()
-    intake = Intake(
-        session=session,
-        recorder=Recorder(_TOPICS, settings.language),
-        clock=clock,
-        default_max_lateness_s=settings.default_max_lateness_s,
-        max_earliness_s=settings.max_earliness_s,
-        metrics=IntakeMetrics(Metrics(CollectorRegistry()), _TOPICS.triggers),
-    )
+    intake = make_intake(session, _TOPICS, clock=clock)
     feed = _Feed(session, intake, _TOPICS.triggers)
     is_broken = False
     for at, bodies in sorted(_fired().items()):

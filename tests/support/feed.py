@@ -7,18 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
 
-from worker.clock import Clock, SystemClock
+from tests.support.intakes import make_intake
+from worker.clock import Clock
 from worker.config import Settings
 from worker.domain.delivery import Delivery, Event
 from worker.domain.record import Claim, Handled
 from worker.domain.topics import Topics
 from worker.intake import Intake
-from worker.metrics import IntakeMetrics, Metrics
-from worker.outcome import Recorder
 from worker.storage import ledger, outbox
 from worker.storage.engine import Session, make_engine
 
@@ -62,8 +60,7 @@ class Feed:
     """A database, and takers that fill it; what a test looks at comes as dicts."""
 
     def __init__(self, database: str) -> None:
-        self._settings = Settings(database_url=SecretStr(database))
-        self.engine: Engine = make_engine(self._settings)
+        self.engine: Engine = make_engine(Settings(database_url=SecretStr(database)))
         self._sessions: list[Session] = []
 
     def taker(
@@ -72,18 +69,7 @@ class Feed:
         """Another worker, with a clock of its own."""
         session = make(self.engine)
         self._sessions.append(session)
-        metrics = IntakeMetrics(Metrics(CollectorRegistry()), TOPICS.triggers)
-        return Taker(
-            session,
-            Intake(
-                session=session,
-                recorder=Recorder(TOPICS, self._settings.language),
-                clock=clock or SystemClock(),
-                default_max_lateness_s=self._settings.default_max_lateness_s,
-                max_earliness_s=self._settings.max_earliness_s,
-                metrics=metrics,
-            ),
-        )
+        return Taker(session, make_intake(session, TOPICS, clock=clock))
 
     def rows(self, query: str, **values: object) -> list[dict[str, Any]]:
         """Rows of a query."""
