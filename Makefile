@@ -58,10 +58,10 @@ $(VENV)/bin/python:
 	@echo "1/2 making a virtual environment in $(VENV)" >&2
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.run: locks/run.txt pyproject.toml | $(VENV)/bin/python
+$(VENV)/.run: locks/run.txt pyproject.toml schemas/pyproject.toml | $(VENV)/bin/python
 	@echo "2/2 installing dependencies (about 30 s, once)" >&2
 	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r locks/run.txt
-	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation --no-index -e schemas -e .
 	@touch $@
 
 $(VENV)/.dev: locks/dev.txt $(VENV)/.run

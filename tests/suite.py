@@ -40,9 +40,9 @@ STATIC = (
     Stage("ruff format", ("ruff", "format", "--check", ".")),
     Stage("mypy", ("mypy",)),
     Stage("import-linter", ("lint-imports",)),
-    Stage("schemas current", ("python", "-m", "schemas.generate", "--check")),
+    Stage("schemas current", ("python", "-m", "job_trigger_schemas.generate", "--check")),
     Stage("openapi current", ("python", "-m", "worker.web.api.openapi", "--check")),
-    Stage("schemas compatible", ("python", "-m", "schemas.compatibility", *_LENIENT)),
+    Stage("schemas compatible", ("python", "-m", "job_trigger_schemas.compatibility", *_LENIENT)),
 )
 
 FAULTS = Stage("faults", ("python", "-m", "tests.faults", "--short", "--runs", "1"))

@@ -18,8 +18,8 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from schemas import JobTrigger, explain
-from schemas.fields import read_id, read_time
+from job_trigger_schemas import JobTrigger, explain
+from job_trigger_schemas.fields import read_id, read_time
 from worker.domain import trigger as keys
 from worker.domain.delivery import Delivery
 from worker.domain.record import MOST_LETTER_BYTES, Claim
@@ -34,7 +34,7 @@ MOST_READ_BYTES = MOST_LETTER_BYTES
 larger ones, and no more than this is kept of a message that cannot be used."""
 
 MOST_NAME = 200
-"""Longest `triggered_by`, in characters (`schemas.fields.ShortText`)."""
+"""Longest `triggered_by`, in characters (`job_trigger_schemas.fields.ShortText`)."""
 
 _LONGEST_REASON = 500
 _OLDEST_APPEND_S = 366 * 86_400

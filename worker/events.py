@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from schemas import cloudevents
+from job_trigger_schemas import cloudevents
 from worker.config import Language
 from worker.domain import messages
 from worker.domain.cause import cause

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ValidationError
 
-from schemas import ExecutionStatus, JobTrigger, explain
+from job_trigger_schemas import ExecutionStatus, JobTrigger, explain
 from worker.decode import MOST_BYTES, read_object
 from worker.errors import Misused
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
-from schemas import ExecutionStatus, explain
+from job_trigger_schemas import ExecutionStatus, explain
 from worker.clock import Clock, SystemClock
 from worker.commit import Count, conclude, say_isolated
 from worker.decode import MOST_BYTES, read_object, received_at

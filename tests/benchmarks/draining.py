@@ -75,7 +75,7 @@ def drain(
             settings,
             log,
             program=program,
-            env={"PYTHONPATH": str(ROOT), **env},
+            env={"PYTHONPATH": f"{ROOT}:{ROOT / 'schemas'}", **env},
             wait=False,
             python=python,
         )

@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ValidationError
 
-import schemas
-from schemas import explain
-from schemas.catalogue import EVENTS, Event
+from job_trigger_schemas import explain
+from job_trigger_schemas.catalogue import EVENTS, Event
 
-EXAMPLES = Path(schemas.__file__).parent / "examples"
+EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
 MODELS = {event.name: event.model for event in EVENTS}
 
 TRIGGER = "awp.job.trigger.v1"

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from schemas.catalogue import EVENTS, Event
-from schemas.generate import FOLDER, stale
+from job_trigger_schemas.catalogue import EVENTS, Event
+from job_trigger_schemas.generate import FOLDER, stale
 
 
 def committed(name: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from schemas import JobTrigger
+from job_trigger_schemas import JobTrigger
 from tests.support import acls, sql
 from tests.support.acls import Right
 from tests.support.command import Ended, trigger_worker

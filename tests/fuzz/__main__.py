@@ -21,7 +21,7 @@ import atheris
 with atheris.instrument_imports():
     import json  # noqa: F401 - so that branches of the reader count, too
 
-    from schemas import JobTrigger  # noqa: F401
+    from job_trigger_schemas import JobTrigger  # noqa: F401
     from worker import decode as reading
 
 from tests.support.decoding import CLAIM, OFFSET, check

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import JobDispatch, TriggerFailure
+from job_trigger_schemas import JobDispatch, TriggerFailure
 from tests.support.feed import TOPICS, Feed, Taker, feeding
 from tests.support.hostile import BODIES, HEADERS, KEYS, MOMENTS, NEARLY
 from tests.support.platform import Platform

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from schemas import TriggerFailure
+from job_trigger_schemas import TriggerFailure
 from tests.support.console import Served, serving
 from tests.support.naughty import NAUGHTY
 from tests.support.pages import content

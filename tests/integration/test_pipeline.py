@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from schemas import JobDispatch, TriggerFailure
+from job_trigger_schemas import JobDispatch, TriggerFailure
 from tests.support.platform import Platform
 from tests.support.rig import Rig, at, trigger
 from tests.support.topics import Received

@@ -10,7 +10,7 @@ import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource
 
-from schemas import JobTrigger
+from job_trigger_schemas import JobTrigger
 from tests.support.command import trigger_worker
 from tests.support.kafka import KafkaNode
 from tests.support.topics import Broker, produce_raw, read_topic

@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
-from schemas import JobDispatch, TriggerFailure
+from job_trigger_schemas import JobDispatch, TriggerFailure
 from tests.support.rig import Rig, at, trigger
 from tests.support.topics import Received, produce_raw
 from tests.support.waiting import wait_until

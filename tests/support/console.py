@@ -12,7 +12,7 @@ import httpx
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from schemas import JobTrigger
+from job_trigger_schemas import JobTrigger
 from worker.clock import Clock, SystemClock
 from worker.config import Settings
 from worker.dead_letters import Note, Replayer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from schemas.fields import MAX_ID, read_id
+from job_trigger_schemas.fields import MAX_ID, read_id
 from worker.domain.messages import shown
 from worker.errors import Misused
 

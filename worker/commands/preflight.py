@@ -10,7 +10,7 @@ import click
 from pydantic import ValidationError
 from rich.console import Console
 
-from schemas import JobTrigger, explain
+from job_trigger_schemas import JobTrigger, explain
 from worker import config
 from worker.clock import SystemClock
 from worker.commands.database import asking

@@ -14,7 +14,7 @@ import click
 from pydantic import ValidationError
 from rich.console import Console
 
-from schemas import JobTrigger, explain
+from job_trigger_schemas import JobTrigger, explain
 from worker.commands.brokers import broker_flags, kafka_of
 from worker.commands.ids import JOB_ID
 from worker.commands.output import as_json, console, finish

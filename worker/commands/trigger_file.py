@@ -12,7 +12,7 @@ from typing import BinaryIO, Self, cast
 
 from pydantic import ValidationError
 
-from schemas import JobTrigger, explain
+from job_trigger_schemas import JobTrigger, explain
 from worker.errors import Misused
 
 LONGEST_LINE = 256 * 1024

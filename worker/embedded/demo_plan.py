@@ -10,7 +10,7 @@ from itertools import islice
 
 import orjson
 
-from schemas import JobTrigger
+from job_trigger_schemas import JobTrigger
 from worker.embedded import demo_jobs
 
 DELETED_JOB = 404

@@ -14,7 +14,7 @@ from threading import Thread
 from confluent_kafka import KafkaException, Producer
 from cronsim import CronSim
 
-from schemas import JobTrigger
+from job_trigger_schemas import JobTrigger
 from worker.embedded.demo_plan import Entry, Firing, entries, exactly, fire
 from worker.errors import Transient
 from worker.kafka.closing import close_client

@@ -15,8 +15,8 @@ from uuid import UUID
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer, TopicPartition
 
-from schemas import ExecutionStatus, JobDispatch, cloudevents
-from schemas.execution_status import StatusWord
+from job_trigger_schemas import ExecutionStatus, JobDispatch, cloudevents
+from job_trigger_schemas.execution_status import StatusWord
 from worker.kafka.settings import KafkaSettings
 
 log = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 from kafka.future import Future
 
-from schemas import JobTrigger
-from schemas.cloudevents import TYPE_JOB_TRIGGER, headers
+from job_trigger_schemas import JobTrigger
+from job_trigger_schemas.cloudevents import TYPE_JOB_TRIGGER, headers
 from worker.domain.counting import counted
 from worker.domain.signatures import Note
 from worker.domain.trigger import schedule_key
@@ -66,7 +66,7 @@ class TriggerPublisher:
     (key: job id, murmur2). Threads may share one. Usage::
 
         from datetime import UTC, datetime
-        from schemas import JobTrigger
+        from job_trigger_schemas import JobTrigger
         from worker.config import load
         from worker.kafka.publisher import NotAcknowledged, TriggerPublisher
         from worker.kafka.settings import KafkaSettings

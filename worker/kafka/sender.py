@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from threading import Lock
 
-from schemas import JobTrigger
+from job_trigger_schemas import JobTrigger
 from worker.domain.signatures import Note
 from worker.errors import BrokersAway, Transient
 from worker.kafka.publisher import TriggerPublisher

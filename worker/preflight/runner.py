@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from uuid import uuid4
 
-from schemas.fields import LAST_YEAR
+from job_trigger_schemas.fields import LAST_YEAR
 from worker.domain.cause import cause
 from worker.domain.codes import FailureCode
 from worker.domain.inventory import Job, UnreadableRow

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from pydantic import ValidationError
 
-from schemas import FailureFinding, TriggerFailure, explain
+from job_trigger_schemas import FailureFinding, TriggerFailure, explain
 
 MOST_CAUSES = 20
 """Causes of one event that are counted, its first ones: one job may name a thousand servers."""

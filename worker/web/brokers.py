@@ -10,7 +10,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
-from schemas import JobTrigger
+from job_trigger_schemas import JobTrigger
 from worker.domain.signatures import Note
 from worker.replays import Replayed
 from worker.storage.letters import Choice, Chosen

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from schemas import cloudevents
+from job_trigger_schemas import cloudevents
 from worker.domain.reading import RecordDetail
 from worker.domain.record import FAILED, SUCCEEDED
 from worker.domain.topics import Topics

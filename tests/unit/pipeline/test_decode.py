@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import JobTrigger
+from job_trigger_schemas import JobTrigger
 from worker.decode import _usual, decode
 from worker.domain.delivery import Delivery
 from worker.domain.record import Claim

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from schemas import JobDispatch, TriggerFailure
+from job_trigger_schemas import JobDispatch, TriggerFailure
 from worker import events
 from worker.domain.codes import FailureCode
 from worker.domain.delivery import Delivery, Event

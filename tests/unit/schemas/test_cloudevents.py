@@ -1,4 +1,4 @@
-from schemas import cloudevents
+from job_trigger_schemas import cloudevents
 
 
 def test_an_event_has_the_headers_of_the_kafka_binding() -> None:

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from schemas.comparison import breaking_changes
+from job_trigger_schemas.comparison import breaking_changes
 
 TEXT = {"type": "string"}
 NULLABLE = {"anyOf": [{"type": "string"}, {"type": "null"}]}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from schemas.compatibility import main
+from job_trigger_schemas.compatibility import main
 
 TRIGGER = "awp.job.trigger.v1.schema.json"
 FAILURE = "awp.job.trigger-failure.v1.schema.json"

@@ -3,7 +3,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from schemas import JobTrigger, explain
+from job_trigger_schemas import JobTrigger, explain
 
 
 def said(content: str) -> str:

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from schemas.fields import read_id, read_sent_id, read_time, write_time
+from job_trigger_schemas.fields import read_id, read_sent_id, read_time, write_time
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.generate import main
+from job_trigger_schemas.generate import main
 
 FAILURE = "awp.job.trigger-failure.v1.schema.json"
 
@@ -31,7 +31,7 @@ def test_check_names_the_stale_file_and_the_command(
     capsys.readouterr()
     assert main(["--check"], folder=tmp_path) == 1
     assert capsys.readouterr().out == (
-        f"schemas/json/{FAILURE} is not what the models say: run `python -m schemas.generate`\n"
+        f"json/{FAILURE} is not what the models say: run `python -m job_trigger_schemas.generate`\n"
     )
     main([], folder=tmp_path)
     assert main(["--check"], folder=tmp_path) == 0

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from pydantic import ValidationError
 
-from schemas import JobTrigger, explain
+from job_trigger_schemas import JobTrigger, explain
 
 SLOT = datetime(2026, 11, 20, 8, tzinfo=UTC)
 FIRED = datetime(2026, 11, 20, 8, 0, 3, tzinfo=UTC)

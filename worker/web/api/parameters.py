@@ -14,7 +14,7 @@ from uuid import UUID
 from fastapi import Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from schemas.fields import SentId, ShortText, Text, Time
+from job_trigger_schemas.fields import SentId, ShortText, Text, Time
 from worker.domain.reading import JobFilter, JobSort, RecordFilter, Status
 from worker.errors import Misused, TooMany
 from worker.web import faults, problems

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Body, Header, Path, Request
 
-from schemas import JobTrigger
+from job_trigger_schemas import JobTrigger
 from worker.web.access import Serving, Viewing
 from worker.web.api import models
 from worker.web.api.models import changes as said

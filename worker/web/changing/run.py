@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from schemas import JobTrigger
+from job_trigger_schemas import JobTrigger
 from worker.domain.access import Principal
 from worker.domain.reading import AsOf, RecordDetail, RecordFilter
 from worker.domain.trigger import TriggerKind, Uuid, run_id, trigger_key

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from schemas import JobTrigger
+from job_trigger_schemas import JobTrigger
 from worker.domain.access import Principal
 from worker.domain.trigger import Uuid, schedule_key
 from worker.errors import Transient

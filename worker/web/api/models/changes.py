@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.fields import Id
+from job_trigger_schemas.fields import Id
 from worker.web.api.models.executions import Execution
 from worker.web.api.models.jobs import Preflight
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import WithJsonSchema
 
-from schemas.fields import AS_TIME
+from job_trigger_schemas.fields import AS_TIME
 
 _DEEPEST = 60
 

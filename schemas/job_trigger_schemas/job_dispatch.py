@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from schemas.fields import SentId, Text, Time
+from job_trigger_schemas.fields import SentId, Text, Time
 
 JobType = Literal["action", "workflow"]
 """What a job runs; workflows are run by the orch service."""

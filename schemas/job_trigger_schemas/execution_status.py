@@ -7,8 +7,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.fields import Text, Time
-from schemas.job_dispatch import JobType
+from job_trigger_schemas.fields import Text, Time
+from job_trigger_schemas.job_dispatch import JobType
 
 StatusWord = Literal["accepted", "rejected", "running", "succeeded", "failed", "cancelled"]
 """Where a run stands. It only moves forward; the first end stands."""

@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, core_schema
 
-from schemas.fields import AS_TIME, TIME_SCHEMA, Id, ShortText, read_time
+from job_trigger_schemas.fields import AS_TIME, TIME_SCHEMA, Id, ShortText, read_time
 
 TriggerKind = Literal["schedule", "manual", "replay", "canary"]
 """Why a job fires."""

@@ -3,11 +3,11 @@
 Imports pydantic and the standard library only, so that a producer team can depend on it.
 """
 
-from schemas.execution_status import ExecutionStatus
-from schemas.explain import explain
-from schemas.job_dispatch import DispatchTarget, JobDispatch, Owner
-from schemas.job_trigger import JobTrigger
-from schemas.trigger_failure import KNOWN_CODES, FailureFinding, TriggerFailure
+from job_trigger_schemas.execution_status import ExecutionStatus
+from job_trigger_schemas.explain import explain
+from job_trigger_schemas.job_dispatch import DispatchTarget, JobDispatch, Owner
+from job_trigger_schemas.job_trigger import JobTrigger
+from job_trigger_schemas.trigger_failure import KNOWN_CODES, FailureFinding, TriggerFailure
 
 __all__ = [
     "KNOWN_CODES",

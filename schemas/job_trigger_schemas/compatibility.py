@@ -1,4 +1,4 @@
-"""Do the JSON Schemas break somebody? `python -m schemas.compatibility [--against REV]`.
+"""Do the JSON Schemas break somebody? `python -m job_trigger_schemas.compatibility` says.
 
 Compares the working tree with the last committed version (README.md has the rule). Where they are
 equal, as on a clean checkout, the last commit is judged instead: HEAD against HEAD~1.
@@ -14,10 +14,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from schemas.catalogue import EVENTS
-from schemas.comparison import breaking_changes
-from schemas.generate import FOLDER
+from job_trigger_schemas.catalogue import EVENTS
+from job_trigger_schemas.comparison import breaking_changes
+from job_trigger_schemas.generate import FOLDER
 
+COMMAND = "python -m job_trigger_schemas.compatibility"
 _GIT_TIMEOUT_S = 30
 
 Schemas = Mapping[str, Mapping[str, Any]]
@@ -30,7 +31,9 @@ class HistoryUnreadable(Exception):
 
 def main(arguments: Sequence[str] | None = None, *, folder: Path = FOLDER) -> int:
     """The command line; answers the exit code: 0 nothing breaks, 1 something does or is unknown."""
-    parser = argparse.ArgumentParser(prog="python -m schemas.compatibility", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m job_trigger_schemas.compatibility", description=__doc__
+    )
     parser.add_argument("--against", metavar="REV", help="compare the working tree with REV")
     parser.add_argument(
         "--if-known", action="store_true", help="pass where the earlier version cannot be read"

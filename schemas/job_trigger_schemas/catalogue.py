@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from schemas import cloudevents
-from schemas.execution_status import ExecutionStatus
-from schemas.job_dispatch import JobDispatch
-from schemas.job_trigger import JobTrigger
-from schemas.trigger_failure import TriggerFailure
+from job_trigger_schemas import cloudevents
+from job_trigger_schemas.execution_status import ExecutionStatus
+from job_trigger_schemas.job_dispatch import JobDispatch
+from job_trigger_schemas.job_trigger import JobTrigger
+from job_trigger_schemas.trigger_failure import TriggerFailure
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Event:
 
     @property
     def file_name(self) -> str:
-        """The name of its JSON Schema under `schemas/json`."""
+        """The name of its JSON Schema under `json/`."""
         return f"{self.name}.schema.json"
 
 

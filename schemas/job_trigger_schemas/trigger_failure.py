@@ -7,8 +7,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.fields import SentId, Text, Time
-from schemas.job_dispatch import Owner
+from job_trigger_schemas.fields import SentId, Text, Time
+from job_trigger_schemas.job_dispatch import Owner
 
 KNOWN_CODES = (
     "job_not_found",

@@ -1,4 +1,4 @@
-"""Write the JSON Schema of every event: `python -m schemas.generate [--check]`."""
+"""Write the JSON Schema of every event: `python -m job_trigger_schemas.generate [--check]`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from schemas.catalogue import EVENTS, Event
+from job_trigger_schemas.catalogue import EVENTS, Event
 
 FOLDER = Path(__file__).parent / "json"
-COMMAND = "python -m schemas.generate"
+COMMAND = "python -m job_trigger_schemas.generate"
 
 
 def render(event: Event) -> str:
@@ -50,11 +50,11 @@ def main(arguments: Sequence[str] | None = None, *, folder: Path = FOLDER) -> in
     parser.add_argument("--check", action="store_true", help="change nothing, exit 1 if stale")
     if not parser.parse_args(arguments).check:
         for name in write(folder):
-            sys.stdout.write(f"wrote schemas/json/{name}\n")
+            sys.stdout.write(f"wrote {FOLDER.name}/{name}\n")
         return 0
     names = stale(folder)
     for name in names:
-        sys.stdout.write(f"schemas/json/{name} is not what the models say: run `{COMMAND}`\n")
+        sys.stdout.write(f"{FOLDER.name}/{name} is not what the models say: run `{COMMAND}`\n")
     return 1 if names else 0
 
 
