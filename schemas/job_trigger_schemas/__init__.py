@@ -1,6 +1,7 @@
 """The events of job-trigger-worker, for everyone who sends or reads them (see README.md).
 
-Imports pydantic and the standard library only, so that a producer team can depend on it.
+Imports pydantic and the standard library only. `publisher` and `failure_reader` also import
+kafka-python (`job-trigger-schemas[kafka]`).
 """
 
 from job_trigger_schemas.execution_status import ExecutionStatus

@@ -11,7 +11,9 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from job_trigger_schemas import JobTrigger
+from job_trigger_schemas import JobTrigger, TriggerFailure
+from job_trigger_schemas.errors import NotAuthorized
+from job_trigger_schemas.failure_reader import FailureReader
 from tests.support import acls, sql
 from tests.support.acls import Right
 from tests.support.command import Ended, trigger_worker
@@ -36,7 +38,7 @@ pytestmark = pytest.mark.parametrize("broker", ["node"], indirect=True)
 Start = Callable[..., WorkerProcess]
 Grant = Callable[[Iterable[Right]], None]
 As = Callable[[str], Settings]
-PRINCIPALS = ("worker", "streams", "console", "publisher", "operator")
+PRINCIPALS = ("worker", "streams", "console", "publisher", "reader", "operator")
 ALL = Choice(with_replayed=True)
 SLOT = "2026-11-20T08:00:00Z"
 OPERATOR = {
@@ -79,6 +81,17 @@ def without(right: Right) -> list[Right]:
 def counted(streams: WorkerProcess) -> int:
     """How many failures the streams have counted in an hour."""
     return int(json.loads(streams.page("/windows"))["windows"]["60m"]["total"])
+
+
+def reading(own: Settings) -> FailureReader:
+    """A reader of failures, in the group of the table."""
+    kafka = KafkaSettings.of(own)
+    return FailureReader(
+        kafka.brokers,
+        group=acls.here("alerting", own),
+        topic=kafka.topics.failures,
+        client_options=kafka.kafka_python(),
+    )
 
 
 def last_words(process: WorkerProcess) -> str:
@@ -140,6 +153,9 @@ def test_these_rights_are_enough(
         wait_until(lambda: counted(streams) == 3, ENDED_S, "three failures counted")
     wait_until(has_appeared.is_set, ENDED_S, "word of a failure")
     tail.end()
+    failures: list[TriggerFailure] = []
+    with reading(as_("reader")) as reader:
+        wait_until(lambda: reader.read(failures.append) and len(failures) == 3, ENDED_S, "all read")
     assert done("publisher", "publish", str(load.jobs[0]))["published"] == 1
     Sender(KafkaSettings.of(as_("console"))).send([JobTrigger(job_id="1", scheduled_at=SLOT)])
     nonsense = [(None, b"nonsense", None)]
@@ -264,6 +280,20 @@ def test_a_publisher_is_told_that_it_may_not(as_: As, grant: Grant, topics: Topi
     grant(without(right))
     ended = trigger_worker("publish", "5", env=environment(as_("publisher")))
     is_said(ended, topics.triggers)
+
+
+@pytest.mark.parametrize("right", acls.of("reader"), ids=str)
+@pytest.mark.usefixtures("topics")
+def test_a_reader_of_failures_is_told_which_right_it_lacks(
+    as_: As, grant: Grant, right: Right
+) -> None:
+    grant(without(right))
+    own = as_("reader")
+    with pytest.raises(NotAuthorized) as refused, reading(own) as reader:
+        wait_until(lambda: reader.read(lambda _: None), ENDED_S, "that it says so")
+    assert acls.here(right.name, own) in str(refused.value)
+    assert "uthorization" in str(refused.value)
+    assert PASSWORD not in str(refused.value)
 
 
 @pytest.mark.parametrize("right", acls.of("console"), ids=str)

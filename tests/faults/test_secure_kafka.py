@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from job_trigger_schemas.errors import NotAuthorized
+from job_trigger_schemas.failure_reader import FailureReader
+from job_trigger_schemas.publisher import TriggerPublisher
 from tests.support import sql
 from tests.support.certificates import Authority
 from tests.support.command import Ended, trigger_worker
@@ -294,6 +297,27 @@ def test_a_running_worker_waits_for_a_broker_whose_certificate_has_expired(
     assert judge.settled(load.sent).records == 24
     wait_until(lambda: worker.get("/readyz") == 200, ENDED_S, "that it is ready")
     assert worker.stop() == 0
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-512", "PLAIN"])
+def test_publisher_and_reader_of_other_teams_are_told_of_a_wrong_password(
+    own_node: SecuredNode, settings: Settings, topics: Topics, mechanism: str
+) -> None:
+    signing = own_node.signing_in(USER, mechanism) | {"kafka_password": SecretStr(WRONG)}
+    own = KafkaSettings.of(settings.model_copy(update=signing))
+    with pytest.raises(NotAuthorized, match=f"at {own.brokers} do not let us in: ") as of_publisher:
+        TriggerPublisher(
+            own.brokers, topic=topics.triggers, client_options=own.kafka_python(), timeout_s=5
+        )
+    with pytest.raises(NotAuthorized, match=f"at {own.brokers} do not let us in: ") as of_reader:
+        FailureReader(
+            own.brokers,
+            group="alerting",
+            topic=topics.failures,
+            client_options=own.kafka_python(),
+            timeout_s=5,
+        )
+    no_secret(str(of_publisher.value), str(of_reader.value))
 
 
 @pytest.mark.parametrize(

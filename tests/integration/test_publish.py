@@ -11,13 +11,14 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource
 
 from job_trigger_schemas import JobTrigger
+from job_trigger_schemas.publisher import NotAcknowledged
 from tests.support.command import trigger_worker
 from tests.support.kafka import KafkaNode
 from tests.support.topics import Broker, produce_raw, read_topic
 from worker.config import Settings
 from worker.domain.topics import Topics
 from worker.errors import Stop, Transient
-from worker.kafka.publisher import NotAcknowledged, TriggerPublisher
+from worker.kafka.publisher import connect
 from worker.kafka.settings import KafkaSettings
 
 SLOT = "2026-11-20T08:00:00Z"
@@ -63,7 +64,7 @@ def test_published_triggers_are_on_the_topic_with_key_body_and_cloudevents_heade
         }
     )
     traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-    with TriggerPublisher(kafka_of_test) as publisher:
+    with connect(kafka_of_test) as publisher:
         (published,) = publisher.publish([trigger], traceparent=traceparent)
     (message,) = read_topic(broker, kafka_of_test.topics.triggers, until=1)
     assert (message.partition, message.offset) == (published.partition, published.offset)
@@ -88,7 +89,7 @@ def test_a_thousand_triggers_keep_their_order_for_each_job_in_every_compression(
     broker: Broker, kafka_of_test: KafkaSettings, compression: str | None
 ) -> None:
     triggers = [scheduled(job, minute) for minute in range(50) for job in range(1, 21)]
-    with TriggerPublisher(kafka_of_test, compression=compression) as publisher:
+    with connect(kafka_of_test, compression=compression) as publisher:
         published = publisher.publish(triggers)
     assert [each.trigger for each in published] == triggers
     messages = read_topic(broker, kafka_of_test.topics.triggers, until=1000)
@@ -103,7 +104,7 @@ def test_a_thousand_triggers_keep_their_order_for_each_job_in_every_compression(
 def test_a_job_goes_where_kafkas_default_partitioner_sends_its_key(
     broker: Broker, kafka_of_test: KafkaSettings
 ) -> None:
-    with TriggerPublisher(kafka_of_test) as publisher:
+    with connect(kafka_of_test) as publisher:
         ours = [each.partition for each in publisher.publish(map(scheduled, range(1, 31)))]
     theirs = produce_raw(
         broker, kafka_of_test.topics.triggers, [(str(job), b"{}", None) for job in range(1, 31)]
@@ -116,13 +117,13 @@ def test_a_topic_that_does_not_exist_says_how_to_make_it(broker: Broker, topic_p
     with pytest.raises(
         Stop, match=rf"{topic_prefix}.job.triggers.v1 does not exist.*topics create"
     ):
-        TriggerPublisher(kafka_settings(broker.address, topic_prefix))
+        connect(kafka_settings(broker.address, topic_prefix))
 
 
 def test_a_broker_that_is_away_is_one_sentence_within_the_deadline(unused_address: str) -> None:
     began = time.monotonic()
     with pytest.raises(Transient, match=f"No answer from the brokers at {unused_address}"):
-        TriggerPublisher(kafka_settings(unused_address, "awp"), timeout_s=1)
+        connect(kafka_settings(unused_address, "awp"), timeout_s=1)
     assert time.monotonic() - began < 5
 
 
@@ -130,7 +131,7 @@ def test_a_broker_that_is_away_is_one_sentence_within_the_deadline(unused_addres
 def test_triggers_that_a_dead_broker_did_not_acknowledge_are_named_and_can_be_sent_again(
     kafka_node: KafkaNode, kafka_of_test: KafkaSettings
 ) -> None:
-    publisher = TriggerPublisher(kafka_of_test, timeout_s=3)
+    publisher = connect(kafka_of_test, timeout_s=3)
     publisher.publish([scheduled(1)])
     kafka_node.kill()
     began = time.monotonic()
@@ -144,7 +145,7 @@ def test_triggers_that_a_dead_broker_did_not_acknowledge_are_named_and_can_be_se
     assert "job 1 at 2026-11-20T08:00:00+00:00" in said
     assert "and 2 more" in said
     kafka_node.start()
-    with TriggerPublisher(kafka_of_test) as again:
+    with connect(kafka_of_test) as again:
         assert len(again.publish(caught.value.failed)) == 7
 
 
@@ -152,7 +153,7 @@ def test_triggers_that_a_dead_broker_did_not_acknowledge_are_named_and_can_be_se
 def test_a_publisher_goes_on_when_its_broker_comes_back(
     kafka_node: KafkaNode, kafka_of_test: KafkaSettings
 ) -> None:
-    with TriggerPublisher(kafka_of_test, timeout_s=30) as publisher:
+    with connect(kafka_of_test, timeout_s=30) as publisher:
         publisher.publish([scheduled(1)])
         kafka_node.kill()
         kafka_node.start()

@@ -58,6 +58,23 @@ def test_a_dispatch_that_comes_again_runs_once(
 
 
 @ON_EMBEDDED
+def test_a_dispatch_that_cannot_be_read_costs_no_other_its_run(
+    broker: Broker, topics: Topics, statuses: Collector
+) -> None:
+    runs = [dispatch(None) for _ in range(4)]
+    bodies = [json.dumps(each).encode() for each in runs]
+    mixed = [bodies[0], b"{", *bodies[1:3], b"[]", bodies[3]]
+    produce_raw(broker, topics.dispatch_action, [("4711", each, None) for each in mixed])
+
+    def accepted() -> list[str]:
+        told = [json.loads(message.value or b"") for message in statuses.look()]
+        return [each["execution_id"] for each in told if each["status"] == "accepted"]
+
+    wait_until(lambda: len(accepted()) == 4, 20, "four runs")
+    assert accepted() == [each["execution_id"] for each in runs]
+
+
+@ON_EMBEDDED
 def test_a_dispatch_that_is_over_is_rejected_and_says_since_when(
     broker: Broker, topics: Topics, statuses: Collector
 ) -> None:

@@ -15,13 +15,19 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from job_trigger_schemas import JobTrigger, explain
+from job_trigger_schemas.publisher import (
+    NotAcknowledged,
+    Published,
+    TriggerPublisher,
+    describe,
+)
 from worker.commands.brokers import broker_flags, kafka_of
 from worker.commands.ids import JOB_ID
 from worker.commands.output import as_json, console, finish
 from worker.commands.trigger_file import TriggerFile
 from worker.domain.counting import counted
 from worker.errors import Misused
-from worker.kafka.publisher import NotAcknowledged, Published, TriggerPublisher, describe
+from worker.kafka.publisher import connect
 from worker.kafka.settings import KafkaSettings
 
 Kind = Literal["manual", "schedule"]
@@ -106,7 +112,7 @@ def _login() -> str:
 
 
 def _send_jobs(kafka: KafkaSettings, triggers: list[JobTrigger], *, as_json: bool) -> None:
-    with TriggerPublisher(kafka, source=SOURCE) as publisher:
+    with connect(kafka, source=SOURCE) as publisher:
         published, failure = _publish(publisher, triggers)
     result = _result(kafka, len(published), failure)
     result["triggers"] = [_described(each) for each in published]
@@ -123,7 +129,7 @@ def _send_file(kafka: KafkaSettings, file: TriggerFile, *, as_json: bool) -> Non
     began = time.monotonic()
     sent = 0
     failure: NotAcknowledged | None = None
-    with TriggerPublisher(kafka, source=SOURCE, compression="lz4") as publisher:
+    with connect(kafka, source=SOURCE, compression="lz4") as publisher:
         for batch in file.batches(BATCH):
             published, failure = _publish(publisher, batch)
             sent += len(published)

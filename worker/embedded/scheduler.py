@@ -15,10 +15,11 @@ from confluent_kafka import KafkaException, Producer
 from cronsim import CronSim
 
 from job_trigger_schemas import JobTrigger
+from job_trigger_schemas.publisher import NotAcknowledged
 from worker.embedded.demo_plan import Entry, Firing, entries, exactly, fire
 from worker.errors import Transient
 from worker.kafka.closing import close_client
-from worker.kafka.publisher import NotAcknowledged, TriggerPublisher
+from worker.kafka.publisher import connect
 from worker.kafka.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class Sender:
 
     def __init__(self, kafka: KafkaSettings) -> None:
         self._topic = kafka.topics.triggers
-        self._publisher = TriggerPublisher(kafka, timeout_s=_TIMEOUT_S)
+        self._publisher = connect(kafka, timeout_s=_TIMEOUT_S)
         self._raw = Producer(
             {
                 **kafka.confluent(),
@@ -86,8 +87,11 @@ class Sender:
             return
         try:
             self._publisher.publish(triggers)
-        except NotAcknowledged as refused:
-            self._publisher.publish(refused.failed)
+        except NotAcknowledged as first:
+            try:
+                self._publisher.publish(first.failed)
+            except NotAcknowledged as again:
+                raise Transient(again.message, remedy=again.remedy) from again
 
 
 class Scheduler:

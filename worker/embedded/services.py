@@ -13,9 +13,17 @@ from threading import Event as Flag
 from threading import Thread
 from uuid import UUID
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
+from pydantic import ValidationError
 
-from job_trigger_schemas import ExecutionStatus, JobDispatch, cloudevents
+from job_trigger_schemas import ExecutionStatus, JobDispatch, cloudevents, explain
 from job_trigger_schemas.execution_status import StatusWord
 from worker.kafka.settings import KafkaSettings
 
@@ -134,15 +142,27 @@ class Services:
             if len(self._reports) < _MOST_RUNNING:
                 wait_s = self._reports[0].due_s - time.monotonic() if self._reports else _WAIT_S
                 for message in consumer.consume(_AT_ONCE, min(max(wait_s, 0.01), _WAIT_S)):
-                    if message.error() is None:
-                        self._accept(JobDispatch.model_validate_json(message.value() or b""))
+                    self._take(message)
             now = time.monotonic()
             while self._reports and self._reports[0].due_s <= now:
                 self._tell(producer, heapq.heappop(self._reports))
             producer.poll(0)
-        except (KafkaException, BufferError, ValueError) as problem:
+        except (KafkaException, BufferError) as problem:
             log.warning("action=serve reason=%s", problem)
             self._stopping.wait(_WAIT_S)
+
+    def _take(self, message: Message) -> None:
+        """Accept a dispatch; what cannot be read is said, and costs no other its run."""
+        error = message.error()
+        if error is not None:
+            log.warning("action=serve reason=%s", error.str())
+            return
+        try:
+            run = JobDispatch.model_validate_json(message.value() or b"")
+        except ValidationError as problem:
+            log.warning("action=serve reason=%s", explain(problem))
+        else:
+            self._accept(run)
 
     def _accept(self, run: JobDispatch) -> None:
         """Plan what will be told of a run; one that is known was taken before."""

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from threading import Lock
 
 from job_trigger_schemas import JobTrigger
+from job_trigger_schemas.publisher import NotAcknowledged, TriggerPublisher
 from worker.domain.signatures import Note
 from worker.errors import BrokersAway, Transient
-from worker.kafka.publisher import TriggerPublisher
+from worker.kafka import publisher as publishers
 from worker.kafka.settings import KafkaSettings
 
 SOURCE = "trigger-worker-console"
@@ -44,8 +45,10 @@ class Sender:
         except Transient as error:
             raise BrokersAway(error.message, remedy=error.remedy) from error
         try:
-            publisher.publish(triggers, traceparent=traceparent, note=note)
-        except Transient as error:
+            publisher.publish(
+                triggers, traceparent=traceparent, header_of=note.header if note else None
+            )
+        except NotAcknowledged as error:
             self._forget(publisher)
             raise BrokersAway(error.message, remedy=error.remedy) from error
         except Exception:
@@ -62,7 +65,9 @@ class Sender:
     def _connected(self) -> TriggerPublisher:
         with self._lock:
             if self._publisher is None:
-                self._publisher = TriggerPublisher(self._kafka, source=SOURCE, timeout_s=_TIMEOUT_S)
+                self._publisher = publishers.connect(
+                    self._kafka, source=SOURCE, timeout_s=_TIMEOUT_S
+                )
             return self._publisher
 
     def _forget(self, publisher: TriggerPublisher) -> None:

@@ -1,0 +1,90 @@
+"""What publisher and reader need of brokers before they begin (kafka-python)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from kafka import KafkaAdminClient
+from kafka.errors import (
+    AuthorizationError,
+    KafkaConnectionError,
+    KafkaError,
+    RetriableError,
+    SaslAuthenticationFailedError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
+
+from job_trigger_schemas.errors import BrokersAway, NotAuthorized, TopicMissing
+
+Options = Mapping[str, Any]
+"""Keyword arguments of kafka-python's clients: TLS, SASL, `client_id`."""
+
+CLIENT_ID = "job-trigger-schemas"
+
+
+def options(brokers: str, given: Options | None) -> dict[str, Any]:
+    """Keyword arguments of a client of these brokers: host:port, comma-separated."""
+    addresses = [each.strip() for each in brokers.split(",")]
+    return {"client_id": CLIENT_ID, **(given or {}), "bootstrap_servers": addresses}
+
+
+def require_topic(client: Options, topic: str, *, timeout_s: float) -> tuple[int, ...]:
+    """Return when the topic exists: its partitions without a leader.
+
+    Raises `BrokersAway` when no broker answers within about `timeout_s`, `TopicMissing`, and
+    `NotAuthorized` when the brokers do not let us in, or not at this topic.
+    """
+    timeout_ms = max(1, int(timeout_s * 1000))
+    with errors_of_ours(client, timeout_s):
+        admin = KafkaAdminClient(
+            **client, bootstrap_timeout_ms=timeout_ms, request_timeout_ms=timeout_ms
+        )
+        try:
+            (described,) = admin.describe_topics([topic])
+        finally:
+            admin.close()
+        error = for_code(described["error_code"])
+        if error is UnknownTopicOrPartitionError:
+            raise TopicMissing(
+                f"The topic {topic} does not exist at {named(client)}.",
+                remedy="Have it made (`trigger-worker topics create`), or name another one.",
+            )
+        if described["error_code"] and not issubclass(error, RetriableError):
+            raise error(topic)
+    partitions = described["partitions"]
+    return tuple(sorted(each["partition_index"] for each in partitions if each["leader_id"] < 0))
+
+
+@contextmanager
+def errors_of_ours(client: Options, timeout_s: float) -> Iterator[None]:
+    """Raise what kafka-python raises as the error that says what to do."""
+    try:
+        yield
+    except SaslAuthenticationFailedError as error:
+        raise NotAuthorized(
+            f"The brokers at {named(client)} do not let us in: {error}.",
+            remedy="Correct user, password or SASL mechanism.",
+        ) from error
+    except AuthorizationError as error:
+        raise NotAuthorized(
+            f"The brokers at {named(client)} refuse a right: {error}.",
+            remedy="Have it granted (deploy/acls.md of job-trigger-worker).",
+        ) from error
+    except (RetriableError, KafkaConnectionError) as error:
+        raise no_answer(client, timeout_s, error) from error
+
+
+def no_answer(client: Options, timeout_s: float, error: KafkaError) -> BrokersAway:
+    """What to raise when brokers do not answer in time; kafka-python's log knows why."""
+    return BrokersAway(
+        f"No answer from the brokers at {named(client)} within {timeout_s:.0f} s ({error}).",
+        remedy="Check their addresses, certificates and that they run.",
+    )
+
+
+def named(client: Options) -> str:
+    """The brokers of a client, as a person writes them."""
+    return ",".join(client["bootstrap_servers"])
