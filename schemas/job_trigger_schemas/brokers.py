@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from kafka import KafkaAdminClient
 from kafka.errors import (
@@ -31,17 +31,26 @@ def options(brokers: str, given: Options | None) -> dict[str, Any]:
     return {"client_id": CLIENT_ID, **(given or {}), "bootstrap_servers": addresses}
 
 
-def require_topic(client: Options, topic: str, *, timeout_s: float) -> tuple[int, ...]:
-    """Return when the topic exists: its partitions without a leader.
+class Partitions(NamedTuple):
+    """The partitions of a topic, by whether they have a leader at present."""
+
+    led: tuple[int, ...]
+    leaderless: tuple[int, ...]
+
+
+def require_topic(client: Options, topic: str, *, timeout_s: float) -> Partitions:
+    """Return when the topic exists: its partitions.
 
     Raises `BrokersAway` when no broker answers within about `timeout_s`, `TopicMissing`, and
     `NotAuthorized` when the brokers do not let us in, or not at this topic.
     """
     timeout_ms = max(1, int(timeout_s * 1000))
+    known = {
+        name: value for name, value in client.items() if name in KafkaAdminClient.DEFAULT_CONFIG
+    }
+    deadlines = {"bootstrap_timeout_ms": timeout_ms, "request_timeout_ms": timeout_ms}
     with errors_of_ours(client, timeout_s):
-        admin = KafkaAdminClient(
-            **client, bootstrap_timeout_ms=timeout_ms, request_timeout_ms=timeout_ms
-        )
+        admin = KafkaAdminClient(**known | deadlines)
         try:
             (described,) = admin.describe_topics([topic])
         finally:
@@ -54,8 +63,11 @@ def require_topic(client: Options, topic: str, *, timeout_s: float) -> tuple[int
             )
         if described["error_code"] and not issubclass(error, RetriableError):
             raise error(topic)
-    partitions = described["partitions"]
-    return tuple(sorted(each["partition_index"] for each in partitions if each["leader_id"] < 0))
+    leaders = {each["partition_index"]: each["leader_id"] for each in described["partitions"]}
+    return Partitions(
+        led=tuple(sorted(each for each, leader in leaders.items() if leader >= 0)),
+        leaderless=tuple(sorted(each for each, leader in leaders.items() if leader < 0)),
+    )
 
 
 @contextmanager

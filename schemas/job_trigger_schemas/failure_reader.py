@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from job_trigger_schemas import brokers as asked
 from job_trigger_schemas.brokers import Options
-from job_trigger_schemas.errors import BrokersAway
+from job_trigger_schemas.errors import BrokersAway, JobTriggerError
 from job_trigger_schemas.explain import explain
 from job_trigger_schemas.known_events import KnownEvents, RecentEvents
 from job_trigger_schemas.reader_problems import Outage, PositionLost, Problem, Unreadable
@@ -38,7 +38,7 @@ _LOOK_EVERY_S = 60.0
 """How often brokers are asked whether they are there, while nothing comes."""
 _SESSION_MS = 10_000
 """How long the group waits for a reader that died, and so its next start for its partitions."""
-_METADATA_MS = 30_000
+_METADATA_MS = 5_000
 """How soon new partitions are read."""
 
 
@@ -88,7 +88,7 @@ class FailureReader:
         self._handled: dict[TopicPartition, OffsetAndMetadata] = {}
         self._committed_at = self._looked_at = time.monotonic()
         self._has_outage = False
-        asked.require_topic(self._client, topic, timeout_s=timeout_s)
+        partitions = asked.require_topic(self._client, topic, timeout_s=timeout_s)
         timeout_ms = int(timeout_s * 1000)
         with asked.errors_of_ours(self._client, timeout_s):
             self._consumer = KafkaConsumer(
@@ -105,6 +105,17 @@ class FailureReader:
                 max_poll_interval_ms=int(max_handling_s * 1000),
                 bootstrap_timeout_ms=timeout_ms,
             )
+        self._get_to_know(partitions.led)
+
+    def _get_to_know(self, partitions: tuple[int, ...]) -> None:
+        """Have the client know the partitions: who joins without that gives nobody any."""
+        places = [TopicPartition(self._topic, each) for each in partitions]
+        try:
+            with asked.errors_of_ours(self._client, self._timeout_s):
+                self._consumer.beginning_offsets(places, timeout_ms=int(self._timeout_s * 1000))
+        except JobTriggerError:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -214,9 +225,10 @@ class FailureReader:
         if now - self._looked_at < _LOOK_EVERY_S:
             return
         self._looked_at = now
-        leaderless = asked.require_topic(self._client, self._topic, timeout_s=self._timeout_s)
-        if leaderless:
-            self._tell_outage(f"Partitions {list(leaderless)} of {self._topic} have no leader.")
+        found = asked.require_topic(self._client, self._topic, timeout_s=self._timeout_s)
+        if found.leaderless:
+            which = ", ".join(map(str, found.leaderless))
+            self._tell_outage(f"Of {self._topic} these partitions have no leader: {which}.")
         else:
             self._has_outage = False
 

@@ -24,9 +24,10 @@ def failure(job: int, **more: object) -> bytes:
     return json.dumps(EXAMPLE | {"job_id": str(job), "event_id": event_id} | more).encode()
 
 
-def send(broker: Broker, topic: str, jobs: Sequence[int]) -> list[tuple[int, int]]:
-    """A failure of each job, in order, all in partition 0; where each stands."""
-    return produce_raw(broker, topic, [(str(job), failure(job), None) for job in jobs], partition=0)
+def send(broker: Broker, topic: str, jobs: Sequence[int], *, partition: int = 0) -> None:
+    """A failure of each job, in order, all in one partition."""
+    messages = [(str(job), failure(job), None) for job in jobs]
+    produce_raw(broker, topic, messages, partition=partition)
 
 
 @contextmanager
