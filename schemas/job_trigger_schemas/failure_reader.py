@@ -91,7 +91,8 @@ class FailureReader:
         partitions = asked.require_topic(self._client, topic, timeout_s=timeout_s)
         timeout_ms = int(timeout_s * 1000)
         with asked.errors_of_ours(self._client, timeout_s):
-            self._consumer = KafkaConsumer(
+            self._consumer = asked.connected(
+                KafkaConsumer,
                 topic,
                 **{
                     "session_timeout_ms": _SESSION_MS,

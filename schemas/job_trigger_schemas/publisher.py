@@ -106,7 +106,8 @@ class TriggerPublisher:
         asked.require_topic(client, topic, timeout_s=connect_s)
         timeout_ms = int(timeout_s * 1000)
         with asked.errors_of_ours(client, connect_s):
-            self._producer = KafkaProducer(
+            self._producer = asked.connected(
+                KafkaProducer,
                 **client,
                 acks="all",
                 enable_idempotence=True,  # said, so that a conflicting setting is an error

@@ -1,6 +1,5 @@
 """`FailureReader`: at least once, from the earliest, and nothing goes by in silence."""
 
-import gc
 import json
 import threading
 import time
@@ -27,13 +26,6 @@ from worker.domain.topics import Topics
 READ_S = 30.0
 Open = Callable[..., FailureReader]
 on_kafka = pytest.mark.parametrize("broker", ["kafka"], indirect=True)
-
-
-@pytest.fixture(autouse=True)
-def _collect_sockets() -> Iterator[None]:
-    """Those that kafka-python leaves open where nobody listens, while the warning is ignored."""
-    yield
-    gc.collect()
 
 
 @pytest.fixture

@@ -1,16 +1,21 @@
 """The publisher and `trigger-worker publish`, on both brokers."""
 
 import json
+import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+import psutil
 import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource
 
 from job_trigger_schemas import JobTrigger
+from job_trigger_schemas.errors import BrokersAway
+from job_trigger_schemas.failure_reader import FailureReader
 from job_trigger_schemas.publisher import NotAcknowledged
 from tests.support.command import trigger_worker
 from tests.support.kafka import KafkaNode
@@ -18,6 +23,7 @@ from tests.support.topics import Broker, produce_raw, read_topic
 from worker.config import Settings
 from worker.domain.topics import Topics
 from worker.errors import Stop, Transient
+from worker.kafka.admin import TopicAdmin
 from worker.kafka.publisher import connect
 from worker.kafka.settings import KafkaSettings
 
@@ -125,6 +131,31 @@ def test_a_broker_that_is_away_is_one_sentence_within_the_deadline(unused_addres
     with pytest.raises(Transient, match=f"No answer from the brokers at {unused_address}"):
         connect(kafka_settings(unused_address, "awp"), timeout_s=1)
     assert time.monotonic() - began < 5
+
+
+def clients() -> list[str]:
+    """Threads of clients of kafka-python."""
+    return [each.name for each in threading.enumerate() if each.name.startswith("kafka-io-")]
+
+
+@pytest.mark.parametrize(
+    "connect_to",
+    [
+        lambda address: connect(kafka_settings(address, "awp"), timeout_s=0.2),
+        lambda address: FailureReader(address, group="alerting", timeout_s=0.2),
+        lambda address: TopicAdmin(kafka_settings(address, "awp"), timeout_s=0.2),
+    ],
+    ids=["publisher", "reader", "admin"],
+)
+def test_who_cannot_connect_leaves_nothing_behind(
+    unused_address: str, connect_to: Callable[[str], object]
+) -> None:
+    before, files = clients(), psutil.Process().num_fds()
+    for _ in range(3):
+        with pytest.raises((Transient, BrokersAway)):
+            connect_to(unused_address)
+    assert clients() == before
+    assert psutil.Process().num_fds() <= files
 
 
 @pytest.mark.parametrize("broker", ["node"], indirect=True)

@@ -22,6 +22,7 @@ from kafka.errors import (
     for_code,
 )
 
+from job_trigger_schemas.brokers import connected
 from worker.domain.topics import Topics
 from worker.errors import Stop, Transient
 from worker.kafka import access
@@ -79,7 +80,8 @@ class TopicAdmin:
         timeout_ms = int(timeout_s * 1000)
         access.check(settings, timeout_s)
         with self._errors_of_ours():
-            self._client = KafkaAdminClient(
+            self._client = connected(
+                KafkaAdminClient,
                 **settings.kafka_python(),
                 bootstrap_timeout_ms=timeout_ms,
                 request_timeout_ms=timeout_ms,
@@ -234,7 +236,8 @@ def answers(brokers: str, *, timeout_s: float) -> bool:
         return False
     remaining_ms = max(1, int((deadline - time.monotonic()) * 1000))
     try:
-        client = KafkaAdminClient(
+        client = connected(
+            KafkaAdminClient,
             bootstrap_servers=[brokers],
             bootstrap_timeout_ms=remaining_ms,
             request_timeout_ms=remaining_ms,
