@@ -113,10 +113,15 @@ def errors_of_ours(client: Options, timeout_s: float) -> Iterator[None]:
 
 
 def no_answer(client: Options, timeout_s: float, error: KafkaError) -> BrokersAway:
-    """What to raise when brokers do not answer in time; kafka-python's log knows why."""
+    """What to raise when brokers do not answer in time; kafka-python's log may know why.
+
+    A broker that refuses a password says so and hangs up, and that client only notices the latter.
+    """
+    has_password = str(client.get("security_protocol", "")).startswith("SASL")
+    more = ", user and password (a refused one looks the same)" if has_password else ""
     return BrokersAway(
         f"No answer from the brokers at {named(client)} within {timeout_s:g} s ({error}).",
-        remedy="Check their addresses, certificates and that they run.",
+        remedy=f"Check that they run, their addresses, certificates{more}.",
     )
 
 
