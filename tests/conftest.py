@@ -5,8 +5,10 @@ Where it cannot run they are deselected, never skipped, and the last lines say s
 is a failure.
 """
 
+import gc
 import os
 import uuid
+import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -205,7 +207,13 @@ def _uses_services(item: pytest.Item) -> bool:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """What could not run is a failure where somebody relies on the run."""
+    """What could not run is a failure where somebody relies on the run.
+
+    The sockets of the last test are collected here: afterwards no filter holds any more.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
     if NOT_RUN in session.config.stash and os.environ.get("CI") == "true":
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -1,5 +1,6 @@
 """The publisher and `trigger-worker publish`, on both brokers."""
 
+import gc
 import json
 import threading
 import time
@@ -154,6 +155,7 @@ def test_who_cannot_connect_leaves_nothing_behind(
     for _ in range(3):
         with pytest.raises((Transient, BrokersAway)):
             connect_to(unused_address)
+    gc.collect()
     assert clients() == before
     assert psutil.Process().num_fds() <= files
 
