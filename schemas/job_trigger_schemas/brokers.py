@@ -23,12 +23,15 @@ Options = Mapping[str, Any]
 """Keyword arguments of kafka-python's clients: TLS, SASL, `client_id`."""
 
 CLIENT_ID = "job-trigger-schemas"
+_RECONNECT_MS = 2_000
+"""How long after an outage the client may be without its brokers; by itself it is half a minute."""
 
 
 def options(brokers: str, given: Options | None) -> dict[str, Any]:
     """Keyword arguments of a client of these brokers: host:port, comma-separated."""
     addresses = [each.strip() for each in brokers.split(",")]
-    return {"client_id": CLIENT_ID, **(given or {}), "bootstrap_servers": addresses}
+    ours = {"client_id": CLIENT_ID, "reconnect_backoff_max_ms": _RECONNECT_MS}
+    return {**ours, **(given or {}), "bootstrap_servers": addresses}
 
 
 Client = TypeVar("Client")

@@ -67,6 +67,7 @@ def read_until(
     wait_until(look, READ_S, what, every_s=0)
 
 
+@on_kafka
 def test_it_begins_at_the_earliest_and_goes_on_where_it_stopped(
     broker: Broker, topics: Topics, opened: Open
 ) -> None:
