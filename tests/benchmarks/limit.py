@@ -80,7 +80,8 @@ class Limit:
         """A full batch."""
         batch: list[Message] = []
         while len(batch) < BATCH and not stopping.is_set():
-            batch += self.consumer.consume(BATCH - len(batch), WAIT_S)
+            came = self.consumer.consume(BATCH - len(batch), WAIT_S)
+            batch += [each for each in came if each.error() is None]  # a log's end comes, too
             self.take()
             if not batch and self.rows:
                 self.forget()
@@ -169,6 +170,7 @@ class Limit:
         return {
             "id": bigints(claim.ledger_id for claim in claims),
             "epoch": bigints(claim.epoch for claim in claims),
+            "known": bigints(claim.last_offset for claim in claims),
             "last_offset": bigints(ends.values()),
             **dict.fromkeys(("deliveries", "records", "events", "published"), deliveries),
             **dict.fromkeys(("applied", "duplicates", "redeliveries", "dead_letters"), nothing),
