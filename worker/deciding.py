@@ -23,12 +23,14 @@ from worker.preflight.facts import NO_FACTS, Facts
 from worker.preflight.isolation import read_canaries
 from worker.preflight.isolation import read_facts_of_first as read_facts
 from worker.preflight.runner import judge
-from worker.sources import Claimed, prove, read_claims
+from worker.sources import NOTHING_CLAIMED, Claimed, prove, read_claims
 from worker.storage import outbox, records
 from worker.storage.engine import Session
 
 _LONGEST_JUDGING_S = 1.0
 """A batch is cut when judging it takes longer: a decision has to be written while it is fresh."""
+
+_MOST_OUT, _SMALL_OUT = MOST.outcome_bytes, SMALL.outcome_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +102,19 @@ class Decider:
         messages = self._messages(batch, claims, now)
         firsts: dict[str, Trigger] = {}
         for message in messages:
-            if isinstance(message, Trigger):
+            if type(message) is Trigger:
                 firsts.setdefault(message.idempotency_key, message)
         usable = [trigger for trigger in firsts.values() if trigger.problem is None]
         facts = self._read_facts(usable, claims)
         verdicts = judge(
             usable, facts, now, self._default_max_lateness_s, most_findings=MOST_FINDINGS
         )
-        latest = self._clock.monotonic() + _LONGEST_JUDGING_S
+        monotonic = self._clock.monotonic
+        latest = monotonic() + _LONGEST_JUDGING_S
         size = 0
+        has_large_jobs = bool(self._costs)
         for delivery, message in zip(batch, messages, strict=False):
-            if size >= MOST.outcome_bytes or (size and self._clock.monotonic() > latest):
+            if size >= _MOST_OUT or (size and monotonic() > latest):
                 break
             if isinstance(message, Unreadable):
                 ledger_id = claims[delivery.partition].ledger_id
@@ -131,7 +135,10 @@ class Decider:
             else:
                 record = self._recorder.record(message, next(verdicts), now)
             decided.outcomes.append((delivery, record))
-            size += self._note_cost(record, facts)
+            bytes_out = _bytes_out(record)
+            size += bytes_out
+            if bytes_out > _SMALL_OUT or has_large_jobs:
+                has_large_jobs = self._note_cost(record, bytes_out, facts)
         decided.rest = batch[len(decided.outcomes) :]
         decided.ready = _make_ready([r for _, r in decided.outcomes if isinstance(r, Record)])
         return decided
@@ -151,7 +158,7 @@ class Decider:
             if plan and isinstance(message, Trigger) and not plan.take(message.job_id):
                 break
             messages.append(message)
-            if claimed.is_signed:
+            if claimed is not NOTHING_CLAIMED and claimed.is_signed:
                 signed.append((place, claimed))
         if signed:
             proving = [(claimed, batch[place].value) for place, claimed in signed]
@@ -178,21 +185,19 @@ class Decider:
             say_unreadable(known, facts.unreadable, claims)
         return facts
 
-    def _note_cost(self, record: Record, facts: Facts) -> int:
-        """About how many bytes go out for a record; what a large job costs is remembered."""
-        value, findings, targets = record.event.value, record.findings, record.targets
-        size = len(value) if value else 0
-        if findings:
-            size += len(findings)
-        if targets:
-            size += len(targets)
-        if size > SMALL.outcome_bytes or self._costs:
-            job_id = record.trigger.job_id
-            job, parameter = facts.jobs.get(job_id), facts.parameters.get(job_id)
-            if job is not None and parameter is not None:
-                bytes_in = len(job.parameter or "")
-                self._costs.note(job_id, Cost(bytes_in, len(parameter.targets), size))
-        return size
+    def _note_cost(self, record: Record, bytes_out: int, facts: Facts) -> bool:
+        """Remember what a large job costs; whether any is remembered."""
+        job_id = record.trigger.job_id
+        job, parameter = facts.jobs.get(job_id), facts.parameters.get(job_id)
+        if job is not None and parameter is not None:
+            bytes_in = len(job.parameter or "")
+            self._costs.note(job_id, Cost(bytes_in, len(parameter.targets), bytes_out))
+        return bool(self._costs)
+
+
+def _bytes_out(record: Record) -> int:
+    """About how many bytes go out for a record."""
+    return len(record.event.value or b"") + len(record.targets or "") + len(record.findings or "")
 
 
 def _make_ready(batch: Sequence[Record]) -> Ready:

@@ -51,7 +51,7 @@ class Recorder:
             None,
             None,
             None,
-            targets.decode(),
+            targets,
             event,
         )
 
@@ -88,7 +88,7 @@ class Recorder:
             messages.summary(verdict.findings, self.language, omitted=verdict.omitted),
             orjson.dumps(findings).decode(),
             verdict.causes,
-            events.render_targets(verdict.targets).decode() if verdict.targets else None,
+            events.render_targets(verdict.targets) if verdict.targets else None,
             event,
         )
 

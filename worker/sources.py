@@ -56,7 +56,7 @@ class Claimed(NamedTuple):
 
 
 NO_SOURCE = Source()
-_NOTHING = Claimed(NO_SOURCE)
+NOTHING_CLAIMED = Claimed(NO_SOURCE)
 
 Connect = Callable[[], AbstractContextManager[Connection]]
 
@@ -64,7 +64,7 @@ Connect = Callable[[], AbstractContextManager[Connection]]
 def read_claims(headers: Headers) -> Claimed:
     """What headers say; anything that is none of ours is ignored."""
     if not headers:
-        return _NOTHING
+        return NOTHING_CLAIMED
     trace_id, replay, note = None, None, None
     for name, content in headers:
         if content is None:
@@ -78,7 +78,7 @@ def read_claims(headers: Headers) -> Claimed:
         elif name == NOTE_HEADER:
             note = read(content)
     if trace_id is None and replay is None and note is None:
-        return _NOTHING
+        return NOTHING_CLAIMED
     return Claimed(Source(trace_id), replay, note)
 
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import lru_cache
 
 from worker.domain.cause import cause
 from worker.domain.codes import FailureCode
@@ -63,25 +64,39 @@ def is_in_time(trigger: Trigger, job: Job, _facts: Facts, at: Circumstances) -> 
     The job's own limit holds for every kind but a replay, whose old slot a person has chosen; the
     default holds for `schedule` alone.
     """
-    limit_s = latest_s(trigger, job, at.default_max_lateness_s)
-    lateness_s = (at.now - trigger.scheduled_at).total_seconds()
-    if limit_s is None or lateness_s <= limit_s:
+    limit = limit_of(trigger, job, at.default_max_lateness_s)
+    if limit is None:
+        return ()
+    lateness = at.now - trigger.scheduled_at
+    if lateness <= limit:
         return ()
     late: Objects = {
         "scheduled_at": slot_name(trigger.scheduled_at),
-        "lateness_s": int(lateness_s),
-        "max_lateness_s": limit_s,
+        "lateness_s": int(lateness.total_seconds()),
+        "max_lateness_s": int(limit.total_seconds()),
     }
     return (_of_job(FailureCode.EXPIRED, job, late),)
 
 
-def latest_s(trigger: Trigger, job: Job, default_max_lateness_s: int) -> int | None:
-    """How many seconds after its slot a trigger may still be run; None: at any time."""
-    if trigger.kind is _REPLAY:
+def limit_of(trigger: Trigger, job: Job, default_max_lateness_s: int) -> timedelta | None:
+    """How long after its slot a trigger may still be run; None: at any time."""
+    kind, limit_s = trigger.kind, job.max_lateness_s
+    if kind is _REPLAY:
         return None
-    if job.max_lateness_s is None and trigger.kind is _SCHEDULE:
-        return default_max_lateness_s
-    return job.max_lateness_s
+    if limit_s is None:
+        if kind is not _SCHEDULE:
+            return None
+        limit_s = default_max_lateness_s
+    return _span(limit_s)
+
+
+@lru_cache(maxsize=1024)  # nearly all jobs have one of a few limits
+def _span(seconds: int) -> timedelta | None:
+    """None for more than can be added to a time."""
+    try:
+        return timedelta(seconds=seconds)
+    except OverflowError:
+        return None
 
 
 def automation_exists(

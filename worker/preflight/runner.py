@@ -14,7 +14,7 @@ from worker.domain.codes import FailureCode
 from worker.domain.inventory import Job, UnreadableRow
 from worker.domain.trigger import Trigger, slot_name
 from worker.domain.verdict import Finding, Findings, Target, Verdict
-from worker.preflight.checks import CHECKS, Check, Circumstances, latest_s
+from worker.preflight.checks import CHECKS, Check, Circumstances, limit_of
 from worker.preflight.facts import Facts
 
 log = logging.getLogger(__name__)
@@ -71,22 +71,23 @@ def _judge(trigger: Trigger, facts: Facts, at: Circumstances, checks: Sequence[C
             findings.append(_fault(error, check, trigger))
     if len(findings) > 1:
         findings.sort(key=_place)
-    targets, owner_name = _resolve(job.job_id, facts), _owner_name(job, facts)
+    targets, owner = _resolve(job.job_id, facts), facts.owners.get(job.owner_id or 0)
+    owner_name = None if owner is None else owner.name
     if findings:
         kept = findings[: at.most_findings]
         omitted += len(findings) - len(kept)
         causes = (*(finding.cause for finding in findings[len(kept) :]), *more_causes)
         return Verdict(tuple(kept), targets, job, owner_name, omitted=omitted, more_causes=causes)
-    limit_s = latest_s(trigger, job, at.default_max_lateness_s)
-    expires_at = None if limit_s is None else _end_of(trigger.scheduled_at, limit_s)
+    limit = limit_of(trigger, job, at.default_max_lateness_s)
+    expires_at = None if limit is None else _end_of(trigger.scheduled_at, limit)
     return Verdict((), targets, job, owner_name, expires_at)
 
 
 @lru_cache(maxsize=1024)  # many jobs share a slot and a limit
-def _end_of(slot: datetime, limit_s: int) -> datetime | None:
+def _end_of(slot: datetime, limit: timedelta) -> datetime | None:
     """When it is too late to start a run; None where no event could say when."""
     try:
-        end = slot + timedelta(seconds=limit_s)
+        end = slot + limit
     except OverflowError:
         return None
     return end if end.year <= LAST_YEAR else None

@@ -2,6 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
+import orjson
+from hypothesis import given
+from hypothesis import strategies as st
+
 from job_trigger_schemas import JobDispatch, TriggerFailure
 from worker import events
 from worker.domain.codes import FailureCode
@@ -41,17 +45,47 @@ def test_a_dispatch_holds_to_its_model() -> None:
     assert dict(event.headers)["ce_time"] == b"2026-11-23T10:00:01Z"
 
 
+_WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+
+
+@given(owner=_WORDS | st.none(), sender=_WORDS | st.none(), is_verified=st.booleans())
+def test_a_dispatch_is_what_a_json_library_writes_whatever_people_are_called(
+    owner: str | None, sender: str | None, is_verified: bool
+) -> None:
+    trigger = TRIGGER._replace(triggered_by=sender, triggered_by_verified=is_verified)
+    end = NOW + timedelta(microseconds=1)
+    verdict = Verdict((), (), _job(parameter='{"n":1}'), owner, end)
+
+    body = events.dispatch(TOPICS, trigger, verdict, NOW, '[{"server_id":"7"}]').value or b""
+
+    said = {} if sender is None else {"triggered_by": sender, "triggered_by_verified": is_verified}
+    assert orjson.loads(body) == {
+        "event_id": "fd5985a3-d7be-5dd1-886c-4cbf82c4b210",
+        "execution_id": ID,
+        "trigger_id": ID,
+        "job_id": "17",
+        "job_type": "workflow",
+        "target_id": "4",
+        "owner": {"user_id": "5", "name": owner},
+        "kind": "schedule",
+        **said,
+        "scheduled_at": "2026-11-23T10:00:01Z",
+        "dispatched_at": "2026-11-23T10:00:01Z",
+        "expires_at": "2026-11-23T10:00:01.000001Z",
+        "parameter": {"n": 1},
+        "targets": [{"server_id": "7"}],
+    }
+    assert orjson.dumps(orjson.loads(body)) == body
+
+
 def test_a_target_names_its_node_and_action_in_a_workflow_only() -> None:
-    assert events.render_targets([]) == b"[]"
-    assert (
-        events.render_targets(
-            [Target(7, "10.0.0.7", "财务", 3), Target(8, None, "root", None, "2", 9)]
-        )
-        == (
-            '[{"server_id":"7","ip":"10.0.0.7","account":"财务","credential_id":"3"},'
-            '{"server_id":"8","ip":null,"account":"root","credential_id":null,'
-            '"node_id":"2","action_id":"9"}]'
-        ).encode()
+    assert events.render_targets([]) == "[]"
+    assert events.render_targets(
+        [Target(7, "10.0.0.7", "财务", 3), Target(8, None, "root", None, "2", 9)]
+    ) == (
+        '[{"server_id":"7","ip":"10.0.0.7","account":"财务","credential_id":"3"},'
+        '{"server_id":"8","ip":null,"account":"root","credential_id":null,'
+        '"node_id":"2","action_id":"9"}]'
     )
 
 
