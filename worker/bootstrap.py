@@ -25,7 +25,8 @@ from worker.health import HealthServer
 from worker.intake import Intake
 from worker.kafka import access
 from worker.kafka.clock_watch import ClockWatch
-from worker.kafka.consumer import TopicConsumer, call_deadline_s
+from worker.kafka.consumer import TopicConsumer
+from worker.kafka.consumer_config import call_deadline_s
 from worker.kafka.group_check import check_group
 from worker.kafka.handler import Handler
 from worker.kafka.loop import Loop
@@ -33,6 +34,7 @@ from worker.kafka.producer import EventProducer
 from worker.kafka.settings import KafkaSettings
 from worker.kafka.taking import Takings
 from worker.kafka.topic_ids import TopicIds
+from worker.kafka.topic_watch import TopicWatch
 from worker.kafka.unreadable import UnreadableBatches
 from worker.metrics import IntakeMetrics, LoopMetrics, Metrics
 from worker.outcome import Recorder
@@ -135,17 +137,24 @@ class Worker:
         settings = self._settings
         producer = EventProducer(self._kafka, self._clock)
         relay = Relay(session, producer, self._kafka.topics, settings.language)
+        unreadable = UnreadableBatches(
+            session,
+            self._kafka,
+            timeout_s=call_deadline_s(settings),
+            metrics=self._figures[topic],
+            looks_ahead=topic in self._packed,
+        )
         takings = Takings(
             session=session,
             relay=relay,
-            topic_ids=TopicIds(self._kafka, call_deadline_s(settings)),
-            unreadable=UnreadableBatches(
-                session,
-                self._kafka,
-                timeout_s=call_deadline_s(settings),
-                metrics=self._figures[topic],
-                looks_ahead=topic in self._packed,
+            topic_watch=TopicWatch(
+                topic,
+                topic_ids=TopicIds(self._kafka, call_deadline_s(settings)),
+                unreadable=unreadable,
+                clock=self._clock,
+                interval_s=settings.metadata_interval_ms / 1000,
             ),
+            unreadable=unreadable,
             owner=self._owner,
             clock=self._clock,
             metadata_interval_s=settings.metadata_interval_ms / 1000,

@@ -73,8 +73,8 @@ class Limit:
                     owner="limit/1",
                     log_start=0,
                 )
-            self.membership.seek(partition, 0)
-            self.membership.resume([partition])
+            self.membership.flow.seek(partition, 0)
+            self.membership.flow.resume([partition])
 
     def fetch(self, stopping: Event) -> list[Message]:
         """A full batch."""

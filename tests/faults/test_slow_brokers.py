@@ -87,8 +87,8 @@ def test_a_partition_is_read_from_where_it_was_sought_whenever_that_was(
             link.delay_s = DELAY_EACH_WAY_S
         wait_until(lambda: poll() or len(consumer.assigned) == PARTITIONS, 30, "an assignment")
         for partition in range(PARTITIONS):
-            consumer.seek(partition, BEFORE)
-            consumer.resume([partition])
+            consumer.flow.seek(partition, BEFORE)
+            consumer.flow.resume([partition])
             wait = time.monotonic() + APART_S
             while time.monotonic() < wait:
                 poll()

@@ -7,7 +7,8 @@ import pytest
 
 from worker.config import Settings
 from worker.errors import Misused
-from worker.kafka.consumer import TopicConsumer, session_of
+from worker.kafka.consumer import TopicConsumer
+from worker.kafka.consumer_config import session_of
 from worker.kafka.settings import KafkaSettings
 
 

@@ -45,8 +45,8 @@ class BacklogWatch:
         for partition, claim in self._takings.claims.items():
             position = claim.last_offset + 1
             if partition not in first:  # what lies between is no message
-                position = max(position, self._consumer.reached.get(partition, 0))
-            end = self._consumer.known_end(partition) or position
+                position = max(position, self._consumer.flow.reached.get(partition, 0))
+            end = self._consumer.ends.known(partition) or position
             oldest_ms = first.get(partition) or None
             self._backlog.note(partition, position, end, oldest_ms, self._why(partition, position))
         self.look_at_outbox()
@@ -54,7 +54,7 @@ class BacklogWatch:
     def look_while_paused(self) -> None:
         """Note where logs end by now, of positions that stand still."""
         if self._is_due():
-            for partition, end in self._consumer.asked_ends(self._consumer.assigned).items():
+            for partition, end in self._consumer.ends.asked(self._consumer.assigned).items():
                 self._backlog.note_end(partition, end)
 
     def look_at_outbox(self) -> None:
@@ -73,9 +73,9 @@ class BacklogWatch:
 
     def _why(self, partition: int, position: int) -> str:
         """Why the message at a position does not come, where that is known."""
-        fault = self._consumer.faults.get(partition)
+        fault = self._consumer.flow.faults.get(partition)
         if fault is not None and fault.offset >= position:
             return fault.reason
-        if self._consumer.reached.get(partition) == position:
+        if self._consumer.flow.reached.get(partition) == position:
             return "the brokers hand out nothing behind a transaction that is still open"
         return ""

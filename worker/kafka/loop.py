@@ -137,7 +137,7 @@ class Loop:
                 self._next = [d for d in waiting if d.partition not in taken]
                 self._takings.start(taken)
             if self._is_paused:
-                self._consumer.resume(self._takings.claims)
+                self._consumer.flow.resume(self._takings.claims)
                 self._is_paused = False
             deciding, self._ahead = self._ahead or self._begin(_IDLE_WAIT_S), None
             if deciding is not None:
@@ -162,10 +162,10 @@ class Loop:
 
     def _at_fault(self) -> set[int]:
         """Partitions that stand before what cannot be read, with nothing of them left in hand."""
-        if not self._consumer.halted:
+        if not self._consumer.flow.halted:
             return set()
         in_hand = {delivery.partition for delivery in self._fetched()}
-        return self._consumer.halted & self._takings.claims.keys() - in_hand
+        return self._consumer.flow.halted & self._takings.claims.keys() - in_hand
 
     def _fetched(self) -> list[Delivery]:
         """What was fetched and is not being written yet, in order."""
@@ -236,7 +236,7 @@ class Loop:
         if not self._moved or now - self._copied_at < _COPY_EVERY_S:
             return
         claims = self._takings.claims
-        self._consumer.copy_offsets([claims[p] for p in self._moved & claims.keys()])
+        self._consumer.offsets.copy([claims[p] for p in self._moved & claims.keys()])
         self._moved.clear()
         self._copied_at = now
 
@@ -297,7 +297,7 @@ class Loop:
         return (most, most_bytes) if most > 0 < most_bytes else (0, 0)
 
     def _pause(self) -> None:
-        self._consumer.pause(self._consumer.assigned)
+        self._consumer.flow.pause(self._consumer.assigned)
         self._is_paused = True
 
     def _recover(self, problem: TriggerWorkerError) -> None:

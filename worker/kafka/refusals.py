@@ -66,8 +66,13 @@ def no_right(error: KafkaError, *, group: str, topic: str) -> Stop:
             remedy="Grant its principal READ on the consumer group.",
         )
     if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-        return Stop(
-            f"The worker may not read {topic}: {words(error)}.",
-            remedy="Grant its principal READ on the topic and on the consumer group.",
-        )
+        return may_not_read(topic, error)
     return refused(error)
+
+
+def may_not_read(topic: str, error: KafkaError) -> Stop:
+    """What it is for a person when brokers refuse what a reader of a topic asks."""
+    return Stop(
+        f"The worker may not read {topic}: {words(error)}.",
+        remedy="Grant its principal READ on the topic and on the consumer group.",
+    )

@@ -13,12 +13,16 @@ from datetime import datetime
 from worker.clock import Clock
 from worker.domain.delivery import Delivery
 from worker.domain.group_copy import copy_of
-from worker.domain.record import Claim, OutboxRow, Tally
+from worker.domain.record import Claim, OutboxRow
 from worker.errors import ConnectionLost, Fenced, Refused, Transient
+from worker.kafka import log_check
 from worker.kafka.consumer import TopicConsumer
 from worker.kafka.faults import TRIES
 from worker.kafka.group_check import check_copies
-from worker.kafka.topic_ids import TopicDescription, TopicIds
+from worker.kafka.log_tails import LogTails
+from worker.kafka.orphans import Orphans
+from worker.kafka.topic_ids import TopicDescription
+from worker.kafka.topic_watch import Look, TopicWatch
 from worker.kafka.unreadable import UnreadableBatches
 from worker.metrics import LoopMetrics
 from worker.relay import Relay
@@ -33,7 +37,6 @@ _LAST_WAIT_S = 2.0
 class Takings:
     """The claims of one loop. `claims` is by partition; `changes` rises when the group takes any.
 
-    `is_blind` while the brokers did not say, at the last look, which topic it is.
     Give `revoked` and `lost` to the consumer as its callbacks: they run inside its calls.
     """
 
@@ -42,7 +45,7 @@ class Takings:
         *,
         session: Session,
         relay: Relay,
-        topic_ids: TopicIds,
+        topic_watch: TopicWatch,
         unreadable: UnreadableBatches,
         owner: str,
         clock: Clock,
@@ -54,22 +57,21 @@ class Takings:
         self._former: dict[int, Claim] = {}
         self._session = session
         self._relay = relay
-        self._topic_ids = topic_ids
+        self._topic_watch = topic_watch
         self._unreadable = unreadable
         self._at_fault: set[int] = set()
         self._owner = owner
         self._clock = clock
         self._interval_s = metadata_interval_s
         self._metrics = metrics
-        self._looked_at = self._passed_at = 0.0
-        self.is_blind = False
-        self._topic: TopicDescription | None = None
-        self._seen_id: str | None = None
+        self._orphans = Orphans(session, relay, owner)
         self._consumer: TopicConsumer | None = None
+        self._tails: LogTails | None = None
 
     def attach(self, consumer: TopicConsumer) -> None:
         """Serve this consumer; once, before the first take."""
         self._consumer = consumer
+        self._tails = LogTails(self._session, consumer, self._clock, self._interval_s)
 
     @property
     def consumer(self) -> TopicConsumer:
@@ -77,6 +79,18 @@ class Takings:
         if self._consumer is None:
             raise RuntimeError("attach a consumer first")
         return self._consumer
+
+    @property
+    def tails(self) -> LogTails:
+        """The ends of the consumer's logs."""
+        if self._tails is None:
+            raise RuntimeError("attach a consumer first")
+        return self._tails
+
+    @property
+    def is_blind(self) -> bool:
+        """True while the brokers did not say, at the last look, which topic it is."""
+        return self._topic_watch.is_blind
 
     def covers(self, delivery: Delivery) -> bool:
         """True for a message of a partition that is ours, and has been since it was fetched."""
@@ -93,29 +107,9 @@ class Takings:
                 self.claims[partition] = self.claims[partition].at(offset)
 
     def pass_gaps(self, in_hand: Callable[[], Iterable[Delivery]]) -> Collection[int]:
-        """Now and then move positions behind what is no message at a log's end; returns whose.
-
-        A transaction's marker is one. Else the log would seem to have lost it, when it deletes what
-        was read. `in_hand` tells what is fetched and not accounted for; nothing is being written.
-        """
-        now = self._clock.monotonic()
-        if now - self._passed_at < self._interval_s:
-            return ()
-        self._passed_at = now
-        held = {delivery.partition for delivery in in_hand()}
-        passed = {
-            partition: reached - 1
-            for partition, reached in self.consumer.reached.items()
-            if partition not in held
-            and partition in self.claims
-            and reached - 1 > self.claims[partition].last_offset
-        }
-        if passed:
-            claims = {self.claims[each].ledger_id: self.claims[each] for each in passed}
-            tallies = {self.claims[each].ledger_id: Tally(last) for each, last in passed.items()}
-            with self._session.transaction() as connection:
-                ledger.advance(connection, claims, tallies)
-            self.move(passed)
+        """Now and then move positions behind what is no message; see `LogTails`. Returns whose."""
+        passed = self.tails.pass_gaps(self.claims, in_hand)
+        self.move(passed)
         return passed.keys()
 
     def outbox(self) -> dict[int, tuple[int, datetime]]:
@@ -151,7 +145,7 @@ class Takings:
         """
         if self._look_at_topic() and 0 in self.claims:
             # Whoever holds one may not have looked at the topic yet: leave it until then.
-            self._catch_up_orphans(tick, idle_s=self._interval_s)
+            self._orphans.catch_up(self._topic(), tick, idle_s=self._interval_s)
         missing = sorted(self.consumer.assigned - self.claims.keys())
         if missing:
             self._check_database(missing)
@@ -160,16 +154,17 @@ class Takings:
 
     def start(self, taken: Mapping[int, Claim]) -> None:
         """Let partitions just taken flow, from behind their position."""
+        flow = self.consumer.flow
         for partition, claim in taken.items():
             ahead = self._unreadable.ahead(claim)
             if ahead is None:
-                self.consumer.seek(partition, claim.last_offset + 1)
+                flow.seek(partition, claim.last_offset + 1)
             else:
-                self.consumer.hand_over(partition, *ahead)
+                flow.hand_over(partition, *ahead)
             self._former.pop(partition, None)
         self.claims.update(taken)
-        self.consumer.resume(taken)
-        self.consumer.copy_offsets(taken.values())
+        flow.resume(taken)
+        self.consumer.offsets.copy(taken.values())
         owned = {claim.ledger_id for claim in self.claims.values()}
         self._relay.forget([r for r in self._relay.acknowledged if r.ledger_id not in owned])
 
@@ -179,7 +174,7 @@ class Takings:
 
     def close(self) -> None:
         """Disconnect what asks for topic ids."""
-        self._topic_ids.close()
+        self._topic_watch.close()
 
     def revoked(self, partitions: list[int]) -> None:
         """Give partitions up: delete what is acknowledged, copy the offsets, release.
@@ -193,7 +188,7 @@ class Takings:
         try:
             self._finish()
             self._relay.settle(given)
-            self.consumer.copy_offsets(given)
+            self.consumer.offsets.copy(given)
             with self._session.transaction() as connection:
                 ledger.release(connection, given)
         except (Transient, Fenced, Refused) as problem:
@@ -235,12 +230,10 @@ class Takings:
         self._relay.forget([row for row in self._relay.acknowledged if row.ledger_id in ids])
 
     def _take(self, partition: int, tick: Callable[[], None]) -> Claim:
-        topic = self._topic
-        if topic is None:
-            raise Transient(f"The topic {self.consumer.topic} is not there (any more).")
-        copy = self.consumer.commit_as_it_stands(partition)
+        topic = self._topic()
+        copy = self.consumer.offsets.commit_as_it_stands(partition)
         remembered = self._former.get(partition)
-        log_start, log_end = self.consumer.bounds(partition)
+        log_start, log_end = self.consumer.ends.bounds(partition)
         with self._session.transaction() as connection:
             claim = ledger.take(
                 connection,
@@ -256,13 +249,13 @@ class Takings:
             if is_rewound:
                 ledger.rewind(connection, claim, end)
         if is_rewound:
-            self._tell_rewound(claim, end)
+            log_check.tell_rewound(claim, end, self._metrics)
         if partition in self._at_fault:
             claim = self._past_fault(claim)
         self._former[partition] = claim
         if partition == 0:
-            self._lose_replaced(topic)
-            self._catch_up_orphans(tick)
+            self._orphans.lose_replaced(topic)
+            self._orphans.catch_up(topic, tick)
         repeated = self._relay.catch_up(claim, tick)
         claim = self._within(claim, log_start, log_end)
         tick()
@@ -276,10 +269,16 @@ class Takings:
         )
         return claim
 
+    def _topic(self) -> TopicDescription:
+        topic = self._topic_watch.topic
+        if topic is None:
+            raise Transient(f"The topic {self.consumer.topic} is not there (any more).")
+        return topic
+
     def _past_fault(self, claim: Claim) -> Claim:
         """The claim behind a batch that was tried often enough; once for each `retake`."""
         self._at_fault.discard(claim.partition)
-        fault = self.consumer.faults.get(claim.partition)
+        fault = self.consumer.flow.faults.get(claim.partition)
         if fault is None or fault.times < TRIES:
             return claim
         try:
@@ -290,164 +289,42 @@ class Takings:
             log.warning("action=unreadable topic=%s reason=%s", claim.topic, problem)
             return claim
 
-    def _lose_replaced(self, topic: TopicDescription) -> None:
-        """Record what a topic of that name that is gone had unread; partition 0 speaks for it."""
-        with self._session.transaction() as connection:
-            replaced = ledger.lose_replaced(connection, topic.name, topic.topic_id)
-        for each in replaced:
-            log.error(
-                "action=topic_deleted_unread topic=%s topic_id=%s partition=%d first=%d "
-                "at_least=%d message='the topic was deleted with what stood there unread; the "
-                "audit fails until a person acknowledges it'",
-                topic.name,
-                each.topic_id,
-                each.partition,
-                each.first,
-                each.seen,
-            )
-
-    def _note_ends(self) -> None:
-        """Keep where the logs end, so that it is known what was unread if a topic is deleted."""
-        ends = {
-            claim: end
-            for claim in self.claims.values()
-            if (end := self.consumer.known_end(claim.partition)) is not None
-        }
-        if ends:
-            with self._session.transaction() as connection:
-                ledger.note_ends(connection, ends)
-
     def _check_database(self, partitions: Collection[int]) -> None:
         """Raise `Stop`, before anything is written, where this is not the group's database."""
-        topic = self._topic
+        topic = self._topic_watch.topic
         if topic is None:
             return
         group = self._owner.split("/", maxsplit=1)[0]
-        check_copies(self._session, topic, group, self.consumer.copies(partitions))
-
-    def _tell_rewound(self, claim: Claim, end: int) -> None:
-        first = claim.last_offset + 1
-        self._metrics.rewound.inc(end - first)
-        log.error(
-            "action=rewound topic=%s partition=%d first=%d last=%d message='the database has "
-            "forgotten commits (an older dump, or a standby that lacked them): these offsets are "
-            "read again, under the ids that they had; the audit fails until a person acknowledges "
-            "it'",
-            claim.topic,
-            claim.partition,
-            first,
-            end - 1,
-        )
-
-    def _catch_up_orphans(self, tick: Callable[[], None], idle_s: float = 0.0) -> None:
-        """Publish what partitions that no longer exist have left; partition 0 speaks for them.
-
-        Also while it is ours: a worker that still held one may crash after the topic was replaced.
-        """
-        topic = self._topic
-        if topic is None:
-            return
-        with self._session.transaction() as connection:
-            orphans = ledger.take_orphans(
-                connection,
-                topic=topic.name,
-                topic_id=topic.topic_id,
-                partitions=topic.partitions,
-                owner=self._owner,
-                idle_s=idle_s,
-            )
-        if not orphans:
-            return
-        self._relay.finish(tick)
-        for orphan in orphans:
-            self._relay.catch_up(orphan, tick)
-        with self._session.transaction() as connection:
-            ledger.release(connection, orphans)
+        check_copies(self._session, topic, group, self.consumer.offsets.read(partitions))
 
     def _within(self, claim: Claim, first: int, end: int) -> Claim:
-        """Compare our position with the log, which may have lost something at either side.
-
-        What it deleted unread is recorded, loudly. If the brokers lost its end, which we had read,
-        we go back to where it ends now: what is written there next is new.
-        """
-        position = claim.last_offset + 1
-        is_refused = claim.partition in self.consumer.out_of_range
-        self.consumer.out_of_range.discard(claim.partition)
-        if position >= first:
-            if not is_refused:
-                return claim
-            if position <= end:
-                log.error(
-                    "action=log_cut topic=%s partition=%d position=%d message='the brokers lost "
-                    "the log's end and have written past it again: some triggers before the "
-                    "position may be new ones and unread'",
-                    claim.topic,
-                    claim.partition,
-                    position,
-                )
-                raise Transient(f"The brokers refused position {position}; it is asked for again.")
-            log.error(
-                "action=log_cut topic=%s partition=%d first=%d last=%d "
-                "message='the brokers lost triggers that had been recorded; the records stand'",
-                claim.topic,
-                claim.partition,
-                end,
-                position - 1,
-            )
-            # First, so that neither copy nor memory is ahead of the ledger without a reason.
+        """The claim where the log allows it, which may have lost something at either side."""
+        refused = self.consumer.flow.out_of_range
+        is_refused = claim.partition in refused
+        refused.discard(claim.partition)
+        if log_check.is_cut(claim, first, end, is_refused=is_refused):
+            # First, so that our memory is not ahead of the ledger without a reason.
             self._former[claim.partition] = claim.at(end - 1)
-            self.consumer.commit(claim.partition, copy_of(claim.at(end - 1)))
-            with self._session.transaction() as connection:
-                return ledger.go_back(connection, claim, end)
-        log.error(
-            "action=lost_range topic=%s partition=%d first=%d last=%d "
-            "message='the log deleted triggers before they were read; the audit fails until a "
-            "person acknowledges it'",
-            claim.topic,
-            claim.partition,
-            position,
-            first - 1,
-        )
-        with self._session.transaction() as connection:
-            return ledger.lose(connection, claim, first)
+            return log_check.go_back(self._session, self.consumer.offsets, claim, end)
+        return log_check.lose_unread(self._session, claim, first)
 
     def _look_at_topic(self) -> bool:
         """Before every take, and at every metadata interval: see that it is the same topic.
 
         Returns whether it was looked at now.
         """
-        now = self._clock.monotonic()
-        is_taking = not self.consumer.assigned <= self.claims.keys()
-        is_due = is_taking or now - self._looked_at >= self._interval_s
-        if not is_due and not self.consumer.out_of_range:
+        flow = self.consumer.flow
+        found = self._topic_watch.look(
+            is_taking=not self.consumer.assigned <= self.claims.keys(),
+            is_in_doubt=bool(flow.out_of_range),
+        )
+        if found is Look.NONE:
             return False
-        self._looked_at = now
-        known = self._topic
-        try:
-            found = self._topic_ids.describe(self.consumer.topic)
-        except Transient as problem:
-            if is_taking:
-                raise
-            self.is_blind = True
-            log.warning("action=describe topic=%s reason=%s", self.consumer.topic, problem)
-            return False
-        self.is_blind = False
-        self._topic = found
-        if known is not None and (found is None or found.topic_id != known.topic_id):
-            log.error(
-                "action=topic_replaced topic=%s was=%s is=%s",
-                self.consumer.topic,
-                known.topic_id,
-                found.topic_id if found else "gone",
-            )
+        if found is Look.REPLACED:
             self.let_go()
-            self.consumer.out_of_range.clear()  # said of the other topic
-            self.consumer.faults.clear()
-        if found is not None:
-            if self._seen_id not in (None, found.topic_id):  # also after a while without any
-                self._unreadable.looks_ahead = self._topic_ids.check_settings(found.name)
-            self._seen_id = found.topic_id
-        for partition in self.consumer.out_of_range & self.claims.keys():
+            flow.out_of_range.clear()  # said of the other topic
+            flow.faults.clear()
+        for partition in flow.out_of_range & self.claims.keys():
             self._former[partition] = self.claims.pop(partition)
-        self._note_ends()
+        self.tails.note(self.claims.values())
         return True

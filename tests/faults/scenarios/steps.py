@@ -24,7 +24,7 @@ _IN_A_BATCH = {
     ),
     "after publish": _crash("worker.kafka.producer:EventProducer.wait", "after", nth=2),
     "before offset commit": _crash(
-        "worker.kafka.consumer:TopicConsumer.copy_offsets", "before", nth=3
+        "worker.kafka.member_offsets:MemberOffsets.copy", "before", nth=3
     ),
 }
 _SHORT = {"between two publishes"}
@@ -35,7 +35,7 @@ _IN_CATCHING_UP = {
 }
 _IN_TAKING = {
     "after the fence": _crash("worker.storage.ledger:take", "after"),
-    "before the position": _crash("worker.kafka.consumer:TopicConsumer.seek", "before"),
+    "before the position": _crash("worker.kafka.flow:Flow.seek", "before"),
 }
 _IN_GIVING_UP = {
     "when revoked": _crash("worker.kafka.taking:Takings.revoked", "before"),
