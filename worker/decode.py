@@ -6,42 +6,38 @@ know is nobody's business, be it a NUL, half a character, NaN or 10,000 nested b
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from json.decoder import scanstring  # type: ignore[attr-defined]  # documented nowhere, stable
 from typing import Any
 
 import orjson
 from pydantic import ValidationError
 
 from job_trigger_schemas import JobTrigger, explain
+from job_trigger_schemas.cloudevents import SPEC_VERSION
 from job_trigger_schemas.fields import read_id, read_time
 from worker.domain import trigger as keys
 from worker.domain.delivery import Delivery
-from worker.domain.record import MOST_LETTER_BYTES, Claim
-from worker.domain.trigger import MAX_ID, UNSIGNED_REPLAY, Origin, Trigger, TriggerKind
-from worker.sources import NO_SOURCE, Source, read_claims
+from worker.domain.record import Claim
+from worker.domain.trigger import UNSIGNED_REPLAY, Origin, Trigger, TriggerKind
+from worker.event_body import TRIGGER, EventBody, read_event, truncate
+from worker.sources import NO_SOURCE, Source, read_claims, read_trace_id
 
 MOST_BYTES = 256 * 1024
 """Largest body of a trigger."""
 
-MOST_READ_BYTES = MOST_LETTER_BYTES
-"""Largest body that is looked into at all: reading takes many times the memory. Our topics take no
-larger ones, and no more than this is kept of a message that cannot be used."""
-
 MOST_NAME = 200
 """Longest `triggered_by`, in characters (`job_trigger_schemas.fields.ShortText`)."""
 
-_LONGEST_REASON = 500
 _OLDEST_APPEND_S = 366 * 86_400
 """A message's own time is believed to be at most so old."""
 
 _KINDS = {kind.value: kind for kind in TriggerKind}
-_BOM = b"\xef\xbb\xbf"
+_FRAME = b"\0"
+_FRAME_BYTES = 5
+"""How a schema registry's frame begins, and its usual length (`body_format`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +68,10 @@ def decode(
         usual = _usual(body, origin, source)
         if usual is not None:
             return _held_against(usual, believed_until)
-    fields = read_object(body, JobTrigger.model_fields)
-    if isinstance(fields, str):
-        return Unreadable(fields)
+    content = read_event(body, TRIGGER)
+    if isinstance(content, str):
+        return Unreadable(content)
+    fields, source = content.fields, _traced(source, content)
     try:
         job_id = read_id(fields.get("job_id"))
     except ValueError as error:
@@ -108,8 +105,15 @@ def decode(
         triggered_by=None,
         origin=origin,
         trace_id=source.trace_id,
-        problem=_cut(problem),
+        problem=truncate(problem),
     )
+
+
+def _traced(source: Source, content: EventBody) -> Source:
+    """The source with the trace of a CloudEvent, where no header names one."""
+    if source.trace_id is not None or content.traceparent is None:
+        return source
+    return source._replace(trace_id=read_trace_id(content.traceparent.encode(errors="replace")))
 
 
 def _usual(body: bytes, origin: Origin, source: Source) -> Trigger | None:
@@ -118,8 +122,12 @@ def _usual(body: bytes, origin: Origin, source: Source) -> Trigger | None:
     None for everything else: that is `JobTrigger`'s to read, or to refuse.
     """
     try:
-        given = orjson.loads(body).get
-        job_id = read_id(given("job_id"))
+        fields = _usual_object(body)
+        given = fields.get
+        if (job := given("job_id")) is None:
+            given = _usual_data(fields).get
+            job = given("job_id")
+        job_id = read_id(job)
         scheduled_at = _slot_of(given("scheduled_at"))
         fired_at = scheduled_at if (fired := given("fired_at")) is None else read_time(fired)
     except (ValueError, AttributeError, TypeError):  # no object; a list where a time should be
@@ -145,6 +153,29 @@ def _usual(body: bytes, origin: Origin, source: Source) -> Trigger | None:
         None,
         None if triggered_by is None else triggered_by == source.sender,
     )
+
+
+def _usual_object(body: bytes) -> dict[str, Any]:
+    """JSON, behind a schema registry's usual frame or without one; raises ValueError for none."""
+    try:
+        return orjson.loads(body)  # type: ignore[no-any-return]  # what is no object has no `get`
+    except ValueError:
+        if body[:1] != _FRAME:
+            raise
+        return orjson.loads(body[_FRAME_BYTES:])  # type: ignore[no-any-return]
+
+
+def _usual_data(envelope: dict[str, Any]) -> dict[str, Any]:
+    """The data of a CloudEvent in its usual form; nothing of anything else."""
+    data = envelope.get("data")
+    if (
+        type(data) is dict
+        and envelope.get("specversion") == SPEC_VERSION
+        and envelope.get("data_base64") is None
+        and envelope.get("traceparent") is None
+    ):
+        return data
+    return {}
 
 
 def usual_identity(body: bytes) -> tuple[int, str] | None:
@@ -212,82 +243,6 @@ def _held_against(trigger: Trigger, until: datetime) -> Trigger:
     )
 
 
-def read_object(body: bytes | None, names: Iterable[str]) -> dict[str, Any] | str:
-    """The named fields of a JSON object as Python values, or why there is none.
-
-    Reads what the fast path refuses because of fields that nobody asked for.
-    """
-    if body is None:
-        return "the message has no body (a tombstone)"
-    if len(body) > MOST_READ_BYTES or not body.strip():
-        return _unread(len(body))
-    try:
-        text = body.removeprefix(_BOM).decode()
-    except UnicodeDecodeError as error:
-        return f"the body is no UTF-8: {error.reason} at byte {error.start}"
-    try:
-        value = json.loads(text, parse_int=_whole_number)
-    except RecursionError:
-        value = _skim(text)
-    except ValueError as error:
-        return _cut(f"the body is no JSON: {error}")
-    if not isinstance(value, dict):
-        return "the body is no JSON object"
-    return {name: value[name] for name in names if name in value}
-
-
-def _unread(size: int) -> str:
-    if size > MOST_READ_BYTES:
-        return f"the body has {size} bytes, and of more than {MOST_READ_BYTES} none is read"
-    return "the body is empty"
-
-
-def _whole_number(digits: str) -> int | float:
-    """A number of any length; one that no field could hold is infinite."""
-    return int(digits) if len(digits) <= len(str(MAX_ID)) + 1 else float("inf")
-
-
-_TOKEN = re.compile(r'\s*(?:(")|([\[{])|([\]}])|([:,])|([^\s"\[\]{}:,]+))')
-
-
-def _skim(text: str) -> dict[str, Any] | None:
-    """The top level of an object that nests too deeply to be read; containers become None."""
-    if not text.lstrip().startswith("{"):
-        return None
-    found: dict[str, Any] = {}
-    depth, position = 0, 0
-    name: str | None = None
-    before = ""
-    while token := _TOKEN.match(text, position):
-        position = token.end()
-        quote, opening, closing, mark, word = token.groups()
-        value: Any = None
-        if quote:
-            try:
-                value, position = scanstring(text, position, False)
-            except ValueError:
-                return None
-        elif word:
-            value = _word(word)
-        if depth == 1:
-            if quote and before in ("{", ","):
-                name = value
-            elif before == ":" and name is not None:
-                found[name] = value
-        depth += bool(opening) - bool(closing)
-        before = opening or mark or ""
-        if depth == 0:
-            break
-    return found if depth == 0 and not text[position:].strip() else None
-
-
-def _word(word: str) -> Any:
-    try:
-        return json.loads(word, parse_int=_whole_number)
-    except ValueError:
-        return None
-
-
 def _slot(fields: dict[str, Any], delivery: Delivery, now: datetime) -> datetime:
     """A slot for what cannot be used: its own, when it was appended, or now.
 
@@ -308,7 +263,3 @@ def received_at(delivery: Delivery, now: datetime) -> datetime:
     appended_s = delivery.appended_ms / 1000
     has_passed = now.timestamp() - _OLDEST_APPEND_S < appended_s <= now.timestamp()
     return datetime.fromtimestamp(appended_s, UTC) if has_passed else now
-
-
-def _cut(words: str) -> str:
-    return words if len(words) <= _LONGEST_REASON else words[: _LONGEST_REASON - 1] + "…"

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pydantic import BaseModel, ValidationError
 
 from job_trigger_schemas import ExecutionStatus, JobTrigger, explain
-from worker.decode import MOST_BYTES, read_object
+from worker.decode import MOST_BYTES
 from worker.errors import Misused
+from worker.event_body import STATUS, TRIGGER, EventFields, read_event
 
-_MODELS: dict[str, type[BaseModel]] = {
-    ".job.triggers.v1": JobTrigger,
-    ".execution.status.v1": ExecutionStatus,
+_EVENTS: dict[str, tuple[type[BaseModel], EventFields]] = {
+    ".job.triggers.v1": (JobTrigger, TRIGGER),
+    ".execution.status.v1": (ExecutionStatus, STATUS),
 }
 
 
@@ -32,14 +33,17 @@ def check_mended(topic: str, body: bytes) -> None:
     """Raises `Misused` when a body is still none that the worker could use on this topic."""
     if len(body) > MOST_BYTES:
         raise Misused(f"The mended body has {len(body)} bytes; the most is {MOST_BYTES}.")
-    model = next((model for suffix, model in _MODELS.items() if topic.endswith(suffix)), None)
-    if model is None:
+    known = next((each for suffix, each in _EVENTS.items() if topic.endswith(suffix)), None)
+    if known is None:
         raise Misused(
             f"Nothing is known about bodies of {topic}.", remedy="Replay the letter as it was."
         )
-    fields = read_object(body, model.model_fields)
+    model, event = known
+    content = read_event(body, event)
     try:
-        problem = fields if isinstance(fields, str) else (model.model_validate(fields) and None)
+        problem = content if isinstance(content, str) else None
+        if not isinstance(content, str):
+            model.model_validate(content.fields)
     except ValidationError as error:
         problem = explain(error)
     if problem is not None:

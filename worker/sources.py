@@ -70,9 +70,7 @@ def read_claims(headers: Headers) -> Claimed:
         if content is None:
             continue
         if name == "traceparent":
-            match = _TRACEPARENT.fullmatch(content)
-            if match and (found := match[1].decode()) != _NO_TRACE:
-                trace_id = found
+            trace_id = read_trace_id(content) or trace_id
         elif name == REPLAY_HEADER:
             replay = read(content)
         elif name == NOTE_HEADER:
@@ -80,6 +78,12 @@ def read_claims(headers: Headers) -> Claimed:
     if trace_id is None and replay is None and note is None:
         return NOTHING_CLAIMED
     return Claimed(Source(trace_id), replay, note)
+
+
+def read_trace_id(traceparent: bytes) -> str | None:
+    """The trace id in a `traceparent` of W3C Trace Context; None where there is none."""
+    match = _TRACEPARENT.fullmatch(traceparent)
+    return found if match and (found := match[1].decode()) != _NO_TRACE else None
 
 
 def prove(claims: Sequence[tuple[Claimed, bytes | None]], connect: Connect) -> list[Source]:

@@ -14,11 +14,12 @@ from sqlalchemy import Connection
 from job_trigger_schemas import ExecutionStatus, explain
 from worker.clock import Clock, SystemClock
 from worker.commit import Count, conclude, say_isolated
-from worker.decode import MOST_BYTES, read_object, received_at
+from worker.decode import MOST_BYTES, received_at
 from worker.domain.delivery import Delivery
 from worker.domain.record import Claim, DeadLetter, Handled, OutboxRow
 from worker.domain.topics import Topics
 from worker.errors import Refused, Unwritable
+from worker.event_body import STATUS, read_event
 from worker.metrics import IntakeMetrics
 from worker.storage import errors, executions
 from worker.storage.engine import Session
@@ -258,11 +259,11 @@ def _read(body: bytes | None) -> ExecutionStatus | str:
         return ExecutionStatus.model_validate_json(body or b"")
     except ValidationError:
         pass  # the slow path says why, or finds that only an unknown field is odd
-    fields = read_object(body, ExecutionStatus.model_fields)
-    if isinstance(fields, str):
-        return fields
+    content = read_event(body, STATUS)
+    if isinstance(content, str):
+        return content
     try:
-        return ExecutionStatus.model_validate(fields)
+        return ExecutionStatus.model_validate(content.fields)
     except ValidationError as error:
         return explain(error)
 

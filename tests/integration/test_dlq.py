@@ -168,7 +168,7 @@ def test_a_body_that_is_still_wrong_is_not_sent(rig: Rig, tmp_path: Path) -> Non
     mended = tmp_path / "mended.json"
     for body, words in (
         ('{"job_id":3002,"scheduled_at":"2026-11-23T10:00:00"}', "no zone"),
-        ("[]", "the body is no JSON object"),
+        ("[]", "the body is a JSON array, not an object"),
         ("{", "the body is no JSON"),
     ):
         mended.write_text(body)

@@ -133,7 +133,7 @@ def test_what_kafkas_verifiable_producer_sends_is_no_trigger_and_all_of_it_is_ke
         )
         for letter in letters
     } == sent
-    assert all(letter.key is None and "no JSON" in _reason(letter) for letter in letters)
+    assert all(letter.key is None and "not a JSON object" in _reason(letter) for letter in letters)
 
 
 def test_a_header_whose_name_is_no_utf8_costs_the_headers_and_nothing_else(rig: Rig) -> None:

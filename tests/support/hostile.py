@@ -126,8 +126,23 @@ def _spoiled(body: bytes, place: int, byte: int) -> bytes:
     return body[:place] if byte == 0 else body[:place] + bytes([byte]) + body[place + 1 :]
 
 
+_WRAPPED = st.builds(
+    lambda fields, wrap: wrap(json.dumps(fields)).encode("latin-1"),
+    objects() | JSON,
+    st.sampled_from(
+        [
+            "\0\0\0\0\x07{}".format,
+            json.dumps,
+            '{{"specversion": "1.0", "data": {}}}'.format,
+            '{{"specversion": "1.0", "data": {}, "traceparent": "\xff"}}'.format,
+        ]
+    ),
+)
+"""What some producers put around an object."""
+
 BODIES = (
     st.none()
+    | _WRAPPED
     | st.binary(max_size=80)
     | JSON.map(lambda value: json.dumps(value).encode())
     | NEARLY

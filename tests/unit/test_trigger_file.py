@@ -1,6 +1,7 @@
 """Files of triggers: whole and valid, or not at all."""
 
 import io
+import json
 import sys
 from pathlib import Path
 
@@ -84,3 +85,36 @@ def test_standard_input_is_read_once_and_sent_as_it_was_checked(
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(GOOD + b"\n" + GOOD)))
     with TriggerFile("-") as file:
         assert [len(batch) for batch in file.batches(10)] == [2]
+
+
+def test_a_line_is_read_as_the_worker_reads_a_message(tmp_path: Path) -> None:
+    structured = b'{"specversion": "1.0", "id": "a", "data": %b}' % GOOD.replace(b"7", b"8")
+    framed = b"\x00\x00\x00\x00\x07" + GOOD.replace(b"7", b"9")
+    with TriggerFile(written(tmp_path, b"\xef\xbb\xbf" + GOOD, structured, framed)) as file:
+        (batch,) = file.batches(10)
+    assert [trigger.job_id for trigger in batch] == [7, 8, 9]
+
+
+def test_a_line_that_is_something_else_is_called_what_it_is(tmp_path: Path) -> None:
+    lines = {
+        json.dumps(GOOD.decode()).encode(): "the line is double-encoded JSON",
+        b"[" + GOOD + b"]": "the line is a JSON array, not an object: send each event by itself",
+        b'{"scheduled_at": "2026-11-20T08:00:00Z"}': "job_id is missing in the line",
+        b"\x02\x31\x28": "the line is not JSON but binary (perhaps Avro or Protobuf)",
+        b"{": "only the beginning of JSON: a trigger stands in one line",
+    }
+    with pytest.raises(Misused) as caught:
+        TriggerFile(written(tmp_path, *lines))
+    for number, words in enumerate(lines.values(), 1):
+        assert f"line {number}: {words}" in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_file_as_windows_shells_write_it_is_called_what_it_is(
+    tmp_path: Path, encoding: str
+) -> None:
+    path = tmp_path / "triggers.ndjson"
+    path.write_bytes(f"{GOOD.decode()}\n{GOOD.decode()}\n".encode(encoding))
+    with pytest.raises(Misused) as caught:
+        TriggerFile(str(path))
+    assert "line 1: the line is text in UTF-16: send JSON in UTF-8" in str(caught.value)

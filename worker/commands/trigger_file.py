@@ -14,10 +14,12 @@ from pydantic import ValidationError
 
 from job_trigger_schemas import JobTrigger, explain
 from worker.errors import Misused
+from worker.event_body import TRIGGER, read_event
 
 LONGEST_LINE = 256 * 1024
 _IN_MEMORY_BYTES = 16 * 1024 * 1024
 _FAULTS_SHOWN = 10
+_OPENINGS = (b"{", b"[")
 
 
 class TriggerFile:
@@ -50,7 +52,7 @@ class TriggerFile:
     def batches(self, size: int) -> Iterator[list[JobTrigger]]:
         """The triggers in their order, `size` at a time."""
         self._copy.seek(0)
-        triggers = (JobTrigger.model_validate_json(line) for line in self._copy)
+        triggers = (cast("JobTrigger", _read(line.strip())) for line in self._copy)
         while batch := list(islice(triggers, size)):
             yield batch
 
@@ -104,10 +106,26 @@ def _bounded(lines: BinaryIO) -> Iterator[bytes]:
 def _fault(line: bytes) -> str | None:
     if len(line) > LONGEST_LINE:
         return f"longer than {LONGEST_LINE:,} bytes"
-    try:
-        trigger = JobTrigger.model_validate_json(line)
-    except ValidationError as error:
-        return explain(error)
+    if line.strip() in _OPENINGS:
+        return "only the beginning of JSON: a trigger stands in one line"
+    trigger = _read(line.strip())
+    if isinstance(trigger, str):
+        return trigger
     if trigger.kind == "replay":  # the worker would refuse it
         return "kind 'replay' is for dead letters, which `trigger-worker dlq replay` sends again"
     return None
+
+
+def _read(line: bytes) -> JobTrigger | str:
+    """A trigger as the worker reads it from its topic, or why it is none."""
+    try:
+        return JobTrigger.model_validate_json(line)
+    except ValidationError:
+        pass  # the slow way says why, or takes off what is around it
+    content = read_event(line, TRIGGER, subject="the line")
+    if isinstance(content, str):
+        return content
+    try:
+        return JobTrigger.model_validate(content.fields)
+    except ValidationError as error:
+        return explain(error)
