@@ -85,7 +85,7 @@ def _parse(job_type: str, text: str) -> Parameter:
     except ValueError:
         return _refused("not_json")
     if type(value) is not dict:
-        return _refused("absent") if value is None else _refused("not_object", value=_show(value))
+        return _no_object(value)
     reader = _Reader(may_hold_nul="\\u0000" in text)
     if job_type == "action":
         reader.read_servers(value.get("servers"), "servers", None, None)
@@ -94,6 +94,18 @@ def _parse(job_type: str, text: str) -> Parameter:
     if reader.problems:
         reader.problems.sort(key=lambda problem: problem.code is _NO_TARGETS)
     return Parameter(tuple(reader.targets), tuple(reader.problems))
+
+
+def _no_object(value: Any) -> Parameter:
+    if value is None:
+        return _refused("absent")
+    if type(value) is str:
+        try:
+            if type(orjson.loads(value)) is dict:
+                return _refused("encoded_twice")
+        except ValueError:
+            pass  # a text of another kind
+    return _refused("not_object", value=_show(value))
 
 
 _TYPES = frozenset(map(str, JobType))

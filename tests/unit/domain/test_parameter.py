@@ -74,6 +74,8 @@ def test_the_greatest_id_is_a_bigints() -> None:
         ('"\ud800"', "not_json"),
         ("[]", "not_object"),
         ('"text"', "not_object"),
+        (r'"{\"servers\": []}"', "encoded_twice"),
+        (r'"[\"servers\"]"', "not_object"),
         ("17", "not_object"),
         ("true", "not_object"),
         ('{"pad": "' + "x" * 1_000_000 + '"}', "too_long"),

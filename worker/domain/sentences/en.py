@@ -29,6 +29,9 @@ SENTENCES = {
         "The dispatch has {value} bytes; the broker does not take one of that size."
     ),
     "parameter_invalid.not_json": "The parameter of job {job_id} is not valid JSON.",
+    "parameter_invalid.encoded_twice": (
+        "The parameter of job {job_id} is JSON that was encoded twice: a text with an object in it."
+    ),
     "parameter_invalid.not_object": (
         "The parameter of job {job_id} must hold an object{at_path}, not {value}."
     ),

@@ -22,6 +22,9 @@ SENTENCES = {
     "parameter_invalid.too_large": "派发事件将有 {value} 字节，最多可发送 921600 字节。",
     "parameter_invalid.refused": "派发事件有 {value} 字节，消息代理不接受这么大的消息。",
     "parameter_invalid.not_json": "任务 {job_id} 的参数不是有效的 JSON。",
+    "parameter_invalid.encoded_twice": (
+        "任务 {job_id} 的参数被编码为 JSON 两次：是内含对象的文本，而不是对象。"
+    ),
     "parameter_invalid.not_object": "任务 {job_id} 的参数{at_path}应为对象，实际为 {value}。",
     "parameter_invalid.not_list": "任务 {job_id} 的参数{at_path}应为列表，实际为 {value}。",
     "parameter_invalid.missing": "任务 {job_id} 的参数{at_path}缺失。",
