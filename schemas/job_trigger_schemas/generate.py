@@ -1,4 +1,7 @@
-"""Write the JSON Schema of every event: `python -m job_trigger_schemas.generate [--check]`."""
+"""Write what the models say: `python -m job_trigger_schemas.generate [--check]`.
+
+A JSON Schema of every event, and one AsyncAPI document of all topics.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from job_trigger_schemas import asyncapi
 from job_trigger_schemas.catalogue import EVENTS, Event
 
 FOLDER = Path(__file__).parent / "json"
@@ -23,10 +27,16 @@ def render(event: Event) -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
+def rendered() -> dict[str, str]:
+    """The text of every file of the folder, by its name."""
+    document = json.dumps(asyncapi.document(), indent=2, ensure_ascii=False) + "\n"
+    return {event.file_name: render(event) for event in EVENTS} | {asyncapi.FILE_NAME: document}
+
+
 def stale(folder: Path = FOLDER) -> list[str]:
-    """Names of schema files that are absent, differ from the models, or belong to no event."""
-    wanted = {event.file_name: render(event) for event in EVENTS}
-    there = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.schema.json")}
+    """Names of files that are absent, differ from the models, or belong to no event."""
+    wanted = rendered()
+    there = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.json")}
     return sorted(
         name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name)
     )
@@ -38,9 +48,9 @@ def write(folder: Path = FOLDER) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     for name in changed:
         (folder / name).unlink(missing_ok=True)
-    for event in EVENTS:
-        if event.file_name in changed:
-            (folder / event.file_name).write_text(render(event), encoding="utf-8")
+    for name, text in rendered().items():
+        if name in changed:
+            (folder / name).write_text(text, encoding="utf-8")
     return changed
 
 

@@ -7,9 +7,12 @@ from job_trigger_schemas.generate import main
 FAILURE = "awp.job.trigger-failure.v1.schema.json"
 
 
-def test_it_writes_one_schema_an_event_and_then_finds_them_current(tmp_path: Path) -> None:
+def test_it_writes_a_schema_an_event_and_one_document_and_then_finds_them_current(
+    tmp_path: Path,
+) -> None:
     assert main([], folder=tmp_path) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "asyncapi.json",
         "awp.execution.status.v1.schema.json",
         "awp.job.dispatch.v1.schema.json",
         "awp.job.trigger-failure.v1.schema.json",
