@@ -258,7 +258,7 @@ def _recreate(arena: Arena) -> None:
 SCENARIOS = (
     Scenario("leading broker killed", kill_the_leader, 2, Lane.ROUGH, is_short=True),
     Scenario("leading broker frozen", freeze_the_leader, 1, Lane.ROUGH),
-    Scenario("coordinator killed", kill_the_coordinator, 2, Lane.ROUGH, is_short=True),
+    Scenario("coordinator killed", kill_the_coordinator, 2, Lane.ROUGH),
     Scenario("each broker killed in turn", kill_each_in_turn, 1, Lane.ROUGH),
     Scenario("all brokers away 60 s", all_away, 2, Lane.ROUGH),
     Scenario("too few in sync", too_few_in_sync, 1, Lane.ROUGH),

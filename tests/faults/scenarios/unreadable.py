@@ -64,7 +64,6 @@ SCENARIOS = (
         "batch that unpacks to too much",
         send_what_unpacks_to_too_much,
         2,
-        is_short=True,
         mixes=False,
     ),
     Scenario("batch with a wrong checksum", spoil_a_checksum, mixes=False),
