@@ -55,6 +55,7 @@ def test_the_models_need_pydantic_alone_and_bring_their_json_schemas(wheel: Path
     assert found == {
         "from": f"{wheel}/job_trigger_schemas/__init__.py",
         "schemas": [
+            "asyncapi.json",
             "awp.execution.status.v1.schema.json",
             "awp.job.dispatch.v1.schema.json",
             "awp.job.trigger-failure.v1.schema.json",
