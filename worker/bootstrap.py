@@ -38,10 +38,11 @@ from worker.kafka.topic_watch import TopicWatch
 from worker.kafka.unreadable import UnreadableBatches
 from worker.metrics import IntakeMetrics, LoopMetrics, Metrics
 from worker.outcome import Recorder
+from worker.projecting import Projector
 from worker.relay import Relay
 from worker.status import StatusIntake
 from worker.storage import layout
-from worker.storage.engine import Session, make_engine
+from worker.storage.engine import Session, make_engine, watch_locks
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ class Worker:
         self._clock = clock or SystemClock()
         self._kafka = KafkaSettings.of(settings)
         self._engine: Engine = make_engine(settings)
+        self._locks = watch_locks(settings, self._engine)
         self._stopping = Flag()
         self._packed: set[str] = set()
         self._failures: list[BaseException] = []
@@ -96,6 +98,7 @@ class Worker:
             is_live=self._why_not_live,
             is_ready=self._why_not_ready,
         )
+        self._locks.start()
         try:
             self._wait_for_topics()
             self._wait_for_database()
@@ -119,12 +122,13 @@ class Worker:
                 thread.join()
         finally:
             health.close()
+            self._locks.close()
             self._engine.dispose()
         if self._failures:
             raise self._failures[0]
 
     def _serve(self, topic: str, build: Callable[[Session], Handler]) -> None:
-        session = Session(self._engine)
+        session = Session(self._engine, self._locks)
         try:
             self._loop(topic, session, build(session)).run()
         except BaseException as failure:  # noqa: BLE001 - handed to `run`, which raises it
@@ -199,7 +203,13 @@ class Worker:
             max_earliness_s=self._settings.max_earliness_s,
         )
         metrics = IntakeMetrics(self._metrics, topics.triggers)
-        return Intake(decider, session=session, recorder=recorder, metrics=metrics)
+        return Intake(
+            decider,
+            session=session,
+            recorder=recorder,
+            projector=Projector(session, metrics, self._clock),
+            metrics=metrics,
+        )
 
     def _statuses(self, session: Session) -> Handler:
         topics = self._kafka.topics
@@ -251,7 +261,7 @@ class Worker:
         Before the loops join their groups: a worker that cannot work, started again and again by
         its supervisor, would have the others' partitions move each time.
         """
-        session = Session(self._engine)
+        session = Session(self._engine, self._locks)
         try:
             while not self._stopping.is_set():
                 try:
@@ -276,4 +286,8 @@ class Worker:
 
     def _why_not_ready(self) -> str | None:
         reasons = (figures.why_not_ready() for figures in self._figures.values())
-        return next((each for each in reasons if each is not None), None) or self._why_not_live()
+        return (
+            self._locks.why_waiting()
+            or next((each for each in reasons if each is not None), None)
+            or self._why_not_live()
+        )

@@ -47,6 +47,21 @@ class ViewRaised(Unknown):
         self.words = words
 
 
+class Locked(Transient):
+    """A lock that somebody else holds was waited for in vain: no session ended, nothing is lost.
+
+    `add` who it is, once that is known.
+    """
+
+    def add(self, words: str) -> None:
+        """Say more: a sentence."""
+        self.message = f"{self.message} {words}"
+
+
+class JobsLocked(Locked):
+    """Nobody may change the platform's jobs now: what they show (R3) has to come later."""
+
+
 class ClockWrong(Unknown):
     """This machine's clock cannot be believed, so it is not known what is too late or too early."""
 

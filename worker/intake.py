@@ -15,11 +15,12 @@ from worker.commit import Count, conclude, say_isolated
 from worker.deciding import Decided, Decider, Ready
 from worker.domain.delivery import Delivery, Event
 from worker.domain.record import Claim, DeadLetter, Handled, OutboxRow, Record, Tally
-from worker.errors import Refused, Unwritable
+from worker.errors import JobsLocked, Refused, Unwritable
 from worker.isolated_records import count_isolated, insert_isolated
 from worker.metrics import IntakeMetrics
 from worker.outcome import Recorder
-from worker.storage import errors, projection, records
+from worker.projecting import Projector
+from worker.storage import errors, records
 from worker.storage.engine import Session
 from worker.storage.isolation import RefusalHistory, unwritable
 
@@ -63,10 +64,12 @@ class Intake:
         *,
         session: Session,
         recorder: Recorder,
+        projector: Projector,
         metrics: IntakeMetrics,
     ) -> None:
         self._session = session
         self._recorder = recorder
+        self._projector = projector
         self._metrics = metrics
         self._refusals = RefusalHistory()
         self._decider = decider
@@ -81,10 +84,18 @@ class Intake:
         """See `Handler.write`."""
         admitted = _admit(decided, claims)
         try:
-            rows = self._write(admitted, acknowledged)
-        except Refused:
-            rows = self._isolate(admitted, acknowledged)
+            try:
+                rows = self._write(admitted, acknowledged)
+            except Refused:
+                rows = self._isolate(admitted, acknowledged)
+        except JobsLocked:  # the next try, decided anew by then, does without
+            self._projector.defer()
+            raise
         return Handled(rows, admitted.count.positions)
+
+    def tend(self) -> None:
+        """See `Handler.tend`."""
+        self._projector.catch_up()
 
     def _write(
         self,
@@ -104,6 +115,7 @@ class Intake:
                 taken = insert_isolated(
                     connection,
                     self._recorder,
+                    self._projector,
                     admitted.outcomes,
                     admitted.decided.decided_at,
                     isolating,
@@ -111,7 +123,7 @@ class Intake:
                 poison = {**admitted.decided.poison, **taken.poison}
                 inserted = _Inserted(taken.ids, taken.outcomes, poison, admitted.repeats)
             else:
-                ids = _insert(connection, _records(admitted.outcomes), ready)
+                ids = self._insert(connection, _records(admitted.outcomes), ready)
                 inserted = _Inserted(
                     ids, admitted.outcomes, admitted.decided.poison, admitted.repeats
                 )
@@ -157,6 +169,18 @@ class Intake:
             self._refusals.note_written([*(record.trigger.job_id for record in written), *repeated])
         say_isolated(letters)
         return rows
+
+    def _insert(
+        self, connection: Connection, batch: Sequence[Record], ready: Ready
+    ) -> dict[str, int]:
+        """Write records and show them on their jobs; the ids of those that are new."""
+        if not batch:
+            return {}
+        columns = ready.columns if batch == ready.batch else records.columns(batch)
+        with errors.writing_rows():
+            ids = records.insert(connection, columns)
+            self._projector.show(connection, batch, ids)
+        return ids
 
     def _isolate(self, admitted: _Admitted, acknowledged: Sequence[OutboxRow]) -> list[OutboxRow]:
         history = self._refusals.copy()
@@ -218,14 +242,3 @@ def _count_repeats(
 
 def _records(outcomes: Outcomes) -> list[Record]:
     return [outcome for _, outcome in outcomes if isinstance(outcome, Record)]
-
-
-def _insert(connection: Connection, batch: Sequence[Record], ready: Ready) -> dict[str, int]:
-    """Write records and show them on their jobs; the ids of those that are new."""
-    if not batch:
-        return {}
-    columns = ready.columns if batch == ready.batch else records.columns(batch)
-    with errors.writing_rows():
-        ids = records.insert(connection, columns)
-        projection.project(connection, batch, ids)
-    return ids

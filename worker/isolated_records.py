@@ -16,7 +16,8 @@ from worker.domain.record import Claim, DeadLetter, Record
 from worker.domain.trigger import Trigger
 from worker.errors import Refused
 from worker.outcome import Recorder
-from worker.storage import errors, projection, records
+from worker.projecting import Projector, say_not_shown
+from worker.storage import errors, records
 from worker.storage.isolation import (
     RefusalHistory,
     begin_isolating,
@@ -46,6 +47,7 @@ class Taken:
 def insert_isolated(
     connection: Connection,
     recorder: Recorder,
+    projector: Projector,
     outcomes: Outcomes,
     decided_at: datetime,
     history: RefusalHistory,
@@ -89,7 +91,7 @@ def insert_isolated(
     write_isolated(connection, _records(outcomes), insert, substitute)
     check_share(history, refused, len(outcomes))
     kept = [(delivery, _substituted(outcome, substitutes)) for delivery, outcome in outcomes]
-    _project(connection, _records(kept), ids)
+    _project(connection, projector, _records(kept), ids)
     return Taken(ids, kept, poison)
 
 
@@ -116,7 +118,12 @@ def count_isolated(
     return {str(key): error.message for key, error in refused}
 
 
-def _project(connection: Connection, batch: Sequence[Record], ids: Mapping[str, int]) -> None:
+def _project(
+    connection: Connection,
+    projector: Projector,
+    batch: Sequence[Record],
+    ids: Mapping[str, int],
+) -> None:
     """Show records on their jobs, but for the jobs whose row the database does not let us change.
 
     That is never in the way of the records; `trigger-worker jobs reproject` shows them later. After
@@ -130,7 +137,7 @@ def _project(connection: Connection, batch: Sequence[Record], ids: Mapping[str, 
         if in_a_row >= MOST_LINES:
             left_out += len(rows)
             return
-        projection.project(connection, rows, ids)
+        projector.show(connection, rows, ids)
         in_a_row = 0
 
     def refuse(row: Record, error: Refused) -> None:
@@ -139,10 +146,7 @@ def _project(connection: Connection, batch: Sequence[Record], ids: Mapping[str, 
         kept.append((row.trigger.job_id, error))
 
     write_isolated(connection, batch, project, refuse)
-    for job_id, error in kept[:MOST_LINES]:
-        log.warning("action=not_shown job=%d reason=%s", job_id, error.message)
-    if more := len(kept[MOST_LINES:]) + left_out:
-        log.warning("action=not_shown more=%d", more)
+    say_not_shown(kept, left_out)
 
 
 def _records(outcomes: Outcomes) -> list[Record]:

@@ -104,6 +104,11 @@ class Metrics:
             ["against"],
             registry=registry,
         )
+        self.jobs_behind = Gauge(
+            "trigger_worker_jobs_behind",
+            "Jobs that do not show their newest record yet, because somebody has locked them.",
+            registry=registry,
+        )
         self.backlogs = Backlogs()
         registry.register(self.backlogs)
         self.last_turn = Gauge(
@@ -210,6 +215,7 @@ class IntakeMetrics:
 
     def __init__(self, metrics: Metrics, topic: str) -> None:
         self._outcomes = metrics.outcomes
+        self._jobs_behind = metrics.jobs_behind
         self._contradicted_ends = metrics.contradicted_ends
         self._unknown_executions = metrics.unknown_executions
         self._bins = {
@@ -224,6 +230,10 @@ class IntakeMetrics:
                 counter.inc(getattr(tally, name))
         for code, count in CountOf(record.code or "passed" for record in records).items():
             self._outcomes.labels(code).inc(count)
+
+    def note_behind(self, jobs: int) -> None:
+        """So many jobs do not show their newest record."""
+        self._jobs_behind.set(jobs)
 
     def count_unbelieved(self, *, ends: int, unknown: int, swept: int) -> None:
         """Add what a committed batch of statuses said that is not believed."""

@@ -15,7 +15,7 @@ from worker.domain import messages
 from worker.domain.delivery import Event
 from worker.domain.record import Claim, OutboxRow, Tally
 from worker.domain.topics import Topics
-from worker.errors import Stop
+from worker.errors import Locked, Stop, Transient
 from worker.events import FailedDispatch, shorten, size
 from worker.storage import ledger, outbox, records
 from worker.storage.engine import Session
@@ -108,6 +108,8 @@ class Relay:
                 rows, shorter = self._shorten(rows, refused, claims)
                 self._publisher.send(shorter, tick)
                 refused = self._publisher.wait(tick)
+        except Locked as error:  # their partitions have to be taken again all the same
+            raise Transient(error.message) from error
         finally:
             self._is_waiting = False
             self._under_way = None

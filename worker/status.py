@@ -18,7 +18,7 @@ from worker.decode import MOST_BYTES, received_at
 from worker.domain.delivery import Delivery
 from worker.domain.record import Claim, DeadLetter, Handled, OutboxRow
 from worker.domain.topics import Topics
-from worker.errors import Refused, Unwritable
+from worker.errors import Locked, Refused, Unwritable
 from worker.event_body import STATUS, read_event
 from worker.metrics import IntakeMetrics
 from worker.storage import errors, executions
@@ -145,7 +145,7 @@ class StatusIntake:
         poison = list(admitted.poison)
         applied: list[Applied] = []
         is_due = self._clock.monotonic() - self._swept_at >= _SWEEP_EVERY_S
-        swept = 0
+        swept: int | None = 0
         with self._session.transaction() as connection:
             for job_type in executions.TYPES:
                 rows = [run for (of_type, _), run in admitted.runs.items() if of_type == job_type]
@@ -161,6 +161,7 @@ class StatusIntake:
                         poison += [(delivery, error.message) for delivery in told]
             if is_due or any(each.unknown for each in applied):
                 swept = self._sweep(connection)
+                is_due = is_due and swept is not None
             letters = [admitted.letter(delivery, reason) for delivery, reason in poison]
             for letter in letters:
                 tallies[letter.ledger_id].dead_letters += 1
@@ -179,17 +180,20 @@ class StatusIntake:
         if isolating is None and self._refusals.has_any:
             self._refusals.note_written(execution_id for _, execution_id in admitted.runs)
         say_isolated(letters)
-        self._unbelieved.note(applied, swept)
+        self._unbelieved.note(applied, swept or 0)
         if is_due:
             self._swept_at = self._clock.monotonic()
         return rows_out
 
-    def _sweep(self, connection: Connection) -> int:
+    def tend(self) -> None:
+        """See `Handler.tend`: nothing."""
+
+    def _sweep(self, connection: Connection) -> int | None:
         """Forget runs that nobody knows; where the platform keeps them, no status waits."""
         try:
             with errors.writing_rows(), connection.begin_nested():
                 return executions.sweep(connection)
-        except Refused as error:
+        except (Refused, Locked) as error:
             self._unbelieved.note_not_swept(error.message)
             return 0
 

@@ -54,7 +54,7 @@ end $roles$;
 -- All read what the worker writes, and which revision the database is at.
 grant select on
     awp_job_execution, awp_action_execution, awp_workflow_execution, awp_execution_contradiction,
-    awp_trigger_ledger, awp_trigger_outbox, awp_unknown_execution,
+    awp_trigger_ledger, awp_trigger_outbox, awp_unknown_execution, awp_job_reprojection,
     awp_acknowledgement,
     awp_trigger_revision
 to trigger_worker, trigger_console, trigger_reader;
@@ -78,7 +78,14 @@ begin
     execute 'grant select (' || readable || ') on awp_dead_letter to trigger_reader';
 end $letters$;
 
--- Of a job only its last outcome (R3). The rest of the row is the platform's.
+-- Of a job only its last outcome (R3). The rest of the row is the platform's. A row that somebody has
+-- locked is told by its xmax; a view has none.
+do $jobs$ begin
+    if exists (select from pg_class
+               where oid = to_regclass('awp_automcation_job') and relkind in ('r', 'p')) then
+        grant select (xmax, ctid) on awp_automcation_job to trigger_worker;
+    end if;
+end $jobs$;
 grant select (
     id, trigger_status, trigger_message, last_execution_id, last_scheduled_at, failing_since,
     consecutive_failures
@@ -101,6 +108,9 @@ grant update (
     epoch, owner, last_offset, deliveries, records, applied, duplicates, redeliveries,
     dead_letters, events, published, log_end, lost, rewound, updated_at
 ) on awp_trigger_ledger to trigger_worker;
+
+-- Jobs that could not be shown because somebody had them locked, until they are.
+grant insert, update, delete on awp_job_reprojection to trigger_worker;
 
 -- The outbox empties as the broker acknowledges; a payload is replaced when the broker refuses it.
 grant insert, delete on awp_trigger_outbox to trigger_worker;

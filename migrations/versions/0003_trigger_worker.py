@@ -223,6 +223,15 @@ OURS = {
             seen_at timestamptz not null default now()
         )
         """,
+    # Jobs whose columns are behind their records, because somebody had the row locked: few, and not
+    # for long. A job may stand here more than once, so that nobody waits to note it.
+    "awp_job_reprojection": """
+        create table if not exists awp_job_reprojection (
+            id bigint generated always as identity primary key,
+            job_id bigint not null,
+            noted_at timestamptz not null default now()
+        )
+        """,
     "awp_acknowledgement": """
         create table if not exists awp_acknowledgement (
             id bigint generated always as identity primary key,
@@ -280,6 +289,7 @@ DETAILS = (
     create index if not exists awp_console_change_object
     on awp_console_change (object_kind, object_id, id)
     """,
+    "create index if not exists awp_job_reprojection_job on awp_job_reprojection (job_id)",
     "create index if not exists awp_trigger_outbox_ledger on awp_trigger_outbox (ledger_id, id)",
     # The payload is compressed already.
     "alter table awp_trigger_outbox alter column payload set storage external",

@@ -51,6 +51,7 @@ _UP_TO = """
 """Each firing has a slot of its own. Those of which it is not known whether they are there count
 for nothing: they would hide others."""
 PENDING = "select count(*) from awp_trigger_outbox"
+_BEHIND = "select count(*) from awp_job_reprojection"
 
 
 @dataclass(slots=True)
@@ -236,10 +237,12 @@ class Arena:
         self.tally.recover_s = max(self.tally.recover_s, time.monotonic() - began)
 
     def quiet(self, deadline_s: float = RECOVERY_S) -> None:
-        """Stop the traffic for now, and wait until all of it is recorded and published."""
+        """Stop the traffic for now, and wait until all of it is recorded, published and shown."""
         self.traffic.pause()
         self.recovered(deadline_s)
         self.look_until(PENDING, lambda pending: pending == 0, deadline_s)
+        if self.workers:
+            self.look_until(_BEHIND, lambda behind: behind == 0, deadline_s)
 
     def look_until(
         self, statement: str, is_wanted: Callable[[int], bool], deadline_s: float = RECOVERY_S

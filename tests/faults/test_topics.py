@@ -21,6 +21,13 @@ from worker.storage.outbox import pack
 
 pytestmark = pytest.mark.parametrize("broker", ["kafka"], indirect=True)
 Start = Callable[..., WorkerProcess]
+UNSERIALIZABLE = """
+    create function unserializable() returns trigger language plpgsql as $$ begin
+        raise exception 'could not serialize access' using errcode = '40001';
+    end $$;
+    create trigger unserializable before insert on awp_job_execution
+        for each statement execute function unserializable();
+"""
 LOST = "select lost::text from awp_trigger_ledger where topic = '{}'"
 
 
@@ -148,18 +155,12 @@ def test_what_the_log_deleted_under_a_worker_that_waits_is_recorded(
     worker = start({"batch_triggers": 10})
     kept = load.fire(30)
     judge.settled(kept)
-    with sql.session(judge.database) as foreign, foreign.cursor() as cursor:
-        cursor.execute("select from awp_automcation_job for update")
-        load.fire(20)
-        wait_until(lambda: "lock timeout" in worker.words(), 20, "a batch that cannot go on")
-        _delete_before(broker, load.topic, 50)
-        tries = worker.words().count("lock timeout")
-        wait_until(
-            lambda: worker.words().count("lock timeout") > tries or "lost_range" in worker.words(),
-            20,
-            "a worker that takes its partition again",
-        )
-        foreign.rollback()
+    sql.execute(judge.database, UNSERIALIZABLE)
+    load.fire(20)
+    wait_until(lambda: "(40001)" in worker.words(), 20, "a batch that cannot go on")
+    _delete_before(broker, load.topic, 50)
+    wait_until(lambda: "lost_range" in worker.words(), 20, "a partition that is taken again")
+    sql.execute(judge.database, "drop trigger unserializable on awp_job_execution")
     kept += load.fire(10)
     assert judge.settled(kept).records == 40
     assert sql.value(judge.database, LOST.format(load.topic)) == "{[30,50)}"

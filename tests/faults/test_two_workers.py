@@ -19,6 +19,15 @@ from worker.config import Settings
 pytestmark = pytest.mark.parametrize("broker", ["kafka"], indirect=True)
 Start = Callable[..., WorkerProcess]
 COPIED_S = 5.0
+WAITS = """
+    create function waits() returns trigger language plpgsql as $$ begin
+        perform pg_advisory_xact_lock(1);
+        return new;
+    end $$;
+    create trigger waits before insert on awp_job_execution
+        for each row when (new.job_id >= {}) execute function waits();
+"""
+"""A platform's trigger has records of some jobs wait for whoever holds that lock."""
 OWNERS = "select owner from awp_trigger_ledger where topic = '{}' order by partition"
 
 
@@ -73,7 +82,7 @@ def test_a_rebalance_while_a_batch_is_held_up_in_its_transaction_repeats_nothing
     load.fire(60)
     judge.settled(load.sent)
     with sql.session(judge.database) as foreign, foreign.cursor() as cursor:
-        cursor.execute("select from awp_automcation_job for update")
+        cursor.execute("lock table awp_job_execution in share mode")
         load.fire(60)
         wait_until(lambda: "lock timeout" in first.words(), 20, "a batch that cannot go on")
         second = start(wait=False)
@@ -136,8 +145,9 @@ def test_sigterm_while_a_batch_waits_releases_everything_and_repeats_nothing(
     load.fire(60)
     load.jobs = jobs[6:]
     load.fire(60)
+    sql.execute(judge.database, WAITS.format(min(jobs[6:])))
     with sql.session(judge.database) as foreign, foreign.cursor() as cursor:
-        cursor.execute("select from awp_automcation_job where id = any(%s) for update", (jobs[6:],))
+        cursor.execute("select pg_advisory_xact_lock(1)")
         worker = start({"batch_triggers": 60}, wait=False)
         wait_until(lambda: "lock timeout" in worker.words(), 20, "a batch that cannot go on")
         assert worker.stop() == 0

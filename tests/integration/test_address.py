@@ -27,7 +27,7 @@ def test_a_worker_keeps_the_schema_of_its_address_and_its_own_deadlines(
     session = Session(make_engine(settings))
     with session.transaction() as connection:
         assert _shown(connection, "search_path") == "shard_7,public"
-        assert _shown(connection, "lock_timeout") == "20s"
+        assert _shown(connection, "lock_timeout") == "6s"
     session.close()
 
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from prometheus_client import CollectorRegistry
 
+from tests.support import sql
 from tests.support.feed import TOPICS, Feed, feeding
 from tests.support.platform import Platform
 from worker.domain.delivery import Delivery
@@ -168,6 +169,23 @@ def test_what_was_unknown_for_long_goes_and_what_has_a_record_by_now_stays(
     assert [str(r["execution_id"]) for r in feed.rows("select * from awp_unknown_execution")] == [
         fresh
     ]
+
+
+def test_a_locked_run_that_is_to_be_forgotten_is_in_no_statuss_way(
+    feed: Feed, statuses: Statuses, database: str
+) -> None:
+    locked, fresh, next_one = (str(uuid4()) for _ in range(3))
+    statuses.report((locked, "running"))
+    sql.execute(database, "update awp_unknown_execution set seen_at = now() - interval '8 days'")
+    with sql.session(database) as person, person.cursor() as cursor:
+        cursor.execute("select from awp_action_execution for update")
+        statuses.report((fresh, "running"))
+        person.rollback()
+    assert len(feed.rows("select from awp_action_execution")) == 2
+
+    statuses.report((next_one, "running"))
+    kept = {str(row["execution_id"]) for row in feed.rows("select * from awp_action_execution")}
+    assert kept == {fresh, next_one}
 
 
 def test_a_run_of_the_platforms_own_is_not_unknown(feed: Feed, statuses: Statuses) -> None:

@@ -44,7 +44,8 @@ def test_an_empty_schema_is_named_with_what_it_lacks(
 
     assert said.startswith(
         "The database t_empty lacks awp_automcation_job, awp_dead_letter, awp_job_execution, "
-        "awp_trigger_database, awp_trigger_ledger, awp_trigger_outbox (search_path is "
+        "awp_job_reprojection, awp_trigger_database, awp_trigger_ledger, "
+        "awp_trigger_outbox (search_path is "
     )
     assert "trigger-worker migrate" in said
 

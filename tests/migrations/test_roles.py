@@ -45,7 +45,11 @@ DAILY_WORK = """
         trigger_message = 'too large', findings = '[]', causes = '{}' where job_id = 5;
     update awp_automcation_job set trigger_status = 2, trigger_message = 'x',
         last_execution_id = 1, last_scheduled_at = now(), failing_since = now(),
-        consecutive_failures = consecutive_failures + 1 where id = 5;
+        consecutive_failures = consecutive_failures + 1 where id = 5 and xmax = '0';
+    select from awp_automcation_job where id = 5 for no key update skip locked;
+    insert into awp_job_reprojection (job_id) values (5);
+    select from awp_job_reprojection for update skip locked;
+    delete from awp_job_reprojection;
     insert into awp_trigger_outbox (ledger_id, events, payload) values (1, 1, '\\x01');
     update awp_trigger_outbox set payload = '\\x02' where id = 1;
     delete from awp_trigger_outbox where id = 1;

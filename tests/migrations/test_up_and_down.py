@@ -109,6 +109,7 @@ def test_up_with_everything_we_write_in_it_and_down_again(filled: str) -> None:
         insert into awp_trigger_outbox (ledger_id, events, payload) values (1, 2, '\\x01');
         insert into awp_dead_letter (ledger_id, origin_offset, reason, headers)
         values (1, 4, 'not_json', '\\x90');
+        insert into awp_job_reprojection (job_id) values (1);
         insert into awp_acknowledgement (kind, ledger_id, ranges, acknowledged_by, reason)
         values ('lost', 1, '{[3,5)}', 'li', 'seen');
         update awp_job_execution set trigger_status = 2, trigger_message = 'gone' where id = 1;

@@ -23,7 +23,8 @@ from worker.storage.engine import Session, make_engine
 TOPICS = Topics.under("awp")
 _EMPTY = text(
     "delete from awp_trigger_outbox; delete from awp_dead_letter; "
-    "delete from awp_job_execution; delete from awp_trigger_ledger; "
+    "delete from awp_job_reprojection; delete from awp_job_execution; "
+    "delete from awp_trigger_ledger; "
     "update awp_automcation_job set trigger_status = null, trigger_message = null, "
     "last_execution_id = null, last_scheduled_at = null, failing_since = null, "
     "consecutive_failures = 0"

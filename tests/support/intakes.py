@@ -10,6 +10,7 @@ from worker.domain.topics import Topics
 from worker.intake import Intake
 from worker.metrics import IntakeMetrics, Metrics
 from worker.outcome import Recorder
+from worker.projecting import Projector
 from worker.storage.engine import Session
 
 
@@ -31,4 +32,5 @@ def make_intake(
         max_earliness_s=max_earliness_s,
     )
     metrics = IntakeMetrics(Metrics(CollectorRegistry()), topics.triggers)
-    return Intake(decider, session=session, recorder=recorder, metrics=metrics)
+    projector = Projector(session, metrics, clock or SystemClock())
+    return Intake(decider, session=session, recorder=recorder, projector=projector, metrics=metrics)

@@ -12,6 +12,7 @@ from tests.support.waiting import wait_until
 from worker.domain.topics import Topics
 
 _COUNT = "select count(*) from awp_job_execution where trigger_status ="
+_BEHIND = "select count(*) from awp_job_reprojection"
 _LEAST = {
     "dispatch_action": f"{_COUNT} 1 and job_type = 'action'",
     "dispatch_orch": f"{_COUNT} 1 and job_type = 'workflow'",
@@ -46,11 +47,15 @@ class Judge:
         """How many events stand on the outgoing topics now; the embedded broker says too few."""
         return sum(self._held(getattr(self.topics, name)) for name in _LEAST)
 
-    def is_quiet(self, records: int) -> bool:
+    def is_published(self, records: int) -> bool:
         """That many records stand, and every event has left."""
         if self.records() < records:
             return False
         return not sql.value(self.database, "select count(*) from awp_trigger_outbox")
+
+    def is_quiet(self, records: int) -> bool:
+        """The same, and every job shows its newest record."""
+        return self.is_published(records) and not sql.value(self.database, _BEHIND)
 
     def settled(self, sent: Sequence[Sent], deadline_s: float = 30.0) -> Outcome:
         """Wait until a load is settled and published, then hold it against the promises.

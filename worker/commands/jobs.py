@@ -13,10 +13,11 @@ from worker.commands.ids import JOB_ID
 from worker.commands.output import as_json, console, finish
 from worker.config import load
 from worker.domain.counting import counted
-from worker.storage import projection
+from worker.storage import projection, reprojections
 from worker.storage.engine import Session, make_engine
 
 _PAGE = 500
+_MOST_NAMED = 20
 _TELL_EVERY_S = 5.0
 
 
@@ -34,11 +35,13 @@ def reproject(*, job_ids: tuple[int, ...], as_json: bool) -> None:
 
     These columns are the last status and message, the last slot and record, since when a job fails
     and how often in a row. Without JOB_ID it is done for every job, in pages, a transaction each;
-    the worker may run meanwhile. Exit 1 when a JOB_ID names no job.
+    the worker may run meanwhile. A job that somebody has locked is left to the worker, which sets
+    it again as soon as it is free. Exit 1 for such a job, and when a JOB_ID names none.
     """
     began = time.monotonic()
     jobs = changed = 0
     found: set[int] = set()
+    locked: list[int] = []
     engine = make_engine(load())
     session = Session(engine)
     err = console(stderr=True)
@@ -46,7 +49,11 @@ def reproject(*, job_ids: tuple[int, ...], as_json: bool) -> None:
     try:
         for page in _pages(session, job_ids):
             with session.transaction() as connection:
-                changed += projection.reproject(connection, page)
+                done = projection.reproject(connection, page)
+                if done.locked:
+                    reprojections.note(connection, done.locked)
+            changed += done.changed
+            locked += done.locked
             jobs += len(page)
             if job_ids:
                 found.update(page)
@@ -63,6 +70,13 @@ def reproject(*, job_ids: tuple[int, ...], as_json: bool) -> None:
             f"{counted(jobs, 'job')} held against the records, {changed:,} set again.",
             markup=False,
         )
+        if locked:
+            out.print(
+                f"{counted(len(locked), 'job')} left to the worker, because somebody has locked "
+                f"them: {', '.join(map(str, locked[:_MOST_NAMED]))}"
+                f"{' …' if len(locked) > _MOST_NAMED else '.'}",
+                markup=False,
+            )
         if missing:
             out.print(f"No such job: {', '.join(map(str, missing))}.", markup=False)
 
@@ -70,12 +84,13 @@ def reproject(*, job_ids: tuple[int, ...], as_json: bool) -> None:
         {
             "jobs": jobs,
             "changed": changed,
+            "locked": [str(job_id) for job_id in locked],
             "missing": [str(job_id) for job_id in missing],
             "seconds": round(time.monotonic() - began, 3),
         },
         as_json=as_json,
         show=show,
-        is_good=not missing,
+        is_good=not missing and not locked,
     )
 
 

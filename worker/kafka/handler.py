@@ -24,8 +24,8 @@ class Decision(Protocol):
 class Handler(Protocol):
     """What the messages of a topic become.
 
-    What either method raises: `Transient` is tried again, `Fenced` gives the partitions up,
-    anything else ends the process.
+    What a method raises: `Transient` is tried again, `Fenced` gives the partitions up, anything
+    else ends the process.
     """
 
     def decide(self, batch: Sequence[Delivery], claims: Mapping[int, Claim]) -> Any:
@@ -45,3 +45,6 @@ class Handler(Protocol):
         transaction. Nothing is committed when it raises; after `ConnectionLost` it may have been,
         and the ledger knows.
         """
+
+    def tend(self) -> None:
+        """Do what is due beside the batches. Called between two of them, for some milliseconds."""

@@ -21,6 +21,7 @@ from worker.domain.delivery import Delivery
 from worker.errors import (
     ConnectionLost,
     Fenced,
+    Locked,
     Refused,
     Transient,
     TriggerWorkerError,
@@ -148,6 +149,7 @@ class Loop:
                 self._relay.settle(self._takings.claims.values())
             self._moved |= set(self._takings.pass_gaps(self._fetched))
             self._copy_offsets()
+            self._handler.tend()
             self._watch.look(self._fetched)
             if self._clock.monotonic() - self._failed_at > _QUIET_S:
                 self._failures = 0
@@ -309,7 +311,7 @@ class Loop:
         self._failures += 1
         self._failed_at = self._clock.monotonic()
         self._size = max(self._size // 2, 1)
-        is_held = isinstance(problem, Unknown | Unwritable)
+        is_held = isinstance(problem, Unknown | Unwritable | Locked)
         self._held = str(problem) if is_held else None
         self._metrics.waits(True, self._held)
         self._metrics.retries.inc()
@@ -360,7 +362,7 @@ class Loop:
         if self._ahead is not None:
             try:
                 self._decisions.wait(self._ahead, self._ticking())
-            except Unknown:
+            except (Unknown, Locked):
                 log.debug("action=wait topic=%s ahead=unknown", self._consumer.topic)
         following = self._fetched()
         seen = {(delivery.partition, delivery.offset) for delivery in self._in_hand}

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError
 from sqlalchemy.pool import NullPool
 
 from worker.config import Settings
-from worker.errors import ConnectionLost, Misused
+from worker.errors import ConnectionLost, Locked, Misused
 from worker.storage import address, asked, connecting, errors, idle
+from worker.storage.lock_watch import LockWatch
 
 log = logging.getLogger(__name__)
 
 _LONGEST_STATEMENT_MS = 60_000
+_LONGEST_LOCK_MS = 6_000
+"""A lock that is held for longer is no batch's; who waits for it says so, and tries again."""
 
 
 def make_engine(settings: Settings) -> Engine:
@@ -27,9 +30,9 @@ def make_engine(settings: Settings) -> Engine:
     not have these deadlines raises `Stop`. A statement's values never stand in what is raised.
     Raises `Misused` for an address that is none.
     """
-    limit_ms = min(_LONGEST_STATEMENT_MS, settings.max_poll_interval_ms * 45 // 100)
+    limit_ms = _limit_ms(settings)
     session = {
-        "lock_timeout": limit_ms // 3,
+        "lock_timeout": lock_timeout_ms(settings),
         "idle_in_transaction_session_timeout": limit_ms * 2 // 3,
         "statement_timeout": limit_ms,
         "plan_cache_mode": "force_generic_plan",
@@ -60,6 +63,20 @@ def make_engine(settings: Settings) -> Engine:
     return connecting.attend(engine)
 
 
+def watch_locks(settings: Settings, engine: Engine) -> LockWatch:
+    """Who looks for which locks the sessions of an engine wait."""
+    return LockWatch(engine, lock_timeout_ms(settings) / 1000)
+
+
+def lock_timeout_ms(settings: Settings) -> int:
+    """How long a statement waits for a lock."""
+    return min(_LONGEST_LOCK_MS, _limit_ms(settings) // 3)
+
+
+def _limit_ms(settings: Settings) -> int:
+    return min(_LONGEST_STATEMENT_MS, settings.max_poll_interval_ms * 45 // 100)
+
+
 class Session:
     """Two connections of one loop: one reads snapshots, one writes.
 
@@ -67,15 +84,19 @@ class Session:
     opened anew by the next use; the caller takes its partitions again first, whichever it was (an
     epoch belongs to a session). One that ended while nobody used it (idle_session_timeout, a
     firewall) is opened anew at once: nothing was in doubt, if it is still the same database.
+    What is raised for a lock that was waited for in vain says who holds it, where there is a
+    `watch`.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, watch: LockWatch | None = None) -> None:
         self._writer = engine
+        self._watch = watch
         self._reader = engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
         self._connections: dict[Engine, Connection] = {}
         self._databases: dict[Engine, str] = {}
+        self._pids: dict[Engine, int] = {}
         self._busy: set[Engine] = set()
 
     @contextmanager
@@ -130,7 +151,7 @@ class Session:
     def _open(self, engine: Engine) -> Connection:
         self._end(engine)
         connection = self._connections[engine] = engine.connect()
-        self._databases[engine] = idle.database_of(connection)
+        self._databases[engine], self._pids[engine] = idle.database_of(connection)
         return connection
 
     @contextmanager
@@ -138,14 +159,30 @@ class Session:
         self._busy.add(engine)
         try:
             connection = self._opened(engine)
-            with connection.begin():
+            with self._watching(engine), connection.begin():
                 yield connection
         except DBAPIError as error:
-            if isinstance(errors.classify(error, is_write=True), ConnectionLost):
+            problem = errors.classify(error, is_write=True)
+            if isinstance(problem, ConnectionLost):
                 self._end(engine)
+            if isinstance(problem, Locked):
+                self._name(engine, problem)
+                raise problem from error
+            raise
+        except Locked as problem:
+            self._name(engine, problem)
             raise
         except (ConnectionLost, UnicodeDecodeError):
             self._end(engine)
             raise
         finally:
             self._busy.discard(engine)
+
+    def _watching(self, engine: Engine) -> AbstractContextManager[None]:
+        return nullcontext() if self._watch is None else self._watch.watching(self._pids[engine])
+
+    def _name(self, engine: Engine, problem: Locked) -> None:
+        """Have an error say who is waited for, where that was seen."""
+        wait = None if self._watch is None else self._watch.last_wait(self._pids[engine])
+        if wait is not None:
+            problem.add(str(wait))

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from worker.errors import (
     ConnectionLost,
+    Locked,
     Refusal,
     Refused,
     Stop,
@@ -34,6 +35,7 @@ _TRANSIENT_STATES = {
 }
 _DAMAGED = ("XX001", "XX002")
 """A page or an index that cannot be read: other rows may be."""
+_LOCK_TIMEOUT = "55P03"
 _STRUCTURE = ("42", "28", "3D", "3F", "0A")
 _SESSION_ENDS = {
     *("57P01", "57P02", "57P03", "57P05", "25P03", "25P04"),
@@ -109,7 +111,8 @@ def classify(error: DBAPIError, *, is_write: bool, view: str | None = None) -> T
         state.startswith(_TRANSIENT_CLASSES) and (is_write or state not in _DAMAGED)
     ):
         what = "The database cannot do it now" if view is None else f"The view {view} is away"
-        return Transient(f"{what} ({state}): {words}.")
+        kind = Locked if state == _LOCK_TIMEOUT else Transient
+        return kind(f"{what} ({state}): {words}.")
     if is_write:
         return _of_a_write(error, state, words)
     return _of_a_read(state, words, view)

@@ -144,7 +144,14 @@ _UPSERTS = {
 TYPES = tuple(_UPSERTS)
 """Job types with a history of runs."""
 
-_ALONE = text("select pg_advisory_xact_lock(hashtextextended('awp_unknown_execution', 0))")
+# The rows to be deleted may be locked by the platform: then they are the next one's.
+_ALONE = text(
+    """
+    select pg_try_advisory_xact_lock(hashtextextended('awp_unknown_execution', 0)) as is_alone,
+        set_config('lock_timeout', '100ms', true)
+    """
+)
+_PATIENT = text("set local lock_timeout to default")
 _SWEEP = text(
     f"""
     with due as (
@@ -199,16 +206,19 @@ def apply(connection: Connection, job_type: str, rows: Sequence[Progress]) -> Ap
     )
 
 
-def sweep(connection: Connection) -> int:
+def sweep(connection: Connection) -> int | None:
     """Forget runs without a record: those beyond the limit, the oldest first, and old ones.
 
-    Only rows that `apply` has inserted are looked at; what has a record by now stays. Waits for
-    other transactions that sweep, so that all of them together keep to the limit. Returns how many
-    were forgotten.
+    Only rows that `apply` has inserted are looked at; what has a record by now stays. Returns how
+    many were forgotten; None while another transaction sweeps, which may itself have to wait for
+    somebody: what is beyond the limit by then is the next one's. To be called in a savepoint,
+    because it waits for no row for long: a lock that it waited for in vain raises.
     """
-    connection.execute(_ALONE)
+    is_alone = connection.execute(_ALONE).one().is_alone
     values = {"days": UNKNOWN_KEPT_DAYS, "most": MOST_UNKNOWN}
-    return int(connection.execute(_SWEEP, values).scalar_one())
+    swept = int(connection.execute(_SWEEP, values).scalar_one()) if is_alone else None
+    connection.execute(_PATIENT)
+    return swept
 
 
 def _short(message: str | None) -> str | None:

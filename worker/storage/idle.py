@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 _DATABASE = """
     select concat_ws(' ', pg_postmaster_start_time(), inet_server_addr(), inet_server_port(), d.oid,
-        pg_relation_filenode(to_regclass('awp_trigger_ledger')))
+        pg_relation_filenode(to_regclass('awp_trigger_ledger'))), pg_backend_pid()
     from pg_database d where d.datname = current_database()
 """
 
@@ -37,11 +37,13 @@ def why_ended(connection: Connection) -> str | None:
     return None
 
 
-def database_of(connection: Connection) -> str:
+def database_of(connection: Connection) -> tuple[str, int]:
     """What tells a database from a copy of it, and from itself after its server was started again.
 
     Where that is the same, nothing committed was lost: neither the server nor the database nor the
-    ledger's table is another one.
+    ledger's table is another one. And the server's own pid of the session: a pooler tells a client
+    another one.
     """
     with connection.begin():
-        return str(connection.exec_driver_sql(_DATABASE).scalar_one())
+        database, pid = connection.exec_driver_sql(_DATABASE).one()
+    return str(database), int(pid)

@@ -10,6 +10,7 @@ _NEEDED = {
     "awp_trigger_database": ("id", "secret"),
     "awp_trigger_ledger": ("last_offset", "lost", "rewound"),
     "awp_trigger_outbox": ("payload",),
+    "awp_job_reprojection": ("job_id",),
     "awp_dead_letter": ("origin_offset", "reason", "nonce"),
     "awp_job_execution": ("execution_id", "idempotency_key", "triggered_by_verified", "ledger_id"),
     "awp_automcation_job": ("trigger_status", "last_execution_id", "failing_since"),

@@ -3,27 +3,33 @@
 `failing_since` and `consecutive_failures` are of the failures behind the job's last success, in the
 order of `newest`. They follow from a batch alone while it is newer than all that the job has shown,
 which is nearly always: one statement. Only what comes late is held against the records.
+
+None of this waits for somebody else's transaction: a row that is locked is left as it is, and its
+job is noted (`reprojections`). The first statement takes the rows that nobody has locked since they
+were written last, which costs nothing (their `xmax` is 0); only the others are asked for one by
+one. A view has no `xmax`: there a row is waited for, for as long as `lock_timeout` says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
 from worker.domain.codes import FailureCode
 from worker.domain.record import FAILED, SUCCEEDED, Record
 from worker.domain.trigger import TriggerKind
+from worker.storage import job_locks, reprojections
 from worker.storage.arrays import bigints, texts, timestamps
+from worker.storage.job_locks import JobRow
 from worker.storage.newest import counts, moment, newest_first
 from worker.storage.prepared import every_batch
 
 # What is null here is that of the newest record, which nearly always is the only one of its job.
 # A job that shows nothing is new, or its row is: then there may be records of before.
-_PROJECT = every_batch(
-    f"""
+_PROJECT = f"""
     update awp_automcation_job j set
         trigger_status = b.status,
         trigger_message = b.message,
@@ -50,17 +56,9 @@ _PROJECT = every_batch(
                    where r.job_id = j.id and {counts("r")} and {moment("r")} is not null
                    limit b.records + 1) as found))
     """
-)
-_LOCK = every_batch(
-    f"""
-    update awp_automcation_job j set last_execution_id = j.last_execution_id
-    from unnest(cast(:job_id as bigint[]), cast(:record_id as bigint[])) as b (job_id, record_id)
-    where j.id = b.job_id
-      and (b.record_id is null or j.last_execution_id is distinct from b.record_id)
-    returning j.id, j.trigger_status, j.last_execution_id, j.failing_since, (
-        select {moment("r")} from awp_job_execution r where r.id = j.last_execution_id)
-    """
-)
+_PROJECT_IN_TURN = every_batch(_PROJECT)
+_PROJECT_UNLOCKED = every_batch(f"{_PROJECT} and j.xmax = '0'")
+_PROJECT_OURS = every_batch(f"{_PROJECT} returning j.id")
 _ADD = every_batch(
     """
     update awp_automcation_job j set consecutive_failures = j.consecutive_failures + b.failures
@@ -128,11 +126,26 @@ class _Entry(NamedTuple):
     record: Record
 
 
-def project(connection: Connection, records: Sequence[Record], ids: Mapping[str, int]) -> None:
+class Reprojected(NamedTuple):
+    """How many of the jobs were wrong, and those that somebody else has locked."""
+
+    changed: int
+    locked: list[int]
+
+
+def project(
+    connection: Connection,
+    records: Sequence[Record],
+    ids: Mapping[str, int],
+    *,
+    is_deferred: bool = False,
+) -> list[int]:
     """Show on each job its newest record, and the failures in a row that end with it (R3).
 
     Whatever came late, the columns are those of the records afterwards. `ids` is what
-    `records.insert` returned for `records`.
+    `records.insert` returned for `records`. Jobs that somebody else has locked are returned, and
+    noted in `reprojections`; with `is_deferred` that is all of them. Raises `JobsLocked` where
+    nobody may change any job.
     """
     by_job: dict[int, list[_Entry]] = {}
     for record in records:
@@ -141,42 +154,36 @@ def project(connection: Connection, records: Sequence[Record], ids: Mapping[str,
             at = min(record.trigger.scheduled_at, record.decided_at)
             by_job.setdefault(record.trigger.job_id, []).append(_Entry(at, record_id, record))
     if not by_job:
-        return
+        return []
     jobs = sorted(by_job)
-    for entries in by_job.values():
-        if len(entries) > 1:
-            entries.sort(key=_order)
-    histories = [by_job[job_id] for job_id in jobs]
-    newest = [entries[-1] for entries in histories]
-    runs = [_run(entries) for entries in histories]
-    shown = _PROJECT.count(
-        connection,
-        {
-            "job_id": bigints(jobs),
-            "record_id": bigints(entry.id for entry in newest),
-            "scheduled_at": timestamps(entry.record.trigger.scheduled_at for entry in newest),
-            "status": bigints(entry.record.status for entry in newest),
-            "message": texts(entry.record.message for entry in newest),
-            "records": bigints(map(len, histories)),
-            "failures": bigints(map(len, runs)),
-            "failing_since": timestamps(_moment(run) for run in runs),
-            "first_at": timestamps(map(_moment, histories)),
-            "first_id": bigints(
-                None if len(entries) == 1 else entries[0].id for entries in histories
-            ),
-        },
-    )
-    if shown < len(jobs):  # late, or no job of ours
-        _catch_up(connection, by_job)
+    if is_deferred:
+        locked = jobs
+    else:
+        for entries in by_job.values():
+            if len(entries) > 1:
+                entries.sort(key=_order)
+        with job_locks.not_waiting():
+            locked = _project(connection, by_job, jobs)
+    if locked:
+        reprojections.note(connection, locked)
+    return locked
 
 
-def reproject(connection: Connection, job_ids: Collection[int]) -> int:
-    """Set the columns of jobs again, from their records; how many of the jobs were wrong.
+def reproject(connection: Connection, job_ids: Collection[int]) -> Reprojected:
+    """Set the columns of jobs again, from their records, but for the jobs that are locked.
 
-    Locks these jobs' rows until the transaction ends. A job without a record shows none.
+    Locks the other jobs' rows until the transaction ends. A job without a record shows none.
+    Raises `JobsLocked` where nobody may change any job.
     """
-    _locked(connection, dict.fromkeys(sorted(job_ids)))
-    return _REPROJECT.count(connection, {"job_id": bigints(sorted(job_ids))})
+    with job_locks.not_waiting():
+        rows, locked = job_locks.take(connection, dict.fromkeys(sorted(job_ids)))
+        free = sorted(row.id for row in rows)
+        return Reprojected(_REPROJECT.count(connection, {"job_id": bigints(free)}), locked)
+
+
+def waits_for_rows(connection: Connection) -> bool:
+    """True where a batch waits for a locked row, because the platform's jobs are a view."""
+    return job_locks.is_refused(connection, _PROJECT_UNLOCKED)
 
 
 def jobs_after(
@@ -195,40 +202,87 @@ def jobs_after(
     return list(rows.scalars())
 
 
-def _catch_up(connection: Connection, by_job: Mapping[int, Sequence[_Entry]]) -> None:
-    """Count what came late.
+def _project(
+    connection: Connection, by_job: Mapping[int, Sequence[_Entry]], jobs: Sequence[int]
+) -> list[int]:
+    """See `project`; each job's entries are in order. Returns the jobs that are locked."""
+    values = _values(by_job, jobs)
+    shown = job_locks.allowed(
+        connection, _PROJECT_UNLOCKED, lambda each: each.count(connection, values)
+    )
+    is_tried = shown is None
+    if shown is None:
+        shown = _PROJECT_IN_TURN.count(connection, values)
+    if shown == len(jobs):
+        return []
+    # Late, locked, locked once, or no job of ours.
+    rows, locked = job_locks.take(connection, {job_id: by_job[job_id][-1].id for job_id in jobs})
+    if not is_tried:
+        newer = [row.id for row in rows if _is_newer(by_job[row.id][0], row)]
+        if newer:
+            done = set(_PROJECT_OURS.rows(connection, _values(by_job, newer)))
+            rows = [row for row in rows if (row.id,) not in done]
+    if rows:
+        _hold_against_records(connection, by_job, rows)
+    return locked
+
+
+def _values(by_job: Mapping[int, Sequence[_Entry]], jobs: Sequence[int]) -> dict[str, str]:
+    """What `_PROJECT` is sent for these jobs."""
+    histories = [by_job[job_id] for job_id in jobs]
+    newest = [entries[-1] for entries in histories]
+    runs = [_run(entries) for entries in histories]
+    return {
+        "job_id": bigints(jobs),
+        "record_id": bigints(entry.id for entry in newest),
+        "scheduled_at": timestamps(entry.record.trigger.scheduled_at for entry in newest),
+        "status": bigints(entry.record.status for entry in newest),
+        "message": texts(entry.record.message for entry in newest),
+        "records": bigints(map(len, histories)),
+        "failures": bigints(map(len, runs)),
+        "failing_since": timestamps(_moment(run) for run in runs),
+        "first_at": timestamps(map(_moment, histories)),
+        "first_id": bigints(None if len(entries) == 1 else entries[0].id for entries in histories),
+    }
+
+
+def _hold_against_records(
+    connection: Connection, by_job: Mapping[int, Sequence[_Entry]], rows: Sequence[JobRow]
+) -> None:
+    """Count what came late to these jobs, which are ours until the transaction ends.
 
     A failure between the first and the last of a run makes it one longer. Anything else that can
-    change a run is looked up in the records. The jobs are locked first: a statement that had waited
-    for a lock would not see the records of whoever held it.
+    change a run is looked up in the records, in a statement that sees all of whoever had the job
+    before.
     """
     longer: dict[int, int] = {}
     unsure: list[int] = []
-    rows = _locked(connection, {job_id: by_job[job_id][-1].id for job_id in sorted(by_job)})
-    for job_id, status, record_id, failing_since, shown_at in rows:
-        entries = by_job[job_id]
-        if shown_at is None or (entries[-1].at, entries[-1].id) > (shown_at, record_id):
-            unsure.append(job_id)  # it shows a slot from ahead of its decision, or nothing
-        elif status == SUCCEEDED:
+    for row in rows:
+        entries = by_job[row.id]
+        if _is_newer(entries[-1], row):
+            unsure.append(row.id)  # it shows a slot from ahead of its decision, or nothing
+        elif row.status == SUCCEEDED:
             continue
-        elif failing_since is None or any(
-            entry.at <= failing_since
+        elif row.failing_since is None or any(
+            entry.at <= row.failing_since
             if entry.record.status == FAILED
-            else entry.at >= failing_since
+            else entry.at >= row.failing_since
             for entry in entries
         ):
-            unsure.append(job_id)
+            unsure.append(row.id)
         elif failures := sum(entry.record.status == FAILED for entry in entries):
-            longer[job_id] = failures
+            longer[row.id] = failures
     if longer:
         _ADD.count(connection, {"job_id": bigints(longer), "failures": bigints(longer.values())})
     if unsure:
         _REPROJECT.count(connection, {"job_id": bigints(sorted(unsure))})
 
 
-def _locked(connection: Connection, shown: Mapping[int, int | None]) -> list[tuple[Any, ...]]:
-    """Lock the jobs that do not show that record, and return what they show."""
-    return _LOCK.rows(connection, {"job_id": bigints(shown), "record_id": bigints(shown.values())})
+def _is_newer(entry: _Entry, row: JobRow) -> bool:
+    """True for a record that is newer than what a job shows, or than nothing."""
+    if row.shown_at is None or row.record_id is None:
+        return True
+    return (entry.at, entry.id) > (row.shown_at, row.record_id)
 
 
 def _counts(record: Record) -> bool:

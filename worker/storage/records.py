@@ -12,6 +12,7 @@ from worker.domain.inventory import Job
 from worker.domain.record import Record
 from worker.domain.trigger import Origin, Trigger, Uuid
 from worker.domain.verdict import Verdict
+from worker.storage import reprojections
 from worker.storage.arrays import bigints, booleans, texts, timestamps, uuids
 from worker.storage.prepared import every_batch
 from worker.storage.projection import reproject
@@ -171,4 +172,4 @@ def fail(
     }
     job_id = connection.execute(_FAIL, values).scalar_one_or_none()
     if job_id is not None:
-        reproject(connection, [job_id])
+        reprojections.note(connection, reproject(connection, [job_id]).locked)

@@ -22,6 +22,7 @@ from worker.embedded import account
 
 _REFUSED_S = 30.0
 _LOCKED_S = 6.0
+_NOBODY_WAITS_S = 10.0
 _DEADLOCKS_S = 8.0
 _UNSERIALIZABLE_S = 5.0
 _READ_ONLY_S = 10.0
@@ -58,8 +59,11 @@ _BLOCKED = """
     where datname = current_database() and application_name = 'trigger-worker'
         and wait_event_type = 'Lock'
 """
+_LEFT = "select count(*) from awp_job_reprojection"
 _DEADLOCKS = "select deadlocks from pg_stat_database where datname = current_database()"
 _LOCK_JOBS = "select from awp_automcation_job order by id for update"
+_LOCK_A_JOB = "select from awp_automcation_job order by random() limit 1 for update"
+_LOCK_TABLE_OF_JOBS = "lock table awp_automcation_job in share mode"
 _LOCK_LEDGER = "select from awp_trigger_ledger order by id for update"
 _UNSERIALIZABLE = """
     create sequence faults_seen;
@@ -85,7 +89,7 @@ def kill_a_backend(arena: Arena) -> None:
     for _ in range(2):
         arena.rest(0.2, 0.8)
         with sql.session(arena.database) as foreign, foreign.cursor() as cursor:
-            cursor.execute(_LOCK_JOBS)
+            cursor.execute(_LOCK_LEDGER)
             with sql.session(arena.database) as seeing, seeing.cursor() as looking:
                 seeing.autocommit = True
 
@@ -124,13 +128,32 @@ def refuse_connections(arena: Arena) -> None:
 
 
 def lock_for_long(arena: Arena) -> None:
-    """Another session holds locks for longer than the worker waits for one."""
+    """Another session holds locks for longer than the worker waits for one; it says whose."""
     with sql.session(arena.database) as foreign, foreign.cursor() as cursor:
-        cursor.execute(_LOCK_JOBS)
+        cursor.execute(_LOCK_LEDGER)
         arena.fault()
-        with arena.heard("lock timeout"):
+        with (
+            arena.heard("lock timeout"),
+            arena.heard(f'holder="session {foreign.info.backend_pid} '),
+        ):
             time.sleep(_LOCKED_S)
     arena.recovered()
+
+
+def lock_jobs(arena: Arena) -> None:
+    """Another session holds a job, then the table of jobs: no trigger waits, whoever dies then."""
+    for lock in (_LOCK_A_JOB, _LOCK_TABLE_OF_JOBS):
+        with sql.session(arena.database) as foreign, foreign.cursor() as cursor:
+            cursor.execute(lock)
+            arena.fault()
+            arena.recovered()  # from what was under way when the lock was asked for
+            arena.rest(1.0, 3.0)
+            arena.recovered(_NOBODY_WAITS_S)
+            arena.look_until(_LEFT, lambda found: found > 0)
+            arena.kill(arena.workers[0])
+        arena.start()
+        arena.recovered()
+        arena.look_until(_LEFT, lambda found: found == 0)
 
 
 def deadlock(arena: Arena) -> None:
@@ -342,6 +365,7 @@ SCENARIOS = (
     Scenario("immediate restart", restart_at_once),
     Scenario("connections refused 30 s", refuse_connections),
     Scenario("lock timeout", lock_for_long),
+    Scenario("jobs locked", lock_jobs),
     Scenario("deadlock", deadlock),
     Scenario("serialization failure", fail_to_serialize),
     Scenario("read-only 10 s", read_only),

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from worker.errors import ConnectionLost, Refused, Stop, Transient, Unknown, ViewRaised
+from worker.errors import ConnectionLost, Locked, Refused, Stop, Transient, Unknown, ViewRaised
 from worker.storage.errors import classify, writing_rows
 
 ON_WRITE = {
@@ -18,7 +18,7 @@ ON_WRITE = {
     "42501": Stop,
     "40001": Transient,
     "40P01": Transient,
-    "55P03": Transient,
+    "55P03": Locked,
     "53100": Transient,
     "57014": Transient,
     "25006": Transient,
@@ -39,6 +39,7 @@ ON_READ = {
     "55000": Transient,  # a materialized view that was never filled
     "08001": Transient,  # of a server behind the server
     "40001": Transient,
+    "55P03": Locked,
     "26000": ConnectionLost,
     "42P01": Stop,
     "42703": Stop,

@@ -1,0 +1,124 @@
+"""Locking the rows of the platform's jobs without waiting for anybody, as far as these allow it.
+
+The platform's relation may be a table, a view, or a view that cannot be locked. What it allows is
+found out by trying, once a session; what it does not is done in turn, for as long as `lock_timeout`
+says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import NamedTuple, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from worker.errors import JobsLocked, Locked
+from worker.storage import errors
+from worker.storage.arrays import bigints
+from worker.storage.newest import moment
+from worker.storage.prepared import Prepared, every_batch
+
+Result = TypeVar("Result")
+
+_ALLOWED = "trigger_worker_allowed"
+_NOT_ALLOWED = {
+    "0A000",  # a view that groups, or joins in a way that has no rows of its own to lock
+    "42703",  # any view: it has no xmax
+    "42501",  # roles of before: deploy/sql/roles.sql grants it
+}
+
+_SHOWN_AT = f"(select {moment('r')} from awp_job_execution r where r.id = %s.last_execution_id)"
+_NOT_SHOWN = "(b.record_id is null or j.last_execution_id is distinct from b.record_id)"
+_LOCK = every_batch(
+    f"""
+    with free as materialized (
+        select j.id, j.trigger_status, j.last_execution_id, j.failing_since
+        from awp_automcation_job j, unnest(
+            cast(:job_id as bigint[]), cast(:record_id as bigint[])) as b (job_id, record_id)
+        where j.id = b.job_id and {_NOT_SHOWN}
+        order by j.id for no key update of j skip locked
+    )
+    select f.id, f.trigger_status, f.last_execution_id, f.failing_since, {_SHOWN_AT % "f"}, false
+    from free f
+    union all
+    select j.id, null, null, null, null, true
+    from awp_automcation_job j, unnest(
+        cast(:job_id as bigint[]), cast(:record_id as bigint[])) as b (job_id, record_id)
+    where j.id = b.job_id and {_NOT_SHOWN} and not exists (select from free f where f.id = j.id)
+    """
+)
+_LOCK_IN_TURN = every_batch(
+    f"""
+    update awp_automcation_job j set last_execution_id = j.last_execution_id
+    from unnest(cast(:job_id as bigint[]), cast(:record_id as bigint[])) as b (job_id, record_id)
+    where j.id = b.job_id and {_NOT_SHOWN}
+    returning j.id, j.trigger_status, j.last_execution_id, j.failing_since, {_SHOWN_AT % "j"}, false
+    """
+)
+
+
+class JobRow(NamedTuple):
+    """What a job shows; `shown_at` is the moment of the record that it shows."""
+
+    id: int
+    status: int | None
+    record_id: int | None
+    failing_since: datetime | None
+    shown_at: datetime | None
+
+
+def take(connection: Connection, shown: Mapping[int, int | None]) -> tuple[list[JobRow], list[int]]:
+    """Lock the jobs that do not show that record.
+
+    Returns what they show, and the jobs that somebody else has locked.
+    """
+    values = {"job_id": bigints(shown), "record_id": bigints(shown.values())}
+    found = allowed(connection, _LOCK, lambda each: each.rows(connection, values))
+    if found is None:
+        found = _LOCK_IN_TURN.rows(connection, values)
+    rows = [JobRow(*shown) for *shown, is_locked in found if not is_locked]
+    return rows, sorted(row[0] for row in found if row[-1])
+
+
+def allowed(
+    connection: Connection, statement: Prepared, run: Callable[[Prepared], Result]
+) -> Result | None:
+    """What `run` returns; None where the platform's relation does not allow this statement.
+
+    That is found out by the first try of a session.
+    """
+    known: dict[str, bool] = connection.info.setdefault(_ALLOWED, {})
+    is_allowed = known.get(statement.name)
+    if is_allowed is None:
+        try:
+            with connection.begin_nested():
+                found = run(statement)
+        except DBAPIError as error:
+            if getattr(error.orig, "pgcode", None) not in _NOT_ALLOWED:
+                raise
+            known[statement.name] = False
+            return None
+        known[statement.name] = True
+        return found
+    return run(statement) if is_allowed else None
+
+
+def is_refused(connection: Connection, statement: Prepared) -> bool:
+    """True where `allowed` has found that this statement is not."""
+    known: dict[str, bool] = connection.info.get(_ALLOWED, {})
+    return known.get(statement.name) is False
+
+
+@contextmanager
+def not_waiting() -> Iterator[None]:
+    """Raise `JobsLocked` where a lock was waited for in vain."""
+    try:
+        yield
+    except DBAPIError as error:
+        problem = errors.classify(error, is_write=True)
+        if isinstance(problem, Locked):
+            raise JobsLocked(problem.message) from error
+        raise
