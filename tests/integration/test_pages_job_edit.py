@@ -314,6 +314,22 @@ def test_without_the_inventory_it_is_saved_and_said(console: Served, database: s
     assert json.loads(parameter(database, job))["servers"][0]["account"] == "root"
 
 
+def test_a_job_that_somebody_has_locked_is_not_told_as_a_database_that_is_away(
+    console: Served, database: str
+) -> None:
+    with writing(database) as (p, _):
+        job = p.action_job()
+    admin = console.signed_in(Role.ADMIN)
+    shown = page(admin, f"/jobs/{job}/edit")
+    with session(database) as holder, holder.cursor() as cursor:
+        cursor.execute("select from awp_automcation_job for update")
+        answer = send(admin, job, form(shown) | {"name": "another"})
+        assert answer.status_code == 503
+        assert "Another transaction has it locked in the database." in answer.text
+        holder.rollback()
+    assert send(admin, job, form(shown) | {"name": "another"}).status_code == 303
+
+
 def test_without_the_view_for_edits_it_is_read_only(console: Served, database: str) -> None:
     with writing(database) as (p, _):
         job = p.action_job()

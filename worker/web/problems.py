@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from worker.domain.access import Role
 from worker.errors import (
     BrokersAway,
+    Locked,
     Misused,
     Refused,
     Stop,
@@ -69,13 +70,15 @@ class Refusal(TriggerWorkerError):
         self.problem = problem
 
 
-def of(error: Exception, request_id: str) -> Problem:  # noqa: C901, PLR0911 - a kind each
+def of(error: Exception, request_id: str) -> Problem:  # noqa: C901, PLR0911, PLR0912 - a kind each
     """What to answer for an exception; one that nobody expected names only the request."""
     match error:
         case Refusal():
             return error.problem
         case BrokersAway():
             return NO_BROKER
+        case Locked():
+            return LOCKED
         case Transient():
             return AWAY
         case Stop():
@@ -120,6 +123,14 @@ AWAY = Problem(
     "away",
     marked("The database is away"),
     marked("It did not answer, so there is nothing to show. Triggers wait and are not lost."),
+    marked("Try again in a few seconds. If it stays so, tell your administrator."),
+    retry_after_s=_SOON_S,
+)
+LOCKED = Problem(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "locked",
+    marked("Somebody else is holding this"),
+    marked("Another transaction has it locked in the database. Nothing was changed here."),
     marked("Try again in a few seconds. If it stays so, tell your administrator."),
     retry_after_s=_SOON_S,
 )
