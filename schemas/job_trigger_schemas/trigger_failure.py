@@ -26,6 +26,7 @@ KNOWN_CODES = (
     "owner_not_found",
     "owner_disabled",
     "permission_denied",
+    "inventory_invalid",
     "event_invalid",
     "internal_error",
 )

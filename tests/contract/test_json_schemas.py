@@ -48,4 +48,4 @@ def test_a_failure_code_of_later_fits_the_schema() -> None:
     code = committed("awp.job.trigger-failure.v1")["properties"]["code"]
     assert "enum" not in code
     assert code["examples"][0] == "job_not_found"
-    assert len(code["examples"]) == 17
+    assert len(code["examples"]) == 18

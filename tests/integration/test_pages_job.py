@@ -81,7 +81,7 @@ def test_owner_automation_and_parameter_may_be_gone(console: Served, database: s
     shown = content(page(browser, f"/jobs/{bare}"))
     assert f"Job {bare} (log-backup) has no owner." in shown
     assert "has no parameter" in shown
-    assert "neither action nor workflow" in content(page(browser, f"/jobs/{odd}"))
+    assert "action or workflow is allowed." in content(page(browser, f"/jobs/{odd}"))
     assert "a second time at servers[1]" in content(page(browser, f"/jobs/{twice}"))
 
 

@@ -83,7 +83,7 @@ def test_every_code_is_found_on_a_real_inventory(engine: Engine) -> None:
             p.action_job(target_id=999): ["automation_not_found"],
             p.action_job(target_id=p.action("Old", enabled=False)): ["automation_not_found"],
             p.workflow_job(target_id=None): ["automation_not_found"],
-            p.job("script", parameter={}): ["automation_not_found"],
+            p.job("script", parameter={}): ["inventory_invalid"],
             p.job(parameter=None): ["parameter_invalid"],
             p.job(parameter="null"): ["parameter_invalid"],
             p.job(parameter=[1]): ["parameter_invalid"],
@@ -199,11 +199,11 @@ VIEWS_OF_ANOTHER_PLATFORM = """
         ref::int as target_id, who::smallint as owner_id, live as enabled, args as paramter,
         late as max_lateness_s, null as version from tasks;
     create view preflight_server as select no as server_id, label as name, address as ip,
-        power as state from hosts;
+        case power when 'hibernating' then 'Unknown' end as state from hosts;
     create view preflight_account as select host as server_id, login as account, live as enabled,
         secret as credential_id from logins;
     create view preflight_credential as select 3::smallint as credential_id, null as kind,
-        null::boolean as usable;
+        true as usable;
     create view preflight_owner as select 5 as owner_id, 'wang.fang'::varchar as name,
         'on' as enabled, '{70,71}'::text as group_ids;
     create view preflight_automation as select 'action'::varchar as job_type, 9::int as target_id,

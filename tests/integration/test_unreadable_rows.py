@@ -303,9 +303,9 @@ STRUCTURE = {
         "Give it every column that preflight reads",
     ),
     "with a column of another type": (
-        """drop view preflight_account; create view preflight_account as
-        select server_id, account, now() as enabled, credential_id from awp_server_account""",
-        "The view preflight_account cannot be read (42846)",
+        """drop view preflight_credential; create view preflight_credential as
+        select array[id] as credential_id, kind, usable from awp_credential""",
+        "The view preflight_credential cannot be read (42846)",
         "Correct its definition",
     ),
 }

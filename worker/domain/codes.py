@@ -23,6 +23,7 @@ class FailureCode(StrEnum):
     OWNER_NOT_FOUND = "owner_not_found"
     OWNER_DISABLED = "owner_disabled"
     PERMISSION_DENIED = "permission_denied"
+    INVENTORY_INVALID = "inventory_invalid"
     EVENT_INVALID = "event_invalid"
     INTERNAL_ERROR = "internal_error"
 

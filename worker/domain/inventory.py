@@ -2,10 +2,15 @@
 
 Named tuples and not dataclasses: some six of them are made for every trigger, straight from the
 driver's rows, in a quarter of the time that a frozen dataclass takes (measured).
+
+Flags, states and types are closed sets (DESIGN 11.6). A row whose view says anything else, or null,
+lists it as `unclear`, and the column then has the value with which nothing can be started: false,
+`unknown`, or no id.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -26,6 +31,25 @@ class ServerState(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Unclear(NamedTuple):
+    """A value of a view that is none of those allowed; `value` is its text, None for null."""
+
+    column: str
+    value: str | None
+
+
+UnclearColumns = Sequence[str | None] | None
+"""The unclear columns of a row, as the driver gives them: a name, its value, the next name, …"""
+
+
+def unclear(columns: UnclearColumns) -> list[Unclear]:
+    """What is unclear of a row; nearly always nothing."""
+    if not columns:
+        return []
+    pairs = zip(columns[::2], columns[1::2], strict=True)
+    return [Unclear(str(column), value) for column, value in pairs]
+
+
 class UnreadableRow(NamedTuple):
     """A row that a job needs and that its view raises for.
 
@@ -42,8 +66,8 @@ class UnreadableRow(NamedTuple):
 class Job(NamedTuple):
     """A row of `preflight_job`.
 
-    `parameter` is JSON text exactly as saved, None for SQL null. `job_type` is the platform's own
-    word: usually one of `JobType`, and a job with another one fails `automation_not_found`.
+    `parameter` is JSON text exactly as saved, None for SQL null. `job_type` is one of `JobType`; an
+    unclear one is kept as the platform says it, empty for null.
     """
 
     job_id: int
@@ -55,6 +79,7 @@ class Job(NamedTuple):
     parameter: str | None
     max_lateness_s: int | None
     version: int
+    unclear: UnclearColumns = None
 
 
 class JobRow(NamedTuple):
@@ -71,6 +96,7 @@ class Server(NamedTuple):
     name: str
     ip: str | None
     state: ServerState
+    unclear: UnclearColumns = None
 
 
 class Account(NamedTuple):
@@ -80,6 +106,7 @@ class Account(NamedTuple):
     account: str
     enabled: bool
     credential_id: int | None
+    unclear: UnclearColumns = None
 
 
 class Credential(NamedTuple):
@@ -88,6 +115,7 @@ class Credential(NamedTuple):
     credential_id: int
     kind: str
     usable: bool
+    unclear: UnclearColumns = None
 
 
 class Owner(NamedTuple):
@@ -97,15 +125,24 @@ class Owner(NamedTuple):
     name: str
     enabled: bool
     group_ids: tuple[int, ...]
+    unclear: UnclearColumns = None
 
 
 class Automation(NamedTuple):
-    """A row of `preflight_automation`; its key is (job_type, target_id)."""
+    """A row of `preflight_automation`; its key is (job_type, target_id).
+
+    `job_type` is `UNCLEAR_TYPE` where the view says neither action nor workflow.
+    """
 
     job_type: str
     target_id: int
     name: str
     enabled: bool
+    unclear: UnclearColumns = None
+
+
+UNCLEAR_TYPE = ""
+"""Stands for the type of an automation that is neither an action nor a workflow."""
 
 
 class Grant(NamedTuple):

@@ -163,6 +163,18 @@ class _Pieces(dict[str, str]):
             return self.words["automation"]
         return self.words[job_type.capitalize() if is_capital else job_type]
 
+    def unclear(self) -> str:
+        """A value that a view says and may not say."""
+        value = self.objects.get("value")
+        return (
+            self.words["null"] if value is None else self.words["value"].format(value=shown(value))
+        )
+
+    def allowed(self) -> str:
+        column = str(self.objects.get("column"))
+        known = column if f"allowed.{column}" in self.words else _ALLOWED.get(column, "id")
+        return self.words[f"allowed.{known}"]
+
     def duration(self, seconds: object) -> str:
         """Seconds in the two largest units that count: `2 h 5 min`."""
         if not isinstance(seconds, int):
@@ -191,4 +203,9 @@ _MADE: Mapping[str, Callable[[_Pieces], str]] = {
     "place": _Pieces.place,
     "at_path": _Pieces.at_path,
     "due": _Pieces.due,
+    "unclear": _Pieces.unclear,
+    "allowed": _Pieces.allowed,
 }
+
+_ALLOWED = {"enabled": "flag", "usable": "flag"}
+"""What may stand in a view's column; in columns that are not named here or in words, an id."""

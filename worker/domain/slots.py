@@ -33,6 +33,11 @@ def is_zone(timezone: str) -> bool:
     return bool(timezone) and _slots("* * * * *", timezone, _SOME_DAY) is not None
 
 
+def is_schedule(schedule: str) -> bool:
+    """True for a cron expression that can be read."""
+    return _slots(schedule, "UTC", _SOME_DAY) is not None
+
+
 def last_slot(schedule: str | None, timezone: str | None, before: datetime) -> datetime | None:
     """The newest slot that is at or before a moment."""
     # Slots are whole minutes: the last one of a minute is the same at each of its seconds.

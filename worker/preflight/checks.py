@@ -5,7 +5,8 @@ Each returns what it found, nothing when all is well; a further check is a funct
 first one is the cause whatever the order of this list.
 
 One root, one finding: where a server is missing its accounts are not judged, and where the owner or
-the automation is missing the permission is not.
+the automation is missing the permission is not. What is not clear of a row (`inventory_invalid`) is
+told in the place of what would follow from it.
 """
 
 from __future__ import annotations
@@ -17,10 +18,21 @@ from functools import lru_cache
 
 from worker.domain.cause import cause
 from worker.domain.codes import FailureCode
-from worker.domain.inventory import Account, Credential, Job, JobType, Server, ServerState
+from worker.domain.inventory import (
+    UNCLEAR_TYPE,
+    Account,
+    Credential,
+    Job,
+    JobType,
+    Server,
+    ServerState,
+    unclear,
+)
 from worker.domain.trigger import Trigger, TriggerKind, slot_name
 from worker.domain.verdict import Finding, Findings, Target
+from worker.preflight import invalid
 from worker.preflight.facts import Facts
+from worker.preflight.invalid import Objects
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +49,13 @@ class Circumstances:
     most_findings: int | None = None
 
 
-Objects = dict[str, str | int | None]
 Check = Callable[[Trigger, Job, Facts, Circumstances], Sequence[Finding]]
 
 _TYPES = frozenset(map(str, JobType))
 _SCHEDULE = TriggerKind.SCHEDULE
 _REPLAY = TriggerKind.REPLAY
 _CANARY = TriggerKind.CANARY
+_INVALID = FailureCode.INVENTORY_INVALID
 _ON = ServerState.ON
 _UNFIT = {
     ServerState.OFFLINE: FailureCode.SERVER_OFFLINE,
@@ -51,9 +63,20 @@ _UNFIT = {
 }
 
 
+def is_clear(_trigger: Trigger, job: Job, _facts: Facts, _at: Circumstances) -> Sequence[Finding]:
+    """`inventory_invalid`: the job's own row says something that is not allowed."""
+    if not job.unclear:
+        return ()
+    key = {"job_id": job.job_id}
+    return [
+        invalid.finding("preflight_job", "job", fault, key, _job(job))
+        for fault in unclear(job.unclear)
+    ]
+
+
 def is_enabled(_trigger: Trigger, job: Job, _facts: Facts, _at: Circumstances) -> Sequence[Finding]:
     """`job_disabled`: its owner switched the job off."""
-    if job.enabled:
+    if job.enabled or invalid.is_unclear(job.unclear, "enabled"):
         return ()
     return (_of_job(FailureCode.JOB_DISABLED, job),)
 
@@ -107,21 +130,26 @@ def automation_exists(
     automation = None
     if target_id is not None:
         automation = facts.automations.get((job.job_type, target_id))
-        if automation is not None and automation.enabled and job.job_type in _TYPES:
+        if automation is not None and automation.enabled:
             return ()
+        automation = automation or facts.automations.get((UNCLEAR_TYPE, target_id))
+    if job.job_type not in _TYPES or invalid.is_unclear(job.unclear, "target_id"):
+        return ()
     code = FailureCode.AUTOMATION_NOT_FOUND
-    if job.job_type not in _TYPES:
-        root = cause(code, job_type=job.job_type)
-        objects = _job(job) | {"reason": "unknown_type", "job_type": job.job_type}
-    elif target_id is None:
-        root = cause(code, job=job.job_id)
+    if target_id is None:
         objects = _job(job) | {"reason": "unset", "job_type": job.job_type}
-    else:
-        root = cause(code, **{job.job_type: target_id})
-        objects = {"job_type": job.job_type, "target_id": str(target_id)}
-        if automation is not None:
-            objects |= {"reason": "disabled", "target_name": automation.name}
-    return (Finding(code, objects, root),)
+        return (Finding(code, objects, cause(code, job=job.job_id)),)
+    objects = {"job_type": job.job_type, "target_id": str(target_id)}
+    if automation is not None:
+        objects |= {"target_name": automation.name}
+        if automation.unclear:
+            key = {job.job_type: target_id}
+            return [
+                invalid.finding("preflight_automation", "automation", fault, key, objects)
+                for fault in unclear(automation.unclear)
+            ]
+        objects |= {"reason": "disabled"}
+    return (Finding(code, objects, cause(code, **{job.job_type: target_id})),)
 
 
 def parameter_holds(
@@ -137,7 +165,10 @@ def parameter_holds(
 def servers_are_up(
     _trigger: Trigger, job: Job, facts: Facts, at: Circumstances
 ) -> Sequence[Finding]:
-    """`server_not_found`, `server_offline`, `server_powered_off`; once a server and node."""
+    """`server_not_found`, `server_offline`, `server_powered_off`; once a server and node.
+
+    A server whose state is not clear is `inventory_invalid`.
+    """
     servers = facts.servers
     bad: Findings | None = None
     seen: set[tuple[str | None, int]] = set()
@@ -147,6 +178,8 @@ def servers_are_up(
             code = FailureCode.SERVER_NOT_FOUND
         elif server.state is _ON:
             continue
+        elif server.unclear:
+            code = _INVALID
         elif server.state in _UNFIT:
             code = _UNFIT[server.state]
         else:
@@ -155,10 +188,14 @@ def servers_are_up(
         if key in seen:
             continue
         seen.add(key)
-        root = cause(code, server=target.server_id)
+        if code is _INVALID and server is not None:
+            root = cause(code, view="preflight_server", server_id=target.server_id)
+            objects = invalid.objects_of("preflight_server", "server", unclear(server.unclear)[0])
+        else:
+            root, objects = cause(code, server=target.server_id), {}
         bad = Findings(at.most_findings) if bad is None else bad
         if bad.has_room(code):
-            bad.append(Finding(code, _server(target, server), root))
+            bad.append(Finding(code, _server(target, server) | objects, root))
         else:
             bad.leave_out(root)
     return bad or ()
@@ -170,7 +207,7 @@ def accounts_are_usable(
     """`account_not_found` and `credential_not_found`, on servers that exist, whatever their state.
 
     An account that is switched off is not found; a credential that is not named, not there or not
-    usable is not found.
+    usable is not found. Where that is not clear it is `inventory_invalid`.
     """
     accounts, credentials = facts.accounts, facts.credentials
     found: Findings | None = None
@@ -183,7 +220,7 @@ def accounts_are_usable(
         server = facts.servers.get(target.server_id)
         if server is None:
             continue
-        code, root = _root_of_account(target, account)
+        code, root = _root_of_account(target, account, credential)
         found = Findings(at.most_findings) if found is None else found
         if found.has_room(code):
             objects = _of_account(target, server, account, credential)
@@ -193,15 +230,24 @@ def accounts_are_usable(
     return found or ()
 
 
-def _root_of_account(target: Target, account: Account | None) -> tuple[FailureCode, str]:
+def _root_of_account(
+    target: Target, account: Account | None, credential: Credential | None
+) -> tuple[FailureCode, str]:
     """Which kind of finding an account that cannot be used is, and its cause."""
+    if account is not None and account.unclear:
+        view, server_id = "preflight_account", target.server_id
+        root = cause(_INVALID, view=view, server_id=server_id, account=target.account)
+        return _INVALID, root
     if account is None or not account.enabled:
         code = FailureCode.ACCOUNT_NOT_FOUND
         return code, cause(code, server=target.server_id, account=target.account)
-    code = FailureCode.CREDENTIAL_NOT_FOUND
-    if account.credential_id is None:
+    code, credential_id = FailureCode.CREDENTIAL_NOT_FOUND, account.credential_id
+    if credential_id is None:
         return code, cause(code, server=target.server_id, account=target.account)
-    return code, cause(code, credential=account.credential_id)
+    if credential is not None and credential.unclear:
+        root = cause(_INVALID, view="preflight_credential", credential_id=credential_id)
+        return _INVALID, root
+    return code, cause(code, credential=credential_id)
 
 
 def _of_account(
@@ -209,14 +255,21 @@ def _of_account(
 ) -> Objects:
     """What is wrong with an account that cannot be used."""
     objects = _server(target, server) | {"account": target.account}
-    if account is None or not account.enabled:
-        if account is not None:
-            objects["reason"] = "disabled"
+    if account is None:
+        return objects
+    if account.unclear:
+        fault = unclear(account.unclear)[0]
+        objects |= invalid.objects_of("preflight_account", "account", fault)
+    elif not account.enabled:
+        objects["reason"] = "disabled"
     elif account.credential_id is None:
         objects["reason"] = "unset"
     else:
         objects["credential_id"] = str(account.credential_id)
-        if credential is not None:
+        if credential is not None and credential.unclear:
+            fault = unclear(credential.unclear)[0]
+            objects |= invalid.objects_of("preflight_credential", "credential", fault)
+        elif credential is not None:
             objects["reason"] = "unusable"
     return objects
 
@@ -226,6 +279,8 @@ def owner_is_there(
 ) -> Sequence[Finding]:
     """`owner_not_found` and `owner_disabled`."""
     owner_id = job.owner_id
+    if owner_id is None and invalid.is_unclear(job.unclear, "owner_id"):
+        return ()
     if owner_id is None:
         return (_of_job(FailureCode.OWNER_NOT_FOUND, job, {"reason": "unset"}),)
     owner = facts.owners.get(owner_id)
@@ -234,8 +289,12 @@ def owner_is_there(
         return (Finding(code, {"owner_id": str(owner_id)}, cause(code, user=owner_id)),)
     if owner.enabled:
         return ()
+    objects: Objects = {"owner_id": str(owner_id), "owner_name": owner.name}
+    if owner.unclear:
+        key = {"owner_id": owner_id}
+        fault = unclear(owner.unclear)[0]
+        return (invalid.finding("preflight_owner", "owner", fault, key, objects),)
     code = FailureCode.OWNER_DISABLED
-    objects = {"owner_id": str(owner_id), "owner_name": owner.name}
     return (Finding(code, objects, cause(code, user=owner_id)),)
 
 
@@ -253,13 +312,18 @@ def owner_may(_trigger: Trigger, job: Job, facts: Facts, _at: Circumstances) -> 
         if ("group", group_id, job_type, target_id) in grants:
             return ()
     code = FailureCode.PERMISSION_DENIED
-    objects = {
+    objects: Objects = {
         "owner_id": str(owner_id),
         "owner_name": owner.name,
         "job_type": job_type,
         "target_id": str(target_id),
         "target_name": automation.name,
     }
+    for grant, columns in facts.unclear_grants.items():
+        if invalid.may_be(grant, job_type, target_id, owner_id, owner.group_ids):
+            key = {job_type: target_id, "principal_id": grant.principal_id}
+            fault = unclear(columns)[0]
+            return (invalid.finding("preflight_grant", "grant", fault, key, objects),)
     return (Finding(code, objects, cause(code, user=owner_id, **{job_type: target_id})),)
 
 
@@ -273,6 +337,7 @@ def may_be_canary(
 
 
 CHECKS: tuple[Check, ...] = (
+    is_clear,
     is_enabled,
     is_in_time,
     automation_exists,

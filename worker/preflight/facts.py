@@ -18,6 +18,7 @@ from worker.domain.inventory import (
     JobRow,
     Owner,
     Server,
+    UnclearColumns,
     UnreadableRow,
 )
 from worker.domain.parameter import Parameter, parse
@@ -32,7 +33,8 @@ class Facts:
     """What the inventory said about the jobs of a batch; what is absent does not exist.
 
     `parameters` has one for each job, read once. `grants` holds at least those of the jobs' owners
-    and of their groups. `unreadable` says by job id which row that a job needs cannot be read:
+    and of their groups; `unclear_grants` are rows that may be such, and say something that is not
+    allowed. `unreadable` says by job id which row that a job needs cannot be read:
     nothing else here may be taken for what is known of such a job. `unread` are jobs that were
     asked for and left out: of them nothing is known, not even whether they exist. `canaries` are
     the jobs that a canary may run, of those that `read_canaries` was asked for.
@@ -49,6 +51,7 @@ class Facts:
     unreadable: Mapping[int, UnreadableRow] = field(default_factory=dict)
     unread: AbstractSet[int] = frozenset()
     canaries: AbstractSet[int] = frozenset()
+    unclear_grants: Mapping[Grant, UnclearColumns] = field(default_factory=dict)
 
 
 NO_FACTS = Facts({}, {}, {}, {}, {}, {}, {}, frozenset())
@@ -181,5 +184,24 @@ def _facts(
     keys = {(job.job_type, job.target_id) for job in jobs.values() if job.target_id is not None}
     automations = inventory.select_automations(connection, keys)
     groups = {group_id for owner in owners.values() for group_id in owner.group_ids}
-    grants = inventory.select_grants(connection, keys, owners, groups) if owners else set()
-    return Facts(jobs, parameters, servers, accounts, credentials, owners, automations, grants)
+    rows = inventory.select_grants(connection, keys, owners, groups) if owners else {}
+    grants, unclear_grants = told_apart(rows)
+    return Facts(
+        jobs,
+        parameters,
+        servers,
+        accounts,
+        credentials,
+        owners,
+        automations,
+        grants,
+        unclear_grants=unclear_grants,
+    )
+
+
+def told_apart(
+    rows: Mapping[Grant, UnclearColumns],
+) -> tuple[AbstractSet[Grant], Mapping[Grant, UnclearColumns]]:
+    """What is granted, and the rows of which that is not clear."""
+    faults = {grant: columns for grant, columns in rows.items() if columns}
+    return (rows.keys() - faults.keys() if faults else rows.keys()), faults

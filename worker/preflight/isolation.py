@@ -27,6 +27,7 @@ from worker.preflight.facts import (
     first_with_room,
     large,
     parse_first,
+    told_apart,
 )
 from worker.storage import inventory, neighbours
 
@@ -168,22 +169,24 @@ def _rest_of(
         )
     )
     groups = {owner_id: owner.group_ids for owner_id, owner in owners.items()}
-    granted = isolation.read(
-        "preflight_grant",
-        lambda connection, keys: inventory.select_grants(
-            connection,
-            {(job_type, target_id) for job_type, target_id, _ in keys},
-            {owner_id for _, _, owner_id in keys},
-            {group_id for _, _, owner_id in keys for group_id in groups.get(owner_id, ())},
-        ),
-        _by_key(
-            ((job.job_type, job.target_id or 0, job.owner_id), i)
-            for i, job in automated.items()
-            if job.owner_id in groups
-        ),
-        ("job_type", "target_id", "principal_id"),
+    granted = _merged(
+        isolation.read(
+            "preflight_grant",
+            lambda connection, keys: inventory.select_grants(
+                connection,
+                {(job_type, target_id) for job_type, target_id, _ in keys},
+                {owner_id for _, _, owner_id in keys},
+                {group_id for _, _, owner_id in keys for group_id in groups.get(owner_id, ())},
+            ),
+            _by_key(
+                ((job.job_type, job.target_id or 0, job.owner_id), i)
+                for i, job in automated.items()
+                if job.owner_id in groups
+            ),
+            ("job_type", "target_id", "principal_id"),
+        )
     )
-    grants = {grant for found in granted for grant in found}
+    grants, unclear_grants = told_apart(granted)
     return Facts(
         jobs,
         parameters,
@@ -195,6 +198,7 @@ def _rest_of(
         grants,
         isolation.unreadable,
         unread,
+        unclear_grants=unclear_grants,
     )
 
 

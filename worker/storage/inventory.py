@@ -1,8 +1,9 @@
-"""What preflight reads: seven views and nothing else (DESIGN section 5).
+"""What preflight reads: seven views and nothing else (DESIGN sections 5 and 11.6).
 
-The views are the seam to a platform with tables of its own, so every column is cast to what we
-need, and a null flag counts as true: not knowing is never a finding. The keys in `where` stay bare,
-so that an index under the view serves them: ids compare with `bigint` and names with `text`.
+The views are the seam to a platform with tables of its own. Ids may be numbers or text, flags
+booleans, numbers or words; the statements are made for the types that the views have. The keys in
+`where` stay bare, so that an index under the view serves them. A flag, state or type that is none
+of those allowed is listed in the row's `unclear`, and null is none of them.
 
 One statement a function, whatever the number of keys; no statement for none. Keys go out as array
 literals. What is raised names the view: a `ViewRaised` where some row's values may be the reason,
@@ -11,34 +12,56 @@ because a fact that could not be read is *unknown* and never a finding.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from sqlalchemy import Connection
 
 from worker.domain.inventory import (
+    UNCLEAR_TYPE,
     Account,
     Automation,
     Credential,
     Grant,
     Job,
     JobRow,
+    JobType,
     Owner,
     Server,
     ServerState,
+    UnclearColumns,
 )
+from worker.errors import Stop
 from worker.storage import errors
 from worker.storage.arrays import bigints, texts
-from worker.storage.prepared import Prepared, Rows, every_batch
+from worker.storage.prepared import Prepared, Rows
+from worker.storage.view_columns import Columns, columns_of, forget, made_for, one_of
 
-_JOBS = every_batch(
+_TYPES = tuple(map(str, JobType))
+_KINDS = ("user", "group")
+_STATES = {str(state): state for state in ServerState}
+
+
+def _job(columns: Columns) -> str:
+    """The columns of a job but for its parameter, in the order of `Job`."""
+    return f"""
+        cast(job_id as bigint) as job_id, coalesce(cast(name as text), '') as name,
+        {one_of("job_type", _TYPES)} as job_type, {columns.id("target_id")} as target_id,
+        {columns.id("owner_id")} as owner_id, {columns.flag("enabled")} as enabled
     """
-    select cast(job_id as bigint), coalesce(cast(name as text), ''),
-           coalesce(cast(job_type as text), ''), cast(target_id as bigint),
-           cast(owner_id as bigint), cast(enabled as boolean) is not false,
-           cast(paramter as text), cast(max_lateness_s as bigint),
-           coalesce(cast(version as bigint), 0)
-    from preflight_job where job_id = any(cast(:ids as bigint[]))
+
+
+def _unclear_job(columns: Columns) -> str:
+    return columns.unclear(("target_id", "owner_id"), ("enabled",), job_type=_TYPES)
+
+
+_JOBS = made_for(
+    lambda columns: (
+        f"""
+    select {_job(columns)}, cast(paramter as text), cast(max_lateness_s as bigint),
+           coalesce(cast(version as bigint), 0), {_unclear_job(columns)}
+    from preflight_job where {columns.any_of("job_id", "ids")}
     """
+    )
 )
 _INLINE_BYTES = 4096
 """Up to so many bytes a parameter comes with its job; a larger one is asked for by itself."""
@@ -46,109 +69,127 @@ _INLINE_BYTES = 4096
 _COMPRESSED = 8
 """About how many times as long a parameter is as what PostgreSQL keeps of it compressed."""
 
-_JOBS_OF_A_BATCH = every_batch(
-    f"""
+_JOBS_OF_A_BATCH = made_for(
+    lambda columns: (
+        f"""
     select job_id, name, job_type, target_id, owner_id, enabled,
            case when octet_length(paramter) <= {_INLINE_BYTES} then paramter end,
-           max_lateness_s, version,
+           max_lateness_s, version, unclear,
            case when octet_length(paramter) <= {_INLINE_BYTES} then null
                 else coalesce(octet_length(paramter), about) end
     from (
-        select cast(job_id as bigint), coalesce(cast(name as text), '') as name,
-               coalesce(cast(job_type as text), '') as job_type,
-               cast(target_id as bigint), cast(owner_id as bigint),
-               cast(enabled as boolean) is not false as enabled,
+        select {_job(columns)},
                case when pg_column_size(paramter) <= {_INLINE_BYTES} then cast(paramter as text) end
                    as paramter,
                cast(max_lateness_s as bigint), coalesce(cast(version as bigint), 0) as version,
+               {_unclear_job(columns)} as unclear,
                pg_column_size(paramter) * cast(
                    case when pg_column_compression(paramter) is null then 1 else {_COMPRESSED} end
                    as bigint) as about
-        from preflight_job where job_id = any(cast(:ids as bigint[]))
+        from preflight_job where {columns.any_of("job_id", "ids")}
         offset 0  -- or each use of a column would compute it again
     ) as read
     """
+    )
 )
 # A view may lack the column; then no job is a canary.
-_CANARIES = every_batch(
-    """
+_CANARIES = made_for(
+    lambda columns: (
+        f"""
     select cast(v.job_id as bigint) from preflight_job v
-    where v.job_id = any(cast(:ids as bigint[]))
+    where {columns.any_of("job_id", "ids", "v.")}
       and lower(to_jsonb(v) ->> 'is_canary') in ('true', 't', 'yes', 'y', 'on', '1')
     """
+    )
 )
-_PARAMETERS = every_batch(
-    """
+_PARAMETERS = made_for(
+    lambda columns: (
+        f"""
     select cast(job_id as bigint), cast(paramter as text)
-    from preflight_job where job_id = any(cast(:ids as bigint[]))
+    from preflight_job where {columns.any_of("job_id", "ids")}
     """
+    )
 )
-_SERVERS = every_batch(
-    """
+_SERVERS = made_for(
+    lambda columns: (
+        f"""
     select cast(server_id as bigint), coalesce(cast(name as text), ''), cast(ip as text),
-           cast(state as text)
-    from preflight_server where server_id = any(cast(:ids as bigint[]))
+           {one_of("state", tuple(_STATES))}, {columns.unclear(state=tuple(_STATES))}
+    from preflight_server where {columns.any_of("server_id", "ids")}
     """
+    )
 )
-_ACCOUNTS = every_batch(
+_ACCOUNTS = made_for(
+    lambda columns: (
+        f"""
+    select cast(server_id as bigint), cast(account as text), {columns.flag("enabled")},
+           {columns.id("credential_id")}, {columns.unclear(("credential_id",), ("enabled",))}
+    from (
+        select a.server_id, a.account, a.enabled, a.credential_id
+        from unnest(cast(:ids as {columns.array("server_id")}), cast(:accounts as text[]))
+            as k (server_id, account)
+        join preflight_account a
+            on {columns.compared("server_id", "a.")} = k.server_id and a.account = k.account
+    ) as read
     """
-    select cast(a.server_id as bigint), cast(a.account as text),
-           cast(a.enabled as boolean) is not false, cast(a.credential_id as bigint)
-    from unnest(cast(:ids as bigint[]), cast(:accounts as text[])) as k (server_id, account)
-    join preflight_account a on a.server_id = k.server_id and a.account = k.account
-    """
+    )
 )
-_CREDENTIALS = every_batch(
-    """
+_CREDENTIALS = made_for(
+    lambda columns: (
+        f"""
     select cast(credential_id as bigint), coalesce(cast(kind as text), ''),
-           cast(usable as boolean) is not false
-    from preflight_credential where credential_id = any(cast(:ids as bigint[]))
+           {columns.flag("usable")}, {columns.unclear(flags=("usable",))}
+    from preflight_credential where {columns.any_of("credential_id", "ids")}
     """
+    )
 )
-_OWNERS = every_batch(
+_OWNERS = made_for(
+    lambda columns: (
+        f"""
+    select cast(owner_id as bigint), coalesce(cast(name as text), ''), {columns.flag("enabled")},
+           cast(group_ids as bigint[]), {columns.unclear(flags=("enabled",))}
+    from preflight_owner where {columns.any_of("owner_id", "ids")}
     """
-    select cast(owner_id as bigint), coalesce(cast(name as text), ''),
-           cast(enabled as boolean) is not false, cast(group_ids as bigint[])
-    from preflight_owner where owner_id = any(cast(:ids as bigint[]))
-    """
+    )
 )
-_AUTOMATIONS = every_batch(
+# Of a type that is neither action nor workflow it is not known which of them it stands for. The
+# condition on the target comes first: with an index on it, the rest is asked of few rows.
+_OF_TYPES = f"""
+    ({one_of("job_type", _TYPES)} = any(cast(:types as text[]))
+     or {one_of("job_type", _TYPES)} not in ('action', 'workflow'))
+"""
+_AUTOMATIONS = made_for(
+    lambda columns: (
+        f"""
+    select {one_of("job_type", _TYPES)}, cast(target_id as bigint),
+           coalesce(cast(name as text), ''), {columns.flag("enabled")},
+           {columns.unclear(flags=("enabled",), job_type=_TYPES)}
+    from preflight_automation where {columns.any_of("target_id", "ids")} and {_OF_TYPES}
     """
-    select cast(job_type as text), cast(target_id as bigint), coalesce(cast(name as text), ''),
-           cast(enabled as boolean) is not false
-    from preflight_automation
-    where target_id = any(cast(:ids as bigint[])) and job_type = any(cast(:types as text[]))
-    """
+    )
 )
-_GRANTS = every_batch(
-    """
-    select cast(principal_kind as text), cast(principal_id as bigint), cast(job_type as text),
-           cast(target_id as bigint)
+_GRANTS = made_for(
+    lambda columns: (
+        f"""
+    select {one_of("principal_kind", _KINDS)}, cast(principal_id as bigint),
+           {one_of("job_type", _TYPES)}, cast(target_id as bigint),
+           {columns.unclear(principal_kind=_KINDS, job_type=_TYPES)}
     from preflight_grant
-    where target_id = any(cast(:ids as bigint[])) and job_type = any(cast(:types as text[]))
-      and (principal_kind = 'user' and principal_id = any(cast(:users as bigint[]))
-           or principal_kind = 'group' and principal_id = any(cast(:groups as bigint[])))
+    where {columns.any_of("target_id", "ids")} and {_OF_TYPES}
+      and case {one_of("principal_kind", _KINDS)}
+          when 'user' then {columns.any_of("principal_id", "users")}
+          when 'group' then {columns.any_of("principal_id", "groups")}
+          else {columns.any_of("principal_id", "users")}
+               or {columns.any_of("principal_id", "groups")} end
     """
+    )
 )
-_VIEWS = {
-    _JOBS.name: "preflight_job",
-    _JOBS_OF_A_BATCH.name: "preflight_job",
-    _PARAMETERS.name: "preflight_job",
-    _CANARIES.name: "preflight_job",
-    _SERVERS.name: "preflight_server",
-    _ACCOUNTS.name: "preflight_account",
-    _CREDENTIALS.name: "preflight_credential",
-    _OWNERS.name: "preflight_owner",
-    _AUTOMATIONS.name: "preflight_automation",
-    _GRANTS.name: "preflight_grant",
-}
-_STATES = {str(state): state for state in ServerState}
 _HOST_MASKS = ("/32", "/128")
 
 
 def select_jobs(connection: Connection, ids: Collection[int]) -> dict[int, Job]:
     """Jobs by id; one that does not exist is absent."""
-    return {row[0]: Job._make(row) for row in _rows(connection, _JOBS, ids)}
+    return {row[0]: Job._make(row) for row in _rows(connection, "preflight_job", _JOBS, ids)}
 
 
 def select_job_rows(connection: Connection, ids: Collection[int]) -> dict[int, JobRow]:
@@ -158,13 +199,13 @@ def select_job_rows(connection: Connection, ids: Collection[int]) -> dict[int, J
     """
     return {
         row[0]: JobRow(Job._make(row[:-1]), row[-1])
-        for row in _rows(connection, _JOBS_OF_A_BATCH, ids)
+        for row in _rows(connection, "preflight_job", _JOBS_OF_A_BATCH, ids)
     }
 
 
 def select_parameters(connection: Connection, ids: Collection[int]) -> dict[int, str | None]:
     """Parameters by job id, as saved."""
-    return dict(_rows(connection, _PARAMETERS, ids))
+    return dict(_rows(connection, "preflight_job", _PARAMETERS, ids))
 
 
 def select_canaries(connection: Connection, ids: Collection[int]) -> frozenset[int]:
@@ -172,15 +213,17 @@ def select_canaries(connection: Connection, ids: Collection[int]) -> frozenset[i
 
     Without a column `is_canary` in the view, or with anything but true in it, a job is none.
     """
-    return frozenset(row[0] for row in _rows(connection, _CANARIES, ids))
+    return frozenset(row[0] for row in _rows(connection, "preflight_job", _CANARIES, ids))
 
 
 def select_servers(connection: Connection, ids: Collection[int]) -> dict[int, Server]:
-    """Servers by id. A state that we do not know is `unknown`; an inet's host mask is cut."""
+    """Servers by id. A state that is unclear is `unknown`; an inet's host mask is cut."""
     unknown = ServerState.UNKNOWN
     return {
-        server_id: Server(server_id, name, _host(ip), _STATES.get(state, unknown))
-        for server_id, name, ip, state in _rows(connection, _SERVERS, ids)
+        server_id: Server(server_id, name, _host(ip), _STATES.get(state, unknown), unclear)
+        for server_id, name, ip, state, unclear in _rows(
+            connection, "preflight_server", _SERVERS, ids
+        )
     }
 
 
@@ -195,32 +238,42 @@ def select_accounts(
     ids, names = zip(*keys, strict=True) if keys else ((), ())
     return {
         (row[0], row[1]): Account._make(row)
-        for row in _rows(connection, _ACCOUNTS, ids, accounts=texts(names))
+        for row in _rows(connection, "preflight_account", _ACCOUNTS, ids, accounts=texts(names))
     }
 
 
 def select_credentials(connection: Connection, ids: Collection[int]) -> dict[int, Credential]:
     """Credentials by id."""
-    return {row[0]: Credential._make(row) for row in _rows(connection, _CREDENTIALS, ids)}
+    rows = _rows(connection, "preflight_credential", _CREDENTIALS, ids)
+    return {row[0]: Credential._make(row) for row in rows}
 
 
 def select_owners(connection: Connection, ids: Collection[int]) -> dict[int, Owner]:
     """Owners by id, each with the groups that they are in."""
     return {
-        owner_id: Owner(owner_id, name, enabled, tuple(group_ids or ()))
-        for owner_id, name, enabled, group_ids in _rows(connection, _OWNERS, ids)
+        owner_id: Owner(owner_id, name, enabled, tuple(group_ids or ()), unclear)
+        for owner_id, name, enabled, group_ids, unclear in _rows(
+            connection, "preflight_owner", _OWNERS, ids
+        )
     }
 
 
 def select_automations(
     connection: Connection, keys: Collection[tuple[str, int]]
 ) -> dict[tuple[str, int], Automation]:
-    """Automations by job type and target id; perhaps others than those asked for, too."""
+    """Automations by job type and target id; perhaps others than those asked for, too.
+
+    One whose type is unclear stands under `UNCLEAR_TYPE` and its target id.
+    """
     ids, types = {target_id for _, target_id in keys}, {job_type for job_type, _ in keys}
-    return {
-        (row[0], row[1]): Automation._make(row)
-        for row in _rows(connection, _AUTOMATIONS, ids, types=texts(types))
-    }
+    rows = _rows(connection, "preflight_automation", _AUTOMATIONS, ids, types=texts(types))
+    found = {}
+    for row in rows:
+        automation = Automation._make(row)
+        if automation.unclear and automation.job_type not in _TYPES:
+            automation = automation._replace(job_type=UNCLEAR_TYPE)
+        found[automation.job_type, automation.target_id] = automation
+    return found
 
 
 def select_grants(
@@ -228,24 +281,37 @@ def select_grants(
     keys: Collection[tuple[str, int]],
     users: Collection[int],
     groups: Collection[int],
-) -> set[Grant]:
-    """Who of these users and groups may use which of these automations."""
+) -> dict[Grant, UnclearColumns]:
+    """Who of these users and groups may use which of these automations.
+
+    A grant is one when nothing of it is unclear; of others it is told what.
+    """
     ids, types = {target_id for _, target_id in keys}, {job_type for job_type, _ in keys}
     rows = _rows(
         connection,
+        "preflight_grant",
         _GRANTS,
         ids,
         types=texts(types),
         users=bigints(users),
         groups=bigints(groups),
     )
-    return set(map(Grant._make, rows))
+    return {Grant._make(row[:-1]): row[-1] for row in rows}
 
 
 def _rows(
-    connection: Connection, statement: Prepared, ids: Collection[int], **columns: str
+    connection: Connection,
+    view: str,
+    made: Callable[[Columns], Prepared],
+    ids: Collection[int],
+    **columns: str,
 ) -> Rows:
     if not ids:
         return []
-    with errors.reading(_VIEWS[statement.name]):
-        return statement.rows(connection, {"ids": bigints(ids), **columns})
+    try:
+        with errors.reading(view):
+            statement = made(columns_of(connection, view))
+            return statement.rows(connection, {"ids": bigints(ids), **columns})
+    except Stop:
+        forget(connection)
+        raise

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection, text
 
 from worker.errors import ViewRaised
 from worker.storage import errors, inventory
 from worker.storage.arrays import bigints, texts
+from worker.storage.view_columns import Columns, columns_of
 
 _MOST = 64
 
@@ -24,18 +25,19 @@ Key = Any
 class _Beside(NamedTuple):
     """How to find other keys than some of a view, and how to read one of them."""
 
-    pick: TextClause
+    pick: Callable[[Columns], str]
     values: Callable[[Collection[Key]], dict[str, object]]
     read: Callable[[Connection, Any], Collection[object]]
 
 
 def _by_id(view: str, column: str, read: Callable[[Connection, Any], Any]) -> _Beside:
-    pick = text(
-        f"select cast({column} as bigint) from {view} "
-        f"where {column} <> all(cast(:ids as bigint[])) limit {_MOST}"
-    )
     return _Beside(
-        pick,
+        lambda columns: (
+            f"""
+            select {columns.id(column)} from {view}
+            where {columns.none_of(column, "ids")} limit {_MOST}
+        """
+        ),
         lambda keys: {"ids": bigints(keys)},
         lambda connection, row: read(connection, {row[0]}),
     )
@@ -49,36 +51,36 @@ _BESIDE = {
     ),
     "preflight_owner": _by_id("preflight_owner", "owner_id", inventory.select_owners),
     "preflight_account": _Beside(
-        text(
+        lambda columns: (
             f"""
-            select cast(server_id as bigint), cast(account as text) from preflight_account
-            where server_id <> all(cast(:ids as bigint[]))
+            select {columns.id("server_id")}, cast(account as text) from preflight_account
+            where {columns.none_of("server_id", "ids")}
                or account <> all(cast(:names as text[])) limit {_MOST}
-            """
+        """
         ),
         lambda keys: {"ids": bigints(k[0] for k in keys), "names": texts(k[1] for k in keys)},
         lambda connection, row: inventory.select_accounts(connection, {(row[0], row[1])}),
     ),
     "preflight_automation": _Beside(
-        text(
+        lambda columns: (
             f"""
-            select cast(job_type as text), cast(target_id as bigint) from preflight_automation
-            where target_id <> all(cast(:ids as bigint[]))
-               or job_type <> all(cast(:types as text[])) limit {_MOST}
-            """
+            select lower(cast(job_type as text)), {columns.id("target_id")}
+            from preflight_automation where {columns.none_of("target_id", "ids")}
+               or lower(cast(job_type as text)) <> all(cast(:types as text[])) limit {_MOST}
+        """
         ),
         lambda keys: {"ids": bigints(k[1] for k in keys), "types": texts(k[0] for k in keys)},
         lambda connection, row: inventory.select_automations(connection, {(row[0], row[1])}),
     ),
     "preflight_grant": _Beside(
-        text(
+        lambda columns: (
             f"""
-            select cast(job_type as text), cast(target_id as bigint),
-                   cast(principal_kind as text), cast(principal_id as bigint)
-            from preflight_grant where target_id <> all(cast(:ids as bigint[]))
-               or principal_id <> all(cast(:users as bigint[]))
+            select lower(cast(job_type as text)), {columns.id("target_id")},
+                   lower(cast(principal_kind as text)), {columns.id("principal_id")}
+            from preflight_grant where {columns.none_of("target_id", "ids")}
+               or {columns.none_of("principal_id", "users")}
             limit {_MOST}
-            """
+        """
         ),
         lambda keys: {"ids": bigints(k[1] for k in keys), "users": bigints(k[2] for k in keys)},
         lambda connection, row: inventory.select_grants(
@@ -99,7 +101,8 @@ def can_be_read(connection: Connection, view: str, keys: Collection[Key]) -> boo
     beside = _BESIDE[view]
     try:
         with connection.begin_nested(), errors.reading(view):
-            others = connection.execute(beside.pick, beside.values(keys)).all()
+            pick = text(beside.pick(columns_of(connection, view)))
+            others = connection.execute(pick, beside.values(keys)).all()
     except ViewRaised:
         return False
     return any(_is_read(connection, beside, row) for row in others if None not in row)

@@ -17,7 +17,9 @@ from psycopg2 import Error
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-_CANNOT = "0A000"
+_CANNOT = ("0A000", "42883", "42804")
+"""What a plan raises whose view was redefined: other columns come, or ids are of another type."""
+
 _KNOWN = "trigger_worker_prepared"
 _PARAMETER = re.compile(r"(?<!:):([a-z_]+)")
 
@@ -64,7 +66,7 @@ class Prepared:
             is_lost = connection.dialect.is_disconnect(fault, cursor.connection, cursor)
             # A plan whose view was redefined is of no use any more, and its session's others are as
             # old: what is prepared in a new one is planned anew.
-            is_lost = is_lost or (is_known and error.pgcode == _CANNOT)
+            is_lost = is_lost or (is_known and error.pgcode in _CANNOT)
             if is_lost:
                 connection.invalidate(error)
             raise DBAPIError.instance(

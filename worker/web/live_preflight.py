@@ -133,7 +133,11 @@ class LivePreflight:
                 users, groups = {viewer.user_id}, set(viewer.group_ids)
                 try:
                     grants = select_grants(connection, {key}, users, groups)
-                    may_see = any((grant.job_type, grant.target_id) == key for grant in grants)
+                    may_see = any(
+                        (grant.job_type, grant.target_id) == key
+                        for grant, unclear in grants.items()
+                        if not unclear
+                    )
                 except ViewRaised:
                     may_see = None  # the last read of the transaction, which is over now
             elif viewer.user_id is None:

@@ -21,6 +21,12 @@ LATE = {"scheduled_at": "2026-11-02T03:00:00.000000Z", "lateness_s": 7512, "max_
 OWNER = {"owner_id": "5", "owner_name": "wang.fang"}
 ACTION = {"job_type": "action", "target_id": "9", "target_name": "Rotate logs"}
 
+
+def _said(kind: str, view: str, column: str, value: str | None) -> dict[str, str | None]:
+    """What a view says of an object of a kind and may not say."""
+    return {"reason": kind, "view": view, "column": column, "value": value}
+
+
 SAID = [
     (
         Finding(Code.JOB_NOT_FOUND, {"job_id": "17"}),
@@ -76,11 +82,6 @@ SAID = [
         Finding(Code.AUTOMATION_NOT_FOUND, JOB | {"job_type": "workflow", "reason": "unset"}),
         "Job 17 (log-backup) names no workflow.",
         "任务 17（log-backup）未指定编排。",
-    ),
-    (
-        Finding(Code.AUTOMATION_NOT_FOUND, JOB | {"job_type": "script", "reason": "unknown_type"}),
-        "Job 17 (log-backup) has the type 'script', which is neither action nor workflow.",
-        "任务 17（log-backup）的类型“script”既不是操作也不是编排。",
     ),
     (
         Finding(Code.PARAMETER_INVALID, JOB | {"reason": "absent"}),
@@ -302,6 +303,109 @@ SAID = [
         Finding(Code.PARAMETER_INVALID, {"reason": "refused", "value": 100_190}),
         "The dispatch has 100190 bytes; the broker does not take one of that size.",
         "派发事件有 100190 字节，消息代理不接受这么大的消息。",
+    ),
+    (
+        Finding(
+            Code.INVENTORY_INVALID, {"view": "preflight_owner", "column": "x_id", "value": "V3"}
+        ),
+        (
+            "The view preflight_owner says x_id 'V3'; a whole number from 1 to 9223372036854775807"
+            " is allowed."
+        ),
+        ("视图 preflight_owner 中 x_id 的值为 “V3”；只允许 1 到 9223372036854775807 的整数。"),
+    ),
+    (
+        Finding(Code.INVENTORY_INVALID, JOB | _said("job", "preflight_job", "job_type", "script")),
+        (
+            "Job 17 (log-backup) has job_type 'script' in the view preflight_job; action or"
+            " workflow is allowed."
+        ),
+        (
+            "任务 17（log-backup）在视图 preflight_job 中 job_type 的值为 “script”；"
+            "只允许 action 或 workflow。"
+        ),
+    ),
+    (
+        Finding(
+            Code.INVENTORY_INVALID, DB07 | _said("server", "preflight_server", "state", "Asleep")
+        ),
+        (
+            "Server 7 (10.0.0.7, db-07) has state 'Asleep' in the view preflight_server; on, off,"
+            " offline or unknown is allowed."
+        ),
+        (
+            "服务器 7（10.0.0.7，db-07）在视图 preflight_server 中 state 的值为 “Asleep”；"
+            "只允许 on、off、offline 或 unknown。"
+        ),
+    ),
+    (
+        Finding(
+            Code.INVENTORY_INVALID, WEB12 | _said("account", "preflight_account", "enabled", None)
+        ),
+        (
+            "Account 'deploy' on web-12 has enabled null in the view preflight_account; true or"
+            " false is allowed."
+        ),
+        (
+            "web-12 上的账号“deploy”在视图 preflight_account 中 enabled 的值为 null；"
+            "只允许 true 或 false。"
+        ),
+    ),
+    (
+        Finding(
+            Code.INVENTORY_INVALID,
+            WEB12
+            | {"credential_id": "3"}
+            | _said("credential", "preflight_credential", "usable", "maybe"),
+        ),
+        (
+            "Credential 3 of 'deploy' on web-12 has usable 'maybe' in the view"
+            " preflight_credential; true or false is allowed."
+        ),
+        (
+            "web-12 上账号“deploy”的凭据 3 在视图 preflight_credential 中 usable 的值为 “maybe”；"
+            "只允许 true 或 false。"
+        ),
+    ),
+    (
+        Finding(Code.INVENTORY_INVALID, OWNER | _said("owner", "preflight_owner", "enabled", "2")),
+        (
+            "User 5 (wang.fang), the job's owner, has enabled '2' in the view preflight_owner;"
+            " true or false is allowed."
+        ),
+        (
+            "任务所有者用户 5（wang.fang）在视图 preflight_owner 中 enabled 的值为 “2”；"
+            "只允许 true 或 false。"
+        ),
+    ),
+    (
+        Finding(
+            Code.INVENTORY_INVALID,
+            ACTION | _said("automation", "preflight_automation", "enabled", None),
+        ),
+        (
+            "Action 9 (Rotate logs) has enabled null in the view preflight_automation; true or"
+            " false is allowed."
+        ),
+        (
+            "操作 9（Rotate logs）在视图 preflight_automation 中 enabled 的值为 null；"
+            "只允许 true 或 false。"
+        ),
+    ),
+    (
+        Finding(
+            Code.INVENTORY_INVALID,
+            OWNER | ACTION | _said("grant", "preflight_grant", "principal_kind", "role"),
+        ),
+        (
+            "Whether user 5 (wang.fang), the job's owner, may use action 9 (Rotate logs) is not"
+            " clear: a row has principal_kind 'role' in the view preflight_grant; user or group is"
+            " allowed."
+        ),
+        (
+            "无法确定任务所有者用户 5（wang.fang）能否使用操作 9（Rotate logs）："
+            "视图 preflight_grant 中有一行 principal_kind 的值为 “role”；只允许 user 或 group。"
+        ),
     ),
     (
         Finding(Code.INTERNAL_ERROR, {"correlation_id": "6f2b7d1c", "check": "owner_may"}),

@@ -204,12 +204,108 @@ def test_a_job_that_names_no_automation() -> None:
     assert finding.objects["reason"] == "unset"
 
 
-def test_a_job_of_another_type_finds_no_automation_even_if_a_view_has_one() -> None:
-    automations = {("script", 9): Automation("script", 9, "x", True)}
-    facts = replace(HEALTHY, automations=automations, grants=set())
-    finding = only(verdict(JOB._replace(job_type="script"), facts))
-    assert finding.cause == "automation_not_found:job_type=script"
-    assert finding.objects["reason"] == "unknown_type"
+@pytest.mark.parametrize("value", ["script", None])
+def test_a_job_of_another_type_is_what_is_wrong_and_nothing_follows_from_it(
+    value: str | None,
+) -> None:
+    job = JOB._replace(job_type=value or "", unclear=["job_type", value])
+    finding = only(verdict(job, replace(HEALTHY, grants=set())))
+    assert finding == Finding(
+        FailureCode.INVENTORY_INVALID,
+        {
+            "job_id": "17",
+            "job_name": "log-backup",
+            "reason": "job",
+            "view": "preflight_job",
+            "column": "job_type",
+            "value": value,
+        },
+        "inventory_invalid:view=preflight_job,job_id=17",
+    )
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        JOB._replace(enabled=False, unclear=["enabled", None]),
+        JOB._replace(target_id=None, unclear=["target_id", "A9"]),
+        JOB._replace(owner_id=None, unclear=["owner_id", "U5"]),
+    ],
+    ids=["enabled", "target_id", "owner_id"],
+)
+def test_what_is_not_clear_of_a_job_is_not_told_as_something_else(job: Job) -> None:
+    finding = only(verdict(job))
+    assert (finding.code, finding.objects["reason"]) == ("inventory_invalid", "job")
+    assert [finding.objects["column"], finding.objects["value"]] == job.unclear
+
+
+UNCLEAR = {
+    "server": (
+        {"servers": {7: Server(7, "db-07", None, ServerState.UNKNOWN, ["state", "Asleep"])}},
+        "view=preflight_server,server_id=7",
+    ),
+    "account": (
+        {"accounts": {(7, "deploy"): Account(7, "deploy", False, 3, ["enabled", None])}},
+        "view=preflight_account,server_id=7,account=deploy",
+    ),
+    "account with an id that is none": (
+        {"accounts": {(7, "deploy"): Account(7, "deploy", True, None, ["credential_id", "V3"])}},
+        "view=preflight_account,server_id=7,account=deploy",
+    ),
+    "credential": (
+        {"credentials": {3: Credential(3, "key", False, ["usable", "maybe"])}},
+        "view=preflight_credential,credential_id=3",
+    ),
+    "owner": (
+        {"owners": {5: Owner(5, "wang.fang", False, (70,), ["enabled", "2"])}},
+        "view=preflight_owner,owner_id=5",
+    ),
+    "automation": (
+        {"automations": {("action", 9): Automation("action", 9, "x", False, ["enabled", None])}},
+        "view=preflight_automation,action=9",
+    ),
+    "automation of a type that is none": (
+        {"automations": {("", 9): Automation("", 9, "x", True, ["job_type", "Aktion"])}},
+        "view=preflight_automation,action=9",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNCLEAR)
+def test_what_is_not_clear_of_a_row_is_the_one_finding_and_names_it(case: str) -> None:
+    changes, root = UNCLEAR[case]
+    parameter = '{"servers": [{"server_id": 7, "account": "deploy"}]}'
+    finding = only(verdict(JOB._replace(parameter=parameter), replace(HEALTHY, **changes)))
+    assert finding.code == "inventory_invalid"
+    assert finding.cause == f"inventory_invalid:{root}"
+    assert finding.objects["reason"] == case.split(maxsplit=1)[0]
+
+
+@pytest.mark.parametrize(
+    ("grant", "columns", "code"),
+    [
+        (Grant("role", 5, "action", 9), ["principal_kind", "role"], "inventory_invalid"),
+        (Grant("", 71, "action", 9), ["principal_kind", None], "inventory_invalid"),
+        (Grant("user", 5, "Aktion", 9), ["job_type", "Aktion"], "inventory_invalid"),
+        (Grant("group", 5, "Aktion", 9), ["job_type", "Aktion"], "permission_denied"),
+        (Grant("role", 5, "workflow", 9), ["principal_kind", "role"], "permission_denied"),
+        (Grant("role", 5, "action", 8), ["principal_kind", "role"], "permission_denied"),
+    ],
+)
+def test_a_grant_that_is_not_clear_grants_nothing_and_is_named_where_it_may_be_the_one(
+    grant: Grant, columns: list[str | None], code: str
+) -> None:
+    facts = replace(HEALTHY, grants=set(), unclear_grants={grant: columns})
+    finding = only(verdict(JOB, facts))
+    assert finding.code == code
+    if code == "inventory_invalid":
+        assert finding.objects["view"] == "preflight_grant"
+        assert finding.objects["owner_name"] == "wang.fang"
+
+
+def test_a_grant_that_is_clear_is_enough() -> None:
+    unclear = {Grant("role", 5, "action", 9): ["principal_kind", "role"]}
+    assert verdict(JOB, replace(HEALTHY, unclear_grants=unclear)).has_passed
 
 
 @pytest.mark.parametrize(

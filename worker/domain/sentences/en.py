@@ -16,9 +16,6 @@ SENTENCES = {
     "automation_not_found": "{Kind} {target_id} does not exist.",
     "automation_not_found.disabled": "{Kind} {target_id}{target_note} is switched off.",
     "automation_not_found.unset": "Job {job_id}{job_note} names no {kind}.",
-    "automation_not_found.unknown_type": (
-        "Job {job_id}{job_note} has the type '{job_type}', which is neither action nor workflow."
-    ),
     "parameter_invalid": "The job's parameter cannot be used.",
     "parameter_invalid.absent": "Job {job_id}{job_note} has no parameter.",
     "parameter_invalid.too_long": "The job's parameter is too long to be sent.",
@@ -76,6 +73,32 @@ SENTENCES = {
     "permission_denied": (
         "User {owner_id}{owner_note}, the job's owner, may not use {kind} {target_id}{target_note}."
     ),
+    "inventory_invalid": "The view {view} says {column} {unclear}; {allowed}.",
+    "inventory_invalid.job": (
+        "Job {job_id}{job_note} has {column} {unclear} in the view {view}; {allowed}."
+    ),
+    "inventory_invalid.server": (
+        "Server {server_id}{server_note} has {column} {unclear} in the view {view}; {allowed}."
+    ),
+    "inventory_invalid.account": (
+        "Account '{account}' on {place} has {column} {unclear} in the view {view}; {allowed}."
+    ),
+    "inventory_invalid.credential": (
+        "Credential {credential_id} of '{account}' on {place} has {column} {unclear} in the view"
+        " {view}; {allowed}."
+    ),
+    "inventory_invalid.owner": (
+        "User {owner_id}{owner_note}, the job's owner, has {column} {unclear} in the view {view};"
+        " {allowed}."
+    ),
+    "inventory_invalid.automation": (
+        "{Kind} {target_id}{target_note} has {column} {unclear} in the view {view}; {allowed}."
+    ),
+    "inventory_invalid.grant": (
+        "Whether user {owner_id}{owner_note}, the job's owner, may use {kind}"
+        " {target_id}{target_note} is not clear: a row has {column} {unclear} in the view {view};"
+        " {allowed}."
+    ),
     "event_invalid": "The trigger cannot be used: {problem}.",
     "event_invalid.no_canary": (
         "Job {job_id}{job_note} is not marked as a canary (is_canary), so no trigger of kind"
@@ -111,6 +134,10 @@ REMEDIES = {
     "owner_not_found": "Give the job another owner.",
     "owner_disabled": "Enable the user, or give the job another owner.",
     "permission_denied": "Grant it to the owner or one of their groups, or change the owner.",
+    "inventory_invalid": (
+        "Have the view say one of the allowed values; `trigger-worker platform check` names every"
+        " row that says another one."
+    ),
     "event_invalid": "Correct the producer; the dead letter can be mended and replayed.",
     "internal_error": (
         "Correct the row that is named, in the platform's tables; where none is, report the"
@@ -130,6 +157,13 @@ WORDS = {
     "no_note": "",
     "comma": ", ",
     "path": " at {path}",
+    "value": "'{value}'",
+    "null": "null",
+    "allowed.flag": "true or false is allowed",
+    "allowed.state": "on, off, offline or unknown is allowed",
+    "allowed.job_type": "action or workflow is allowed",
+    "allowed.principal_kind": "user or group is allowed",
+    "allowed.id": "a whole number from 1 to 9223372036854775807 is allowed",
     "between": " ",
     "more": "… and {count} more.",
     "d": "{n} d",

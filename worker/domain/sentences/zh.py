@@ -13,9 +13,6 @@ SENTENCES = {
     "automation_not_found": "{Kind} {target_id} 不存在。",
     "automation_not_found.disabled": "{Kind} {target_id}{target_note}已停用。",
     "automation_not_found.unset": "任务 {job_id}{job_note}未指定{kind}。",
-    "automation_not_found.unknown_type": (
-        "任务 {job_id}{job_note}的类型“{job_type}”既不是操作也不是编排。"
-    ),
     "parameter_invalid": "任务的参数无法使用。",
     "parameter_invalid.absent": "任务 {job_id}{job_note}没有参数。",
     "parameter_invalid.too_long": "任务的参数过长，无法发送。",
@@ -57,6 +54,31 @@ SENTENCES = {
     "permission_denied": (
         "任务所有者用户 {owner_id}{owner_note}没有{kind} {target_id}{target_note}的权限。"
     ),
+    "inventory_invalid": "视图 {view} 中 {column} 的值为 {unclear}；{allowed}。",
+    "inventory_invalid.job": (
+        "任务 {job_id}{job_note}在视图 {view} 中 {column} 的值为 {unclear}；{allowed}。"
+    ),
+    "inventory_invalid.server": (
+        "服务器 {server_id}{server_note}在视图 {view} 中 {column} 的值为 {unclear}；{allowed}。"
+    ),
+    "inventory_invalid.account": (
+        "{place} 上的账号“{account}”在视图 {view} 中 {column} 的值为 {unclear}；{allowed}。"
+    ),
+    "inventory_invalid.credential": (
+        "{place} 上账号“{account}”的凭据 {credential_id} 在视图 {view} 中 {column} 的值为"
+        " {unclear}；{allowed}。"
+    ),
+    "inventory_invalid.owner": (
+        "任务所有者用户 {owner_id}{owner_note}在视图 {view} 中 {column} 的值为 {unclear}；"
+        "{allowed}。"
+    ),
+    "inventory_invalid.automation": (
+        "{Kind} {target_id}{target_note}在视图 {view} 中 {column} 的值为 {unclear}；{allowed}。"
+    ),
+    "inventory_invalid.grant": (
+        "无法确定任务所有者用户 {owner_id}{owner_note}能否使用{kind} {target_id}{target_note}："
+        "视图 {view} 中有一行 {column} 的值为 {unclear}；{allowed}。"
+    ),
     "event_invalid": "触发事件无法使用：{problem}。",
     "event_invalid.no_canary": (
         "任务 {job_id}{job_note}没有标记为探测任务（is_canary），canary 类型的触发不能运行它。"
@@ -88,6 +110,9 @@ REMEDIES = {
     "owner_not_found": "请为任务指定其他所有者。",
     "owner_disabled": "请启用该用户，或为任务指定其他所有者。",
     "permission_denied": "请授权给所有者或其所在的用户组，或更换所有者。",
+    "inventory_invalid": (
+        "请让视图给出允许的值；`trigger-worker platform check` 会列出所有取值不符的行。"
+    ),
     "event_invalid": "请修正事件的生产者；死信可修改后重放。",
     "internal_error": "请在平台的表中更正所指的行；若未指明，请附上关联号和日志进行反馈。",
 }
@@ -104,6 +129,13 @@ WORDS = {
     "no_note": " ",
     "comma": "，",
     "path": " {path} ",
+    "value": "“{value}”",
+    "null": "null",
+    "allowed.flag": "只允许 true 或 false",
+    "allowed.state": "只允许 on、off、offline 或 unknown",
+    "allowed.job_type": "只允许 action 或 workflow",
+    "allowed.principal_kind": "只允许 user 或 group",
+    "allowed.id": "只允许 1 到 9223372036854775807 的整数",
     "between": "",
     "more": "……还有 {count} 项。",
     "d": "{n} 天",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from worker.domain.inventory import ServerState
+from worker.domain.inventory import Automation, ServerState
+from worker.domain.inventory import Owner as OwnerRow
 from worker.domain.masking import Masker
 from worker.domain.parameter import MAX_CHARACTERS
 from worker.domain.reading import AsOf, JobRow
@@ -51,7 +52,7 @@ def automation(row: JobRow, live: Live) -> said.Automation | None:
     there = live.facts.automations.get((row.job_type, row.target_id))
     if there is None:
         return said.Automation(now=Now.GONE, id=number, name=None)
-    return said.Automation(now=Now.OK if there.enabled else Now.OFF, id=number, name=there.name)
+    return said.Automation(now=_flag(there), id=number, name=there.name)
 
 
 def owner(row: JobRow, live: Live) -> said.Owner | None:
@@ -64,7 +65,14 @@ def owner(row: JobRow, live: Live) -> said.Owner | None:
     there = live.facts.owners.get(row.owner_id)
     if there is None:
         return said.Owner(now=Now.GONE, id=number, name=None)
-    return said.Owner(now=Now.OK if there.enabled else Now.OFF, id=number, name=there.name)
+    return said.Owner(now=_flag(there), id=number, name=there.name)
+
+
+def _flag(there: Automation | OwnerRow) -> Now:
+    """What a row's flag says; one that says neither true nor false is a finding of its own."""
+    if there.unclear:
+        return Now.NOT_CHECKED
+    return Now.OK if there.enabled else Now.OFF
 
 
 def _target(target: Target, live: Live) -> said.JobTarget:

@@ -89,6 +89,8 @@ def automation_now(job: JobRow, live: Live, words: Words) -> Now:
     automation = live.facts.automations.get((job.job_type, job.target_id or 0))
     if automation is None:
         return Now("bad", words.gettext(marked("No longer exists")))
+    if automation.unclear:
+        return Now("still", words.gettext(_COULD_NOT))
     if not automation.enabled:
         off = words.gettext(marked("%(name)s, switched off"))
         return Now("bad", off % {"name": short(automation.name, _LONGEST)})
@@ -105,6 +107,8 @@ def owner_now(live: Live, words: Words) -> Now:
     owner = live.facts.owners.get(job.owner_id)
     if owner is None:
         return Now("bad", words.gettext(marked("No longer exists")))
+    if owner.unclear:
+        return Now("still", words.gettext(_COULD_NOT))
     if not owner.enabled:
         off = words.gettext(marked("%(name)s, disabled"))
         return Now("bad", off % {"name": short(owner.name, _LONGEST)})
