@@ -12,7 +12,7 @@ from sqlalchemy.pool import NullPool
 
 from worker.config import Settings
 from worker.errors import ConnectionLost, Locked, Misused
-from worker.storage import address, asked, connecting, errors, idle
+from worker.storage import address, asked, connecting, errors, idle, view_casts
 from worker.storage.lock_watch import LockWatch
 
 log = logging.getLogger(__name__)
@@ -60,6 +60,7 @@ def make_engine(settings: Settings) -> Engine:
             remedy="Write it as postgresql+psycopg2://user:password@host:port/database.",
         ) from None
     asked.ask_and_check(engine, session)
+    view_casts.attend(engine)
     return connecting.attend(engine)
 
 

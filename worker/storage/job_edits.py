@@ -6,6 +6,8 @@ from typing import Literal, NamedTuple
 
 from sqlalchemy import Connection, text
 
+from worker.storage.view_columns import Kind, columns_of
+
 Column = Literal["name", "schedule", "timezone", "enabled", "paramter"]
 
 _IS_THERE = text("select to_regclass('console_job_write') is not null")
@@ -50,14 +52,17 @@ def update(
     """Change some columns of a job that still has this version; its new one.
 
     None when somebody else was faster: then nothing is changed. The view counts the version up. A
-    value takes the column's type as the platform has it, so it is not cast.
+    value goes out as a literal that takes the column's type as the platform has it.
     """
     assignments = ", ".join(f"{name} = :{name}" for name in columns)
     statement = f"""
         update console_job_write set {assignments}
         where job_id = :job_id and version = :version returning cast(version as bigint)
     """
-    values = {**{str(name): value for name, value in columns.items()}, "job_id": job_id}
-    values["version"] = version
+    values: dict[str, object] = {str(name): value for name, value in columns.items()}
+    values |= {"job_id": str(job_id), "version": str(version)}
+    kinds = columns_of(connection, "console_job_write")
+    if "enabled" in values and kinds.kind("enabled", Kind.FLAG) is not Kind.FLAG:
+        values["enabled"] = "1" if values["enabled"] else "0"
     found = connection.execute(text(statement), values).scalar_one_or_none()
     return None if found is None else int(found)

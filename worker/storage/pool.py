@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as NoneFree
 
 from worker.config import Settings
 from worker.errors import Misused, Transient
-from worker.storage import address, asked, connecting, errors
+from worker.storage import address, asked, connecting, errors, view_casts
 
 _STATEMENT_MS = 5_000
 _LOCK_MS = 2_000
@@ -60,6 +60,7 @@ class Pool:
             ) from None
         asked.ask_and_check(self._engine, _SESSION)
         connecting.attend(self._engine)
+        view_casts.attend(self._engine)
         self._reader = self._engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )

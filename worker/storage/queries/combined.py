@@ -53,11 +53,11 @@ RANK = f"""
 
 RUN = """
     left join lateral (
-        select cast(x.status as text) as status, cast(x.message as text) as message, x.accepted_at,
-            x.started_at, x.ended_at, cast(x.platform_url as text) as platform_url
+        select lower(cast(x.status as text)) as status, cast(x.message as text) as message,
+            x.accepted_at, x.started_at, x.ended_at, cast(x.platform_url as text) as platform_url
         from console_execution x
         where r.trigger_status is distinct from 2 and x.execution_id = r.execution_id
-          and (r.job_type is null or x.job_type = r.job_type)
+          and (r.job_type is null or lower(cast(x.job_type as text)) = r.job_type)
         limit 1
     ) e on true
 """

@@ -34,7 +34,7 @@ _RECENT = 20
 
 _ROWS = f"""
     select cast(c.job_id as bigint) as c_id, coalesce(cast(c.name as text), '') as c_name,
-        coalesce(cast(c.job_type as text), '') as c_job_type,
+        coalesce(lower(cast(c.job_type as text)), '') as c_job_type,
         cast(c.target_id as bigint) as c_target_id,
         cast(c.automation_name as text) as c_automation_name,
         cast(c.owner_id as bigint) as c_owner_id, cast(c.owner_name as text) as c_owner_name,
@@ -60,8 +60,9 @@ _ROWS = f"""
               and {moment("p")} <= case when r.trigger_status = 2
                 then coalesce(j.failing_since, {moment("r")}) else 'infinity' end
             order by {newest_first("p")} limit {_RECENT}) as p
-        join console_execution x on x.execution_id = p.execution_id and x.job_type = p.job_type
-        where x.status = '{Status.SUCCEEDED}'
+        join console_execution x
+            on x.execution_id = p.execution_id and lower(cast(x.job_type as text)) = p.job_type
+        where lower(cast(x.status as text)) = '{Status.SUCCEEDED}'
         order by {newest_first("p")} limit 1
     ) good on true
     order by page.place

@@ -63,10 +63,12 @@ def is_meant(scope: Scope, wanted: JobFilter) -> tuple[str, dict[str, Any]]:
     if wanted.name_prefix:
         conditions.append("""lower(c.name) collate "C" like :name_prefix""")
         values["name_prefix"] = escaped(wanted.name_prefix.lower()) + "%"
-    for name in ("owner_id", "job_type"):
-        if (value := getattr(wanted, name)) is not None:
-            conditions.append(f"c.{name} = :{name}")
-            values[name] = value
+    if wanted.owner_id is not None:
+        conditions.append("c.owner_id = :owner_id")
+        values["owner_id"] = wanted.owner_id
+    if wanted.job_type is not None:
+        conditions.append("lower(cast(c.job_type as text)) = :job_type")
+        values["job_type"] = wanted.job_type
     if wanted.group_id is not None:
         conditions.append(
             "exists (select from console_job_group w where w.job_id = c.job_id"

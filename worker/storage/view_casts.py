@@ -1,0 +1,88 @@
+"""The console's views, where a platform has other types than ours: ids as text, times without zone.
+
+The console's statements are written for the types that our own views have. Where a view has others,
+its name in a statement stands for a select that casts them, made from the catalog, so that no
+statement has to know; where it has ours, the statement is sent as it is written.
+
+A time without a zone is taken for one in the database's TimeZone. Ids, flags and UUIDs that are
+none are null.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event
+
+from worker.domain.platform_views import VIEWS, Column, Holds, View
+from worker.storage.view_columns import FALSE, TRUE, Columns, Kind, columns_of, is_word
+
+_CONSOLE = {view.name: view for view in VIEWS if not view.is_needed}
+_USUAL = {
+    Holds.ID: Kind.WHOLE,
+    Holds.FLAG: Kind.FLAG,
+    Holds.TIME: Kind.TIME,
+    Holds.UUID: Kind.UUID,
+}
+_named = re.compile(rf"\b(from|join)\s+({'|'.join(_CONSOLE)})\b").sub
+_has_alias = re.compile(
+    r"\s+(?:as\s+)?(?!(?:as|where|order|group|left|cross|join|on|limit|union|offset)\b)[a-z]"
+).match
+
+
+def attend(engine: Engine) -> None:
+    """Have the statements of an engine's connections read the views in the types that we use."""
+    event.listen(engine, "before_cursor_execute", _cast, retval=True)
+
+
+def _cast(
+    connection: Connection, _cursor: Any, statement: str, parameters: Any, *_: Any
+) -> tuple[str, Any]:
+    if "console_" not in statement:
+        return statement, parameters
+
+    def read(found: re.Match[str]) -> str:
+        view = _CONSOLE[found[2]]
+        source = _source(view, columns_of(connection, view.name))
+        if source is None:
+            return found[0]
+        alias = "" if _has_alias(statement, found.end()) else f" as {view.name}"
+        return f"{found[1]} {source}{alias}"
+
+    return _named(read, statement), parameters
+
+
+@lru_cache(maxsize=64)
+def _source(view: View, columns: Columns) -> str | None:
+    """A select that stands for a view; None where it can be read as it is."""
+    casts = {
+        column.name: f"{_read(column, columns)} as {column.name}"
+        for column in view.columns
+        if columns.has(column.name)
+        and columns.kind(column.name, Kind.OTHER) is not _USUAL.get(column.holds, Kind.OTHER)
+        and column.holds in _USUAL
+    }
+    if not casts:
+        return None
+    selected = (
+        casts.get(column.name, column.name) for column in view.columns if columns.has(column.name)
+    )
+    return f"(select {', '.join(selected)} from {view.name})"
+
+
+def _read(column: Column, columns: Columns) -> str:
+    name = column.name
+    if column.holds is Holds.ID:
+        return columns.id(name)
+    if column.holds is Holds.TIME:
+        return f"cast({name} as timestamptz)"
+    if column.holds is Holds.FLAG:
+        return (
+            f"case when {is_word(name, TRUE)} then true when {is_word(name, FALSE)} then false end"
+        )
+    return (
+        f"case when cast({name} as text) ~* '^[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}$'"
+        f" then cast(cast({name} as text) as uuid) end"
+    )
