@@ -43,6 +43,7 @@ from worker.relay import Relay
 from worker.status import StatusIntake
 from worker.storage import layout
 from worker.storage.engine import Session, make_engine, watch_locks
+from worker.storage.platform.check import check_some_rows, check_structure
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,9 @@ _ACCESS_S = 3.0
 
 _NEWS_S = 3.0
 """How long a topic may be unknown at the start: brokers hear of a new one one after the other."""
+
+_VIEWS_MS = 5_000
+"""How long a look at the first rows of a view may take before the worker starts without it."""
 
 _SWITCH_S = 0.0005
 """A loop that has its answer from the database should not wait 5 ms for the thread that decides."""
@@ -267,14 +271,33 @@ class Worker:
                 try:
                     with session.transaction() as connection:
                         layout.check(connection)
+                        check_structure(connection)
                     check_group(session, self._kafka, self._settings.group)
                 except Transient as problem:
                     log.warning("action=wait_for_database reason=%s", problem)
                     self._stopping.wait(1.0)
                 else:
+                    self._say_what_views_say(session)
                     return
         finally:
             session.close()
+
+    def _say_what_views_say(self, session: Session) -> None:
+        """Log what is wrong with the first rows of the views; it costs the jobs that need them."""
+        try:
+            report = check_some_rows(session.snapshot, _VIEWS_MS)
+        except Transient as problem:
+            log.warning("action=platform_not_checked reason=%s", problem)
+            return
+        for finding in report.problems:
+            log.warning(
+                "action=platform_problem fault=%s view=%s column=%s rows=%s reason=%s",
+                finding.fault,
+                finding.view,
+                finding.column,
+                finding.rows,
+                finding.message,
+            )
 
     def _why_not_live(self) -> str | None:
         """A loop that does not turn for longer than the group waits should be started again."""

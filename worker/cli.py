@@ -18,6 +18,7 @@ COMMANDS = {
     "console": "The pages: jobs, history, failures.",
     "users": "Local users of the console, and services with a token.",
     "migrate": "Bring the database schema up or down.",
+    "platform": "Check what the platform's views say, row by row.",
     "topics": "Create and check the topics; say where to read on.",
     "publish": "Send triggers.",
     "preflight": "Say whether jobs could start now, and why not. Changes nothing.",

@@ -49,6 +49,21 @@ def test_a_missing_table_is_named(start: Start, load: Load, database: str) -> No
     assert sql.value(database, "select count(*) from awp_job_execution") == 0
 
 
+def test_views_that_cannot_be_read_are_named_all_at_once(start: Start, database: str) -> None:
+    sql.execute(
+        database,
+        """
+        drop view preflight_server, preflight_credential;
+        create view preflight_credential as select id as credential_id, kind from awp_credential;
+        """,
+    )
+    worker = start(wait=False)
+    assert "The view preflight_server does not exist." in _last_words(worker)
+    assert "The view preflight_credential has no column usable" in _last_words(worker)
+    assert "trigger-worker platform check" in _last_words(worker)
+    assert "action=assigned" not in worker.words()
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [("nowhere", 'database "nowhere" does not exist'), ("postgres", "awp_trigger_ledger")],

@@ -26,14 +26,17 @@ from sqlalchemy.pool import NullPool
 import migrations
 from migrations.online import VERSION_TABLE, Patience
 from migrations.views import VIEWS
-from worker.errors import ConnectionLost, Misused, Stop
+from worker.errors import ConnectionLost, Misused, Stop, Transient
 from worker.storage import address, connecting
+from worker.storage.platform.check import SOME_ROWS, check
+from worker.storage.platform.report import Report
 
 _TURN = 7_263_014_899_117_604
 """Key of the advisory lock that a migration holds."""
 _TURN_TIMEOUT_S = 1_800.0
 _TURN_POLL_S = 0.2
 _CONNECT_TIMEOUT_S = 10
+_LOOK_MS = 10_000
 _is_place = re.compile(r"heads?|base|[+-][0-9]+").fullmatch
 
 
@@ -55,6 +58,23 @@ def current(url: str) -> State:
     """The state of a database. Raises `Stop` when it cannot be reached."""
     with _connected(url) as connection:
         return _state(connection)
+
+
+def look_at_views(url: str) -> Report:
+    """What is wrong with the platform's views, by their first rows. Nothing is changed."""
+
+    @contextmanager
+    def snapshot() -> Iterator[Connection]:
+        with connection.begin():
+            connection.execute(text("set transaction isolation level repeatable read, read only"))
+            connection.execute(text(f"set local statement_timeout = {_LOOK_MS}"))
+            yield connection
+
+    with _connected(url) as connection:
+        try:
+            return check(snapshot, most_rows=SOME_ROWS)
+        except Transient:
+            return Report()
 
 
 def upgrade(

@@ -1,0 +1,72 @@
+"""Whether an index serves each look-up: otherwise every batch reads whole tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from worker.domain.platform_views import Holds, View
+from worker.errors import Stop, ViewRaised
+from worker.storage import errors
+from worker.storage.platform.report import Fault, Finding
+from worker.storage.view_columns import columns_of
+
+_LARGE = 1_000
+"""Rows from which on a table without an index is worth a word."""
+
+_SIZES = text(
+    """
+    select c.relname, c.reltuples from pg_class c
+    where c.relname = any(cast(:names as text[])) and c.relkind in ('r', 'p', 'm')
+      and c.reltuples >= :large
+    """
+)
+_READS_ALL = ("Seq Scan", "Index Scan", "Index Only Scan")
+
+
+def missing(connection: Connection, view: View) -> Iterator[Finding]:
+    """Large tables that are read from one end to the other to find one row of a view.
+
+    PostgreSQL is asked how it would do it if it had to avoid that: what it still reads as a whole
+    is served by no index. Tables of fewer than 1,000 rows are not looked at.
+    """
+    of = columns_of(connection, view.name)
+    for name in view.looked_up:
+        value = f"{of.compared(name)} = '1'"
+        if view.column(name).holds is Holds.UUID:
+            value = f"{name} = cast('00000000-0000-8000-8000-000000000000' as uuid)"
+        elif view.column(name).holds is not Holds.ID:
+            value = f"{name} = 'a'"
+        try:
+            with connection.begin_nested(), errors.reading(view.name):
+                connection.execute(text("set local enable_seqscan = off"))
+                plan = connection.execute(
+                    text(f"explain (format json) select * from {view.name} where {value}")
+                ).scalar_one()
+                connection.execute(text("set local enable_seqscan = default"))
+        except (ViewRaised, Stop):
+            continue  # told where its rows are read
+        tables = sorted(set(_read_whole(plan[0]["Plan"])))
+        sizes = connection.execute(
+            _SIZES, {"names": "{" + ",".join(f'"{each}"' for each in tables) + "}", "large": _LARGE}
+        )
+        for table, rows in sizes:
+            yield Finding(
+                Fault.MISSING_INDEX,
+                view.name,
+                f"No index serves a look-up by {view.name}.{name}: each one reads the whole table "
+                f"{table} (about {int(rows):,} rows).",
+                name,
+                int(rows),
+                is_note=True,
+            )
+
+
+def _read_whole(plan: dict[str, Any]) -> Iterator[str]:
+    """The tables of which a plan reads everything."""
+    if plan["Node Type"] in _READS_ALL and "Index Cond" not in plan:
+        yield plan["Relation Name"]
+    for part in plan.get("Plans", ()):
+        yield from _read_whole(part)
