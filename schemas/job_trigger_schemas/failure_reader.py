@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import time
 from collections import deque
@@ -172,7 +173,10 @@ class FailureReader:
             return 0
         if failure.event_id in self._known:
             return 0
-        handler(failure)
+        answer = handler(failure)
+        if inspect.iscoroutine(answer):
+            answer.close()
+            raise TypeError("The handler is `async def`, so it has not run: give a plain function.")
         self._known.add(failure.event_id)
         return 1
 

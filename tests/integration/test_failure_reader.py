@@ -93,6 +93,12 @@ def test_what_a_handler_raises_comes_out_and_its_failure_comes_again(
             with pytest.raises(RuntimeError, match="the pager is off"):
                 read_until(reader, heard, lambda: False, "that it raises")
         assert heard.jobs == [1, 2]
+
+    async def never_runs(failure: TriggerFailure) -> None:
+        heard(failure)
+
+    with opened() as reader, pytest.raises(TypeError, match="give a plain function"):
+        wait_until(lambda: reader.read(never_runs), READ_S, "that it is refused", every_s=0)
     heard.raises_at = 0
     with opened() as reader:
         read_until(reader, heard, lambda: 5 in heard.jobs, "the rest")
