@@ -1,19 +1,20 @@
 """Changes to filled tables that other sessions are using.
 
-Every statement commits alone and can be run again, so no lock is held from one statement to the
-next, and a revision that failed half-way is finished by running it again.
+On the way up every statement commits alone and can be run again, so no lock is held from one
+statement to the next, and a revision that failed half-way is finished by running it again. The way
+down only drops, which takes moments, so it is one transaction: all of it, or nothing.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import cleandoc
 
 from alembic import context, op
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from worker.errors import Stop
@@ -24,8 +25,11 @@ VERSION_TABLE = "awp_trigger_revision"
 BASELINE_MARK = "trigger-worker: made by revision 0001"
 STAND_IN_MARK = "trigger-worker: made by revision 0003, the platform had none"
 """Comments on tables that are ours to drop; a platform's own tables have none of them."""
+COLUMN_MARK = "trigger-worker: added by a migration"
+"""The same of a column in a table that is not ours."""
 
 _LOCK_IS_TAKEN = {"55P03", "40P01"}
+_HAS_DEPENDENTS = "2BP01"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +47,25 @@ class Patience:
     index_lock_timeout_ms: int = 600_000
 
 
+class TableLocked(Exception):
+    """Another session holds a table: nothing has changed, and the same has to be tried again."""
+
+    def __init__(self, table: str) -> None:
+        super().__init__(table)
+        self.table = table
+
+
 @contextmanager
 def changing() -> Iterator[None]:
     """Statements in this block commit one by one, with a short lock_timeout."""
     with op.get_context().autocommit_block():
+        op.execute("set client_min_messages = warning")
         op.execute("set statement_timeout = 0")
         op.execute(f"set lock_timeout = {_patience().lock_timeout_ms}")
         yield
         op.execute("reset lock_timeout")
         op.execute("reset statement_timeout")
+        op.execute("reset client_min_messages")
 
 
 def run(statement: str) -> None:
@@ -72,15 +86,51 @@ def short(table: str, statement: str) -> None:
             if getattr(error.orig, "pgcode", None) not in _LOCK_IS_TAKEN:
                 raise
             if attempt == patience.attempts:
-                raise Stop(
-                    f"Table {table} stayed locked by {_holders(table)}: "
-                    f"{attempt} attempts of {patience.lock_timeout_ms} ms each.",
-                    remedy="End that session's transaction and run the migration again; "
-                    "it goes on where it stopped.",
-                ) from None
+                raise stayed_locked(op.get_bind(), table, patience) from None
             time.sleep(patience.pause_s)
         else:
             return
+
+
+def stayed_locked(connection: Connection, table: str, patience: Patience) -> Stop:
+    """What to raise when all attempts were in vain; names who holds the table."""
+    return Stop(
+        f"Table {table} stayed locked by {_holders(connection, table)}: "
+        f"{patience.attempts} attempts of {patience.lock_timeout_ms} ms each.",
+        remedy="End that session's transaction and run the migration again; "
+        "it goes on where it stopped.",
+    )
+
+
+def at_once(statements: Iterable[tuple[str, str]]) -> None:
+    """Run statements, each with the table that it is about, in the migration's own transaction.
+
+    Raises `TableLocked` when a lock could not be had, and `Stop` when somebody else's object needs
+    what is dropped. Nothing has changed then.
+    """
+    run(f"set local lock_timeout = {_patience().lock_timeout_ms}")
+    run("set local statement_timeout = 0")
+    for table, statement in statements:
+        try:
+            run(statement)
+        except DBAPIError as error:
+            code = getattr(error.orig, "pgcode", None)
+            if code in _LOCK_IS_TAKEN:
+                raise TableLocked(table) from error
+            if code == _HAS_DEPENDENTS:
+                raise _needed(error) from error
+            raise
+
+
+def _needed(error: DBAPIError) -> Stop:
+    """What to raise for an object of the platform's that needs ours, in the server's words."""
+    diagnosis = getattr(error.orig, "diag", None)
+    detail = getattr(diagnosis, "message_detail", None) or str(error.orig)
+    return Stop(
+        f"What goes is still needed: {'; '.join(detail.strip().splitlines())}. "
+        "Nothing was changed.",
+        remedy="Drop what needs it, or define it anew without it, and run the command again.",
+    )
 
 
 def index(name: str, table: str, definition: str, *, is_unique: bool = False) -> None:
@@ -119,28 +169,57 @@ def index(name: str, table: str, definition: str, *, is_unique: bool = False) ->
 
 
 def add_columns(table: str, columns: dict[str, str]) -> None:
-    """Add columns to a table that may be absent, or a view of the platform's: then nothing is done.
+    """Add the columns that are not there to a table; where there is none, or a view, do nothing.
 
     Types must be null by default or have a constant default: then no row is rewritten.
     """
-    short(table, _if_table(table, _each("add column if not exists", columns)))
+    wanted = ", ".join(f"('{name}', '{kind}')" for name, kind in columns.items())
+    short(
+        table,
+        f"""
+        do $migration$
+        declare
+            added text[];
+            actions text;
+        begin
+            select array_agg(w.name), string_agg(format('add column %I %s', w.name, w.kind), ', ')
+            into added, actions
+            from pg_class c cross join (values {wanted}) as w (name, kind)
+            where c.oid = to_regclass('{table}') and c.relkind in ('r', 'p')
+              and not exists (select from pg_attribute a
+                              where a.attrelid = c.oid and a.attname = w.name
+                                and not a.attisdropped);
+            if actions is null then
+                return;
+            end if;
+            execute 'alter table {table} ' || actions;
+            for place in 1 .. cardinality(added) loop
+                execute format(
+                    'comment on column {table}.%I is %L', added[place], '{COLUMN_MARK}');
+            end loop;
+        end $migration$
+        """,
+    )
 
 
-def drop_columns(table: str, columns: dict[str, str]) -> None:
-    """Drop columns that `add_columns` added; their space is freed as rows are written again."""
-    short(table, _if_table(table, _each("drop column if exists", dict.fromkeys(columns, ""))))
+def drop_columns(table: str, columns: dict[str, str]) -> str:
+    """SQL that drops those of the columns that `add_columns` has added, none of the platform's.
 
-
-def _each(action: str, columns: dict[str, str]) -> str:
-    return ", ".join(f"{action} {name} {kind}".rstrip() for name, kind in columns.items())
-
-
-def _if_table(table: str, change: str) -> str:
+    Their space is freed as rows are written again.
+    """
+    wanted = ", ".join(f"'{name}'" for name in columns)
     return f"""
-        do $migration$ begin
-            if exists (select from pg_class
-                       where oid = to_regclass('{table}') and relkind in ('r', 'p')) then
-                alter table {table} {change};
+        do $migration$
+        declare
+            actions text;
+        begin
+            select string_agg(format('drop column %I', a.attname), ', ') into actions
+            from pg_class c join pg_attribute a on a.attrelid = c.oid and not a.attisdropped
+            where c.oid = to_regclass('{table}') and c.relkind in ('r', 'p')
+              and a.attname in ({wanted})
+              and col_description(a.attrelid, a.attnum) = '{COLUMN_MARK}';
+            if actions is not null then
+                execute 'alter table {table} ' || actions;
             end if;
         end $migration$
         """
@@ -151,9 +230,9 @@ def _patience() -> Patience:
     return found if isinstance(found, Patience) else Patience()
 
 
-def _holders(table: str) -> str:
+def _holders(connection: Connection, table: str) -> str:
     """The sessions that hold a lock on a table, in words."""
-    rows = op.get_bind().execute(
+    rows = connection.execute(
         text(
             """
             select distinct pid, coalesce(nullif(application_name, ''), 'no name') as application

@@ -182,7 +182,7 @@ def create(name: str) -> str:
             {trigger}
             execute 'comment on view {name} is ' || quote_literal({_fingerprint(name)});
         exception when undefined_column or datatype_mismatch or undefined_function then
-            raise warning using message = 'View {name} is not made: ' || sqlerrm;
+            raise warning using message = 'View {name} is not made: ' || sqlerrm || '.';
         end $migration$
         """
 
@@ -201,4 +201,6 @@ def drop(name: str) -> str:
 
 
 def _fingerprint(name: str) -> str:
-    return f"'trigger-worker: definition ' || md5(pg_get_viewdef(to_regclass('{name}')))"
+    """SQL: what tells a definition from another one. Not md5, which some servers do not have."""
+    return f"""'trigger-worker: definition ' || encode(
+        sha256(convert_to(pg_get_viewdef(to_regclass('{name}')), 'UTF8')), 'hex')"""

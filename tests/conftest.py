@@ -10,6 +10,7 @@ import os
 import uuid
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
@@ -18,6 +19,7 @@ from tests.support import first_imports, services  # noqa: F401
 from tests.support.kafka import KafkaNode
 from tests.support.postgres import PostgresServer, serving
 from tests.support.properties import settings as properties
+from tests.support.secured_postgres import SecuredPostgres, running_secured
 from tests.support.topics import Broker
 from worker.config import Settings
 from worker.domain.topics import Topics
@@ -43,6 +45,19 @@ def database(postgres: PostgresServer) -> Iterator[str]:
     name = f"t_{uuid.uuid4().hex[:12]}"
     yield postgres.create(name)
     postgres.drop(name)
+
+
+@pytest.fixture(scope="module")
+def other_major(request: pytest.FixtureRequest) -> Iterator[SecuredPostgres]:
+    """A PostgreSQL of another major than the embedded one, as an indirect parameter says."""
+    with running_secured(Path(services.other_postgres_choice(request.param).detail)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def pgbouncer() -> str:
+    """What a test asks for that starts PgBouncers (`tests.support.pgbouncer`)."""
+    return services.pgbouncer_choice().detail
 
 
 @pytest.fixture(scope="session")
@@ -162,6 +177,16 @@ def _needs_foreign_postgres(item: pytest.Item) -> bool:
     return "foreign_postgres" in getattr(item, "fixturenames", ())
 
 
+def _lacks_other_major(item: pytest.Item) -> bool:
+    callspec = getattr(item, "callspec", None)
+    major = callspec.params.get("other_major") if callspec else None
+    return major is not None and not services.other_postgres_choice(major).is_available
+
+
+def _needs_pgbouncer(item: pytest.Item) -> bool:
+    return "pgbouncer" in getattr(item, "fixturenames", ())
+
+
 def _broker_of(item: pytest.Item) -> str | None:
     callspec = getattr(item, "callspec", None)
     return callspec.params.get("broker") or callspec.params.get("rig") if callspec else None
@@ -185,6 +210,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         or (_needs_node(item) and not services.node_choice().is_available)
         or (_needs_secured_postgres(item) and not services.secured_postgres_choice().is_available)
         or (_needs_foreign_postgres(item) and not services.foreign_postgres_choice().is_available)
+        or _lacks_other_major(item)
+        or (_needs_pgbouncer(item) and not services.pgbouncer_choice().is_available)
         or (_needs_browser(item) and not services.browser_choice().is_available)
     ]
     if out:

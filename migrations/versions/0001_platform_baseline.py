@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from migrations.online import BASELINE_MARK
+from migrations.online import BASELINE_MARK, at_once
 
 revision = "0001"
 down_revision = None
@@ -120,13 +120,14 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for name in reversed(TABLES):
-        op.execute(
-            f"""
-            do $migration$ begin
-                if obj_description(to_regclass('{name}'), 'pg_class') = '{BASELINE_MARK}' then
-                    drop table {name};
-                end if;
-            end $migration$
-            """
-        )
+    at_once([(name, _drop(name)) for name in reversed(TABLES)])
+
+
+def _drop(name: str) -> str:
+    return f"""
+        do $migration$ begin
+            if obj_description(to_regclass('{name}'), 'pg_class') = '{BASELINE_MARK}' then
+                drop table {name};
+            end if;
+        end $migration$
+        """

@@ -4,13 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import create_engine, text
-from sqlalchemy.pool import NullPool
+from sqlalchemy import text
 
 from tests.support import sql
 from worker.config import Settings
-from worker.errors import Refused, Stop
-from worker.storage import asked
+from worker.errors import Refused
 from worker.storage.engine import Session, make_engine
 from worker.storage.pool import Pool
 
@@ -57,13 +55,3 @@ def test_a_rollback_takes_nothing_of_it_away(session: Session) -> None:
     with pytest.raises(Refused), session.transaction() as connection:
         connection.execute(text("select 1 / 0"))
     assert _shown(session, "synchronous_commit") == ["on", "on"]
-
-
-def test_a_pooler_that_drops_a_deadline_is_refused_by_name(database: str) -> None:
-    engine = create_engine(database, poolclass=NullPool)  # its `options` did not arrive
-    asked.ask_and_check(engine, {"statement_timeout": 60_000})
-
-    with pytest.raises(Stop, match="statement_timeout=60000 and has 0") as refused:
-        engine.connect()
-
-    assert "pooler" in refused.value.remedy

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import make_url
 
 from tests.support.postgres import PostgresServer
 from tests.support.sql import execute
@@ -55,3 +56,13 @@ def stamped(filled: str) -> str:
         """,
     )
     return filled
+
+
+@pytest.fixture
+def stranger(stamped: str) -> Iterator[str]:
+    """The address of the platform's database for a user who owns none of it."""
+    name = f"u_{uuid.uuid4().hex[:12]}"
+    execute(stamped, f"create role {name} login password 'stranger'")
+    theirs = make_url(stamped).set(username=name, password="stranger")  # noqa: S106 - a test's
+    yield theirs.render_as_string(hide_password=False)
+    execute(stamped, f"drop role {name}")

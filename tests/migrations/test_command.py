@@ -45,6 +45,7 @@ def test_json_is_one_object_on_the_last_line(empty: str) -> None:
         "is_current": False,
         "steps": ["0001", "0002"],
         "problems": [],
+        "warnings": [],
     }
     assert json.loads(migrate(empty, "current", "--json").stdout)["revision"] == "0002"
 

@@ -5,12 +5,14 @@ import secrets
 import signal
 import subprocess
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import URL
 
+from tests.support import sql
 from tests.support.certificates import Authority, Certificate
 from tests.support.postgres import folder
 from worker.embedded import account
@@ -76,6 +78,12 @@ class SecuredPostgres:
             query=trusting | query,
         )
         return url.render_as_string(hide_password=False)
+
+    def new_database(self) -> str:
+        """Make an empty database; its address for its owner."""
+        name = f"t_{uuid.uuid4().hex[:12]}"
+        sql.alone(self.url(), f"create database {name}")
+        return self.url(name)
 
     def start(self, certificate: Certificate | None = None) -> "SecuredPostgres":
         """Return when it takes connections; raises with its log's end when it does not.

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import docker
 from docker.errors import DockerException
 
+from tests.support import older_postgres
 from tests.support.kafka import KafkaNode, NoKafka, ensure_jars, find_java, kafka_version
 from tests.support.topics import Broker
 
@@ -130,6 +131,27 @@ def foreign_postgres_choice() -> Choice:
 
 
 @cache
+def other_postgres_choice(major: int) -> Choice:
+    """Decided once in a run: a PostgreSQL of this major; `detail` is the folder of its programs."""
+    if not shutil.which("openssl"):
+        return Choice(Source.NONE, "There is no openssl on PATH, for its certificates.")
+    try:
+        return Choice(Source.INSTALLED, str(older_postgres.programs(major)))
+    except older_postgres.NoPostgres as reason:
+        return Choice(Source.NONE, str(reason))
+
+
+@cache
+def pgbouncer_choice() -> Choice:
+    """Decided once in a run: TEST_PGBOUNCER, a program, else Debian's; `detail` is its path."""
+    if path := os.environ.get("TEST_PGBOUNCER"):
+        return Choice(Source.GIVEN, path)
+    if found := shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin"):
+        return Choice(Source.INSTALLED, found)
+    return Choice(Source.NONE, "There is no pgbouncer in /usr/sbin.")
+
+
+@cache
 def browser_choice() -> Choice:
     """Decided once in a run."""
     return choose_browser(os.environ, shutil.which("chromium"))
@@ -183,6 +205,7 @@ def said() -> list[str]:
     return [
         _say("PostgreSQL", postgres_choice()),
         _say("PostgreSQL with TLS", secured_postgres_choice()),
+        _say("PgBouncer", pgbouncer_choice()),
         _say("Kafka", kafka_choice()),
         _browser_said(),
     ]
@@ -211,6 +234,18 @@ def missing() -> list[str]:
         sentences += [
             f"Tests on PostgreSQL in another language did NOT run: {why}",
             "Install PostgreSQL and locales (apt-get install postgresql locales).",
+        ]
+    lacking = [m for m in older_postgres.VERSIONS if not other_postgres_choice(m).is_available]
+    if lacking:
+        listed = ", ".join(map(str, lacking))
+        sentences += [
+            f"Tests on PostgreSQL {listed} did NOT run: {other_postgres_choice(lacking[0]).detail}",
+            "Install Maven (apt-get install default-jre-headless maven): it fetches them.",
+        ]
+    if not pgbouncer_choice().is_available:
+        sentences += [
+            f"Tests behind a connection pooler did NOT run: {pgbouncer_choice().detail}",
+            "Install PgBouncer (apt-get install pgbouncer), or set TEST_PGBOUNCER to its path.",
         ]
     if not browser_choice().is_available:
         sentences += [

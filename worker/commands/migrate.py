@@ -63,6 +63,7 @@ def command(
         "steps": steps,
         "missing_views": list(state.missing_views),
         "problems": [each.message for each in report.problems],
+        "warnings": list(state.warnings),
         "seconds": round(time.monotonic() - started, 3),
     }
     finish(result, as_json=as_json, show=lambda out: _show(out, result))
@@ -117,10 +118,12 @@ def _step(direction: str, steps: list[str]) -> Callable[[str], None]:
 def _show(out: Console, result: dict[str, Any]) -> None:
     where = result["revision"] or "no revision"
     out.print(f"The database is at {where}; the newest is {result['head']}.")
+    for warning in result["warnings"]:
+        out.print(warning)
     if result["is_current"] and result["missing_views"]:
         out.print(
             f"Not there: {', '.join(result['missing_views'])}. Define these views over the "
-            "platform's own tables; migrations/README.md lists their columns."
+            "platform's own tables; docs/platform.md lists their columns."
         )
     for problem in result["problems"]:
         out.print(problem, markup=False, soft_wrap=True)

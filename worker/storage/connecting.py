@@ -16,7 +16,7 @@ from psycopg2.extensions import make_dsn
 from sqlalchemy import Engine, event
 
 from worker.errors import ConnectionLost, Stop, TriggerWorkerError
-from worker.storage import libpq
+from worker.storage import libpq, poolers
 from worker.storage.libpq import Said
 
 _ENCODING = "UTF8"
@@ -62,6 +62,20 @@ _OF_THE_CLIENT = {
     "private key file": "Correct sslkey in TRIGGER_WORKER_DATABASE_URL, or its sslpassword.",
 }
 """What no waiting mends, in the words of libpq and OpenSSL, and what does."""
+_PROTOCOL = "08P01"
+_OF_A_POOLER = {
+    "unsupported startup parameter": "Have the pooler let it through, or take it out of "
+    "TRIGGER_WORKER_DATABASE_URL.",
+    "authentication failed": _ADDRESS,
+    "login rejected": _ADDRESS,
+    "no such user": "Name the user to the pooler (PgBouncer: auth_file, auth_query), or correct "
+    "TRIGGER_WORKER_DATABASE_URL.",
+    "no such database": "Name the database to the pooler (PgBouncer: [databases]), or correct "
+    "TRIGGER_WORKER_DATABASE_URL.",
+    "bouncer config error": "Look into the pooler's log.",
+}
+"""What no waiting mends, in PgBouncer's words, and what does: it has one SQLSTATE for nearly
+everything, outages included, and one language."""
 _is_bad_option = re.compile(r'invalid \w+ value: "|invalid port number').search
 
 
@@ -69,7 +83,7 @@ def attend(engine: Engine) -> Engine:
     """Have an engine's connections opened here; returns the engine.
 
     What is raised is ours: `ConnectionLost` for a database that is away, `Stop` for one that does
-    not let us in, or whose encoding is not UTF8.
+    not let us in, whose encoding is not UTF8, or whose sessions a pooler lends by the transaction.
     """
     event.listen(engine, "do_connect", _connect)
     return engine
@@ -88,7 +102,8 @@ def _connect(dialect: Any, _: object, arguments: Any, options: dict[str, Any]) -
         raise _meaning(said, _words(error)) from error
     try:
         _check_encoding(connection)
-    except Stop:
+        poolers.check(connection, lambda **more: dialect.connect(*arguments, **options, **more))
+    except BaseException:
         connection.close()
         raise
     return connection
@@ -110,21 +125,36 @@ def _meaning(said: list[Said], words: str) -> TriggerWorkerError:
     A host has several addresses, and a database several hosts, each with a line of its own: one
     that was refused tells more than one where nobody listens.
     """
+    by_client = [line.words for line in said if line.sqlstate is None] or [words]
+    refused = _by_server(said) or _by_client(by_client)
+    if refused is not None:
+        return refused
+    for line in said:
+        if line.sqlstate is not None:
+            return ConnectionLost(f"The database is away ({line.sqlstate}): {line.words}.")
+    return ConnectionLost(f"The database is away: {by_client[0]}.")
+
+
+def _by_server(said: list[Said]) -> Stop | None:
     for line in said:
         if line.sqlstate is not None and line.sqlstate.startswith(_HOPELESS):
             meaning, remedy = _MEANINGS.get(line.sqlstate, _OTHERWISE)
             return _refused(f"{meaning} ({line.sqlstate}: {line.words})", remedy)
-    by_client = [line.words for line in said if line.sqlstate is None] or [words]
-    for each in by_client:
+        if line.sqlstate == _PROTOCOL:
+            for pattern, remedy in _OF_A_POOLER.items():
+                if pattern in line.words:
+                    return _refused(f"{line.words} ({line.sqlstate})", remedy)
+    return None
+
+
+def _by_client(lines: list[str]) -> Stop | None:
+    for each in lines:
         for pattern, remedy in _OF_THE_CLIENT.items():
             if pattern in each:
                 return _refused(each, remedy)
         if _is_bad_option(each):
             return _refused(each, _ADDRESS)
-    for line in said:
-        if line.sqlstate is not None:
-            return ConnectionLost(f"The database is away ({line.sqlstate}): {line.words}.")
-    return ConnectionLost(f"The database is away: {by_client[0]}.")
+    return None
 
 
 def _refused(what: str, remedy: str) -> Stop:

@@ -39,7 +39,7 @@ def make_engine(settings: Settings) -> Engine:
         "client_encoding": asked.ENCODING,
     }
     try:
-        url = address.parsed(settings.database_url.get_secret_value())
+        url, said = address.parsed(settings.database_url.get_secret_value())
         engine = create_engine(
             url,
             poolclass=NullPool,
@@ -47,7 +47,7 @@ def make_engine(settings: Settings) -> Engine:
             connect_args={
                 "connect_timeout": min(10, max(2, limit_ms // 1000)),
                 "application_name": "trigger-worker",
-                "options": address.options(url, session),
+                "client_encoding": asked.ENCODING,
                 "keepalives_idle": 10,
                 "keepalives_interval": 5,
                 "keepalives_count": 3,
@@ -59,7 +59,7 @@ def make_engine(settings: Settings) -> Engine:
             "TRIGGER_WORKER_DATABASE_URL is no address of a PostgreSQL database.",
             remedy="Write it as postgresql+psycopg2://user:password@host:port/database.",
         ) from None
-    asked.ask_and_check(engine, session)
+    asked.ask_and_check(engine, session, said)
     view_casts.attend(engine)
     return connecting.attend(engine)
 

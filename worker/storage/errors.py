@@ -40,9 +40,10 @@ _STRUCTURE = ("42", "28", "3D", "3F", "0A")
 _SESSION_ENDS = {
     *("57P01", "57P02", "57P03", "57P05", "25P03", "25P04"),
     "26000",  # it lacks what was prepared in it: somebody cleared it, or it is another one
+    "42P05",  # it has what we are about to prepare: it is another one, and a pooler lends it
 }
 _CHECK_TABLES = "Check `trigger-worker migrate current`, and the grants in deploy/sql/roles.sql."
-_LISTED = "migrations/README.md lists its columns and their types."
+_LISTED = "docs/platform.md lists its columns and their types."
 _VIEW_REMEDIES = {
     "42P01": f"Define it over the platform's tables, or run `trigger-worker migrate`; {_LISTED}",
     "42703": f"Give it every column that preflight reads; {_LISTED}",

@@ -35,7 +35,7 @@ class Pool:
 
     def __init__(self, settings: Settings) -> None:
         try:
-            url = address.parsed(settings.database_url.get_secret_value())
+            url, said = address.parsed(settings.database_url.get_secret_value())
             self._engine = create_engine(
                 url,
                 pool_size=_CONNECTIONS,
@@ -46,7 +46,7 @@ class Pool:
                 connect_args={
                     "connect_timeout": _CONNECT_S,
                     "application_name": "trigger-worker console",
-                    "options": address.options(url, _SESSION),
+                    "client_encoding": asked.ENCODING,
                     "keepalives_idle": 10,
                     "keepalives_interval": 5,
                     "keepalives_count": 3,
@@ -58,7 +58,7 @@ class Pool:
                 "TRIGGER_WORKER_DATABASE_URL is no address of a PostgreSQL database.",
                 remedy="Write it as postgresql+psycopg2://user:password@host:port/database.",
             ) from None
-        asked.ask_and_check(self._engine, _SESSION)
+        asked.ask_and_check(self._engine, _SESSION, said)
         connecting.attend(self._engine)
         view_casts.attend(self._engine)
         self._reader = self._engine.execution_options(

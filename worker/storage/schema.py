@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,11 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError
 from sqlalchemy.pool import NullPool
 
 import migrations
-from migrations.online import VERSION_TABLE, Patience
+from migrations import prerequisites
+from migrations.online import VERSION_TABLE, Patience, TableLocked, stayed_locked
 from migrations.views import VIEWS
 from worker.errors import ConnectionLost, Misused, Stop, Transient
-from worker.storage import address, connecting
+from worker.storage import address, asked, connecting
 from worker.storage.platform.check import SOME_ROWS, check
 from worker.storage.platform.report import Report
 
@@ -42,11 +43,15 @@ _is_place = re.compile(r"heads?|base|[+-][0-9]+").fullmatch
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where a database is. `revision` is None before the first; `missing_views` of the thirteen."""
+    """Where a database is. `revision` is None before the first; `missing_views` of the thirteen.
+
+    `warnings` are sentences about what a migration has left out.
+    """
 
     revision: str | None
     head: str
     missing_views: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def is_current(self) -> bool:
@@ -88,11 +93,14 @@ def upgrade(
     """Bring a database up; `stamp` notes that revision as done first, without running it.
 
     Two at once wait for each other. `on_step` is told each revision when it is done. Raises `Stop`
-    when the database refuses, or a table stayed locked; running it again goes on from there.
+    for a database that does not fit (nothing has changed then), when the database refuses, or when
+    a table stayed locked; running it again goes on from there.
     """
     _refuse_unknown(to, stamp)
     with _turn(url) as connection:
         before = _state(connection).revision
+        if before != _head(_config(None, None, on_step)):
+            _refuse_unfit(connection)
         config = _config(connection, patience, on_step)
         if stamp is not None:
             if before is not None:
@@ -105,8 +113,9 @@ def upgrade(
         elif before is None:
             _refuse_foreign_tables(connection)
         connection.rollback()
+        heard = _Warnings(connection)
         command.upgrade(config, to)
-        return _state(connection)
+        return replace(_state(connection), warnings=tuple(heard.said))
 
 
 def downgrade(
@@ -118,15 +127,35 @@ def downgrade(
 ) -> State:
     """Bring a database down to a revision: one step, or to `base`. What it drops is gone.
 
-    Otherwise as `upgrade`.
+    All of it or nothing: one transaction, begun anew while a table is locked. Raises `Stop` when it
+    stayed locked, or when an object of the platform's needs what goes.
     """
     _refuse_unknown(to)
+    patience = patience or Patience()
     with _turn(url) as connection:
         if _state(connection).revision is None:
             raise Stop("The database is at no revision, so there is nothing to bring down.")
-        connection.rollback()
-        command.downgrade(_config(connection, patience, on_step), to)
+        for step in _gone_down(connection, patience, to):
+            on_step(step)
         return _state(connection)
+
+
+def _gone_down(connection: Connection, patience: Patience, to: str) -> list[str]:
+    """Go down in one transaction; the revisions in their order."""
+    for attempt in range(patience.attempts):
+        if attempt:
+            time.sleep(patience.pause_s)
+        connection.rollback()
+        steps: list[str] = []
+        config = _config(connection, patience, steps.append, is_down=True)
+        try:
+            command.downgrade(config, to)
+        except TableLocked as locked:
+            table = locked.table
+        else:
+            return steps
+    connection.rollback()
+    raise stayed_locked(connection, table, patience)
 
 
 def script(*, to: str | None = None, stamp: str | None = None, is_down: bool = False) -> str:
@@ -137,12 +166,13 @@ def script(*, to: str | None = None, stamp: str | None = None, is_down: bool = F
     """
     _refuse_unknown(to, stamp)
     printed = io.StringIO()
-    config = _config(None, None, lambda _: None)
+    config = _config(None, None, lambda _: None, is_down=is_down)
     config.output_buffer = printed
     with _named_errors():
         if is_down:
             command.downgrade(config, f"{_head(config)}:{to or _revisions(config)[-2]}", sql=True)
         else:
+            printed.write(prerequisites.AS_SCRIPT)
             if stamp:
                 command.stamp(config, stamp, sql=True)
             first = f"{stamp}:" if stamp else ""
@@ -186,7 +216,11 @@ def _state(connection: Connection) -> State:
 
 
 def _config(
-    connection: Connection | None, patience: Patience | None, on_step: Callable[[str], None]
+    connection: Connection | None,
+    patience: Patience | None,
+    on_step: Callable[[str], None],
+    *,
+    is_down: bool = False,
 ) -> Config:
     config = Config()
     folder = str(Path(migrations.__file__).parent)
@@ -198,8 +232,27 @@ def _config(
             return
         on_step(step.up_revision_id or step.down_revision_ids[0])
 
-    config.attributes.update(connection=connection, patience=patience, on_version_apply=tell)
+    config.attributes.update(
+        connection=connection, patience=patience, on_version_apply=tell, is_down=is_down
+    )
     return config
+
+
+def unfit(connection: Connection) -> list[tuple[str, str]]:
+    """What has to be mended before a migration can change this database, each with its remedy.
+
+    PostgreSQL's version, and tables of the platform's that cannot hold what the worker writes.
+    """
+    return [tuple(row) for row in connection.execute(text(prerequisites.PROBLEMS))]
+
+
+def _refuse_unfit(connection: Connection) -> None:
+    problems = unfit(connection)
+    if problems:
+        told, remedies = zip(*problems, strict=True)
+        raise Stop(
+            f"{' '.join(told)} Nothing was changed.", remedy=" ".join(dict.fromkeys(remedies))
+        )
 
 
 def _refuse_foreign_tables(connection: Connection) -> None:
@@ -215,6 +268,28 @@ def _refuse_foreign_tables(connection: Connection) -> None:
             f"The database holds a platform's tables already ({', '.join(found)}).",
             remedy="Run `trigger-worker migrate up --stamp 0001`: it keeps them and adds the rest.",
         )
+
+
+class _Warnings:
+    """What the database warns of in a session, as sentences without its word for a warning.
+
+    Takes the place of the driver's list of notices, which SQLAlchemy empties.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.said: list[str] = []
+        driver: Any = connection.connection.dbapi_connection
+        driver.notices = self
+        major = driver.server_version // 10_000
+        if major > prerequisites.NEWEST_SERVER:
+            self.said.append(
+                f"PostgreSQL {major} is newer than those that this version was tried on "
+                f"({prerequisites.OLDEST_SERVER} to {prerequisites.NEWEST_SERVER})."
+            )
+
+    def append(self, notice: str) -> None:
+        """Called by the driver, with a line or more."""
+        self.said.append(notice.splitlines()[0].partition(":")[2].strip())
 
 
 @contextmanager
@@ -242,8 +317,9 @@ def _turn(url: str) -> Iterator[Connection]:
 @contextmanager
 def _connected(url: str) -> Iterator[Connection]:
     try:
+        parsed, said = address.parsed(url)
         engine = create_engine(
-            address.parsed(url),
+            parsed,
             poolclass=NullPool,
             connect_args={
                 "connect_timeout": _CONNECT_TIMEOUT_S,
@@ -255,6 +331,7 @@ def _connected(url: str) -> Iterator[Connection]:
             "TRIGGER_WORKER_DATABASE_URL is no address of a PostgreSQL database.",
             remedy="Write it as postgresql+psycopg2://user:password@host:port/database.",
         ) from None
+    asked.ask_and_check(engine, {}, said)
     with _named_errors(), connecting.attend(engine).connect() as connection:
         yield connection
 
