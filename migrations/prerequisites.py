@@ -14,6 +14,9 @@ OLDEST_SERVER = 14
 NEWEST_SERVER = 18
 """The first and the last major version of PostgreSQL that the tests run on."""
 
+OF_THE_USER = 9
+"""The kind of what concerns the user who migrates, and nobody afterwards."""
+
 _RECORDS = "awp_job_execution"
 _JOBS = "awp_automcation_job"
 _HISTORIES = ("awp_action_execution", "awp_workflow_execution")
@@ -83,13 +86,13 @@ with relations as (
     from relations r
     join pg_attribute a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
     join pg_type t on t.oid = a.atttypid
-), problems (place, message, remedy) as (
-    select 1, 'PostgreSQL ' || current_setting('server_version') || ' is older than '
+), problems (place, relation, message, remedy) as (
+    select 1, '', 'PostgreSQL ' || current_setting('server_version') || ' is older than '
             || '{OLDEST_SERVER}.',
         'Use PostgreSQL {OLDEST_SERVER} to {NEWEST_SERVER}.'
     where cast(current_setting('server_version_num') as int) < {OLDEST_SERVER}0000
     union all
-    select 2, name || case
+    select 2, name, name || case
             when relkind = 'p' then ' is partitioned; its records need one unique key over all of '
                 || 'it, and indexes that are built while it is in use.'
             when relispartition then ' is a partition of another table.'
@@ -97,41 +100,44 @@ with relations as (
         '{_OWN_TABLE}'
     from relations where name = '{_RECORDS}' and (relkind <> 'r' or relispartition)
     union all
-    select 2, name || ' is neither a table nor a view.', 'Define a view of that name.'
+    select 2, name, name || ' is neither a table nor a view.', 'Define a view of that name.'
     from relations where name <> '{_RECORDS}' and relkind not in ('r', 'p', 'v')
     union all
-    select 2, 'The view ' || name || ' cannot be updated.',
+    select 2, name, 'The view ' || name || ' cannot be updated.',
         'Define it so that an update reaches your jobs, or give it an INSTEAD OF trigger.'
     from relations
     where name = '{_JOBS}' and relkind = 'v' and pg_relation_is_updatable(oid, true) & 4 = 0
     union all
-    select 3, r.name || ' lacks the columns ' || string_agg(w.name, ', ' order by w.place) || '.',
+    select 3, r.name, r.name || ' lacks the columns '
+            || string_agg(w.name, ', ' order by w.place) || '.',
         'Add them to the table, or to the updatable view of that name.'
     from relations r join wanted w on w.relation = r.name
     where (r.relkind = 'v' or not w.is_added) and not exists (
         select from columns c where c.relation = r.name and c.name = w.name)
     group by r.name
     union all
-    select 4, c.relation || '.' || c.name || ' is ' || c.type || ', and the worker needs '
+    select 4, c.relation,
+        c.relation || '.' || c.name || ' is ' || c.type || ', and the worker needs '
             || array_to_string(w.types, ' or ') || '.',
         'Change its type, or give the worker a table or an updatable view of that name with the '
             || 'right one (docs/platform.md).'
     from columns c join wanted w on w.relation = c.relation and w.name = c.name
     where c.type <> all (w.types)
     union all
-    select 5, '{_RECORDS}.id has no default, and the worker gives no ids.',
+    select 5, '{_RECORDS}', '{_RECORDS}.id has no default, and the worker gives no ids.',
         'Give it one, such as a sequence that begins behind all ids that your application gives.'
     from columns c join relations r on r.name = c.relation and r.relkind in ('r', 'p')
     where c.relation = '{_RECORDS}' and c.name = 'id' and not c.has_default
     union all
-    select 6, r.name || '.' || a.attname || ' must not be null and has no default, and the worker '
+    select 6, r.name,
+        r.name || '.' || a.attname || ' must not be null and has no default, and the worker '
             || 'does not write it.',
         'Give it a default, or let it be null.'
     from relations r join pg_attribute a on a.attrelid = r.oid and {_REQUIRED}
     where r.name <> '{_JOBS}' and r.relkind in ('r', 'p') and not exists (
         select from wanted w where w.relation = r.name and w.name = a.attname)
     union all
-    select 7, r.name || ' has no unique index on execution_id alone.',
+    select 7, r.name, r.name || ' has no unique index on execution_id alone.',
         'Make one: create unique index concurrently on ' || r.name || ' (execution_id).'
     from relations r
     where r.name in ({_quoted(_HISTORIES)}) and r.relkind in ('r', 'p') and not exists (
@@ -140,7 +146,8 @@ with relations as (
         where i.indrelid = r.oid and i.indisunique and i.indisvalid and i.indnkeyatts = 1
             and i.indpred is null)
     union all
-    select 8, 'The foreign key ' || k.conname || ' of {_RECORDS} refuses the record of a trigger '
+    select 8, '{_RECORDS}',
+        'The foreign key ' || k.conname || ' of {_RECORDS} refuses the record of a trigger '
             || 'whose job is gone.',
         'Drop it: every trigger has its record.'
     from relations r join pg_constraint k on k.conrelid = r.oid and k.contype = 'f'
@@ -148,20 +155,21 @@ with relations as (
         select from pg_attribute a where a.attrelid = r.oid and a.attnum = any(k.conkey)
             and a.attname in ('job_id', 'execution_id', 'owner_id', 'target_id'))
     union all
-    select 9, 'The user ' || current_user || ' is not the owner of ' || r.name || '.',
+    select {OF_THE_USER}, r.name,
+        'The user ' || current_user || ' is not the owner of ' || r.name || '.',
         'Run the migration as the owner of the tables.'
     from relations r
     where r.name in ({_ALTERED}) and r.relkind in ('r', 'p')
         and not pg_has_role(r.relowner, 'usage')
     union all
-    select 9, 'The user ' || current_user || ' may not create tables in the schema '
+    select {OF_THE_USER}, '', 'The user ' || current_user || ' may not create tables in the schema '
             || coalesce(current_schema(), '(search_path names none)') || '.',
         'Grant create on the schema, or correct search_path.'
     where not coalesce(has_schema_privilege(current_schema(), 'create'), false)
 )
-select message, remedy from problems order by place, message
+select place, relation, message, remedy from problems order by place, message
 """
-"""SQL: a row for each thing that has to be mended first, with its remedy."""
+"""SQL: a row for each thing that has to be mended first: its kind, table, sentence and remedy."""
 
 AS_SCRIPT = f"""do $migration$
 declare

@@ -95,7 +95,7 @@ def test_a_session_behind_session_pooling_has_its_deadlines_and_what_its_address
     pool.close()
 
     assert shown == {
-        "worker": ["1min", "20s", "40s", "a,public"],
+        "worker": ["1min", "6s", "40s", "a,public"],
         "console": ["5s", "2s", "5s", "a,public"],
     }
 

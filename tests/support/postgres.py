@@ -23,6 +23,7 @@ from worker.embedded.postgres import EmbeddedPostgres
 from worker.storage import schema
 
 _ROOM = 2 * 1024**3
+_FIRST_WITH_STRATEGIES = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,12 @@ class PostgresServer:
     """A server on which databases are made and dropped.
 
     `admin_url` may create databases; `template` is a migrated database that nobody connects to.
+    `major` is its version.
     """
 
     admin_url: str = field(repr=False)
     template: str
+    major: int = 18
 
     def url(self, database: str) -> str:
         """Address of a database for SQLAlchemy, password included."""
@@ -45,9 +48,10 @@ class PostgresServer:
         Returns its address. One of the same name is dropped first.
         """
         self.drop(database)
+        copied = "strategy file_copy" if self.major >= _FIRST_WITH_STRATEGIES else ""
         self._execute(
             f"create database {_quoted(database)} template {_quoted(template or self.template)} "
-            "strategy file_copy"
+            f"{copied}"
         )
         return self.url(database)
 
@@ -74,7 +78,9 @@ def serving(choice: Choice | None = None) -> Iterator[PostgresServer]:
     choice = choice or postgres_choice()
     with ExitStack() as stack:
         admin_url = _START[choice.source](stack, choice.detail)
-        server = PostgresServer(admin_url, f"awp_template_{secrets.token_hex(4)}")
+        with _admin(admin_url).connect() as connection:
+            major = int(connection.execute(text("show server_version_num")).scalar_one()) // 10_000
+        server = PostgresServer(admin_url, f"awp_template_{secrets.token_hex(4)}", major)
         server.create(server.template, template="template0")
         stack.callback(server.drop, server.template)
         schema.upgrade(server.url(server.template))

@@ -30,8 +30,9 @@ def check_command(*, as_json: bool) -> None:
 
     With the ids: rows for which a view raises, values that are not allowed, nulls, ids that are
     none or there twice, schedules and time zones that cannot be read; and columns that are missing
-    or of a type that cannot be read, and look-ups that no index serves. Nothing is changed. Exit 1
-    when something has to be mended; notes alone are 0.
+    or of a type that cannot be read, look-ups that no index serves, and tables that the worker
+    could not write to. Nothing is changed. Exit 1 when something has to be mended; notes alone
+    are 0.
     """
     engine = make_engine(load())
     session = Session(engine)

@@ -238,20 +238,14 @@ def _config(
     return config
 
 
-def unfit(connection: Connection) -> list[tuple[str, str]]:
-    """What has to be mended before a migration can change this database, each with its remedy.
-
-    PostgreSQL's version, and tables of the platform's that cannot hold what the worker writes.
-    """
-    return [tuple(row) for row in connection.execute(text(prerequisites.PROBLEMS))]
-
-
 def _refuse_unfit(connection: Connection) -> None:
-    problems = unfit(connection)
+    """Raise `Stop` for what has to be mended before a migration can change this database."""
+    problems = connection.execute(text(prerequisites.PROBLEMS)).all()
     if problems:
-        told, remedies = zip(*problems, strict=True)
+        remedies = dict.fromkeys(each.remedy for each in problems)
         raise Stop(
-            f"{' '.join(told)} Nothing was changed.", remedy=" ".join(dict.fromkeys(remedies))
+            f"{' '.join(each.message for each in problems)} Nothing was changed.",
+            remedy=" ".join(remedies),
         )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from worker.domain.platform_views import VIEWS, Column, View
 from worker.errors import Stop, ViewRaised
-from worker.storage.platform import indexes, schedules, structure, values
+from worker.storage.platform import indexes, schedules, structure, tables, values
 from worker.storage.platform.raising import raising, unreadable
 from worker.storage.platform.report import Fault, Finding, Report
 from worker.storage.platform.values import Rows
@@ -29,12 +29,14 @@ def check(
 ) -> Report:
     """Look at the views, all rows or the first ones, each view in a transaction of its own.
 
-    What a view raises is part of the report. Raises what concerns no view: an outage.
+    Also at the tables that the worker writes to. What a view raises is part of the report. Raises
+    what concerns no view: an outage.
     """
     report = Report()
     with snapshot() as connection:
         findings, readable = structure.look(connection, views)
-    report.add(findings)
+        report.add(findings)
+        report.add(tables.unfit(connection))
     for view in views:
         if view.name in readable:
             with snapshot() as connection:

@@ -27,11 +27,12 @@ class Fault(StrEnum):
     UNKNOWN_ZONE = "unknown_zone"
     MISSING_INDEX = "missing_index"
     NO_TIME_ZONE = "no_time_zone"
+    UNFIT_TABLE = "unfit_table"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong with a view.
+    """One thing that is wrong with a view, or with a table that the worker writes to.
 
     `is_note` where it costs no trigger and hides nothing. `rows` are how many it concerns, where
     that is known, and `ids` name the first of them, as `server_id=7, account=deploy`.
