@@ -30,11 +30,15 @@ _LOOK_EVERY_S = 5.0
 """Notes that another worker has left are found so soon."""
 
 _TRY_EVERY_S = 0.5
-_REST_S = 0.2
-"""Between two tries at the least, also where every batch leaves a note."""
+_REST_S = 1.0
+"""Between two tries at the least where batches leave notes. Workers that share jobs, because
+triggers come without keys, lock them for each other all the time: once a second is enough then."""
 
 _LONGEST_PAUSE_S = 5.0
-_SAY_AFTER_S = 1.0
+_SAY_AFTER_S = 2.0
+"""For how long a job is behind before it is said: workers lock jobs for each other for less."""
+
+_SAY_EVERY_S = 10.0
 _SAY_AGAIN_S = 30.0
 _MOST_LINES = 20
 
@@ -149,7 +153,7 @@ class Projector:
         """Say whose lock keeps which job behind, once, and now and then again."""
         now = self._clock.monotonic()
         said_id, said_s = self._said or (None, -_SAY_AGAIN_S)
-        if said_id == job_id and now - said_s < _SAY_AGAIN_S:
+        if now - said_s < (_SAY_AGAIN_S if said_id == job_id else _SAY_EVERY_S):
             return
         self._said = (job_id, now)
         log.warning(

@@ -66,6 +66,7 @@ _ADD = every_batch(
     where j.id = b.job_id
     """
 )
+# `+ 0` keeps the index of all failures out of the plan: a job's own records are far fewer.
 _REPROJECT = every_batch(
     f"""
     update awp_automcation_job j set
@@ -95,7 +96,7 @@ _REPROJECT = every_batch(
             select count(*) as failures, min({moment("f")}) as failing_since
             from awp_job_execution f
             where r.trigger_status = {FAILED} and f.job_id = b.job_id and {counts("f")}
-              and f.trigger_status = {FAILED}
+              and f.trigger_status + 0 = {FAILED}
               and ({moment("f")}, f.id)
                   > (coalesce(good.at, '-infinity'), coalesce(good.id, 0))
         ) as run on true
