@@ -24,17 +24,21 @@ from worker.errors import Stop, Transient
 from worker.health import HealthServer
 from worker.intake import Intake
 from worker.kafka import access
+from worker.kafka.acquiring import Acquisition
 from worker.kafka.clock_watch import ClockWatch
 from worker.kafka.consumer import TopicConsumer
 from worker.kafka.consumer_config import call_deadline_s
+from worker.kafka.fencing import Fence
 from worker.kafka.group_check import check_group
+from worker.kafka.group_offsets import GroupOffsets
 from worker.kafka.handler import Handler
+from worker.kafka.inquiry import Inquiry
+from worker.kafka.log_tails import LogTails
 from worker.kafka.loop import Loop
 from worker.kafka.producer import EventProducer
 from worker.kafka.settings import KafkaSettings
 from worker.kafka.taking import Takings
 from worker.kafka.topic_ids import TopicIds
-from worker.kafka.topic_watch import TopicWatch
 from worker.kafka.unreadable import UnreadableBatches
 from worker.metrics import IntakeMetrics, LoopMetrics, Metrics
 from worker.outcome import Recorder
@@ -145,37 +149,40 @@ class Worker:
         settings = self._settings
         producer = EventProducer(self._kafka, self._clock)
         relay = Relay(session, producer, self._kafka.topics, settings.language)
+        call_s = call_deadline_s(settings)
+        interval_s = settings.metadata_interval_ms / 1000
         unreadable = UnreadableBatches(
             session,
             self._kafka,
-            timeout_s=call_deadline_s(settings),
+            timeout_s=call_s,
             metrics=self._figures[topic],
             looks_ahead=topic in self._packed,
         )
-        takings = Takings(
+        consumer = TopicConsumer(self._kafka, settings, topic)
+        acquisition = Acquisition(
+            consumer,
             session=session,
             relay=relay,
-            topic_watch=TopicWatch(
+            inquiry=Inquiry(
                 topic,
-                topic_ids=TopicIds(self._kafka, call_deadline_s(settings)),
-                unreadable=unreadable,
-                clock=self._clock,
-                interval_s=settings.metadata_interval_ms / 1000,
+                TopicIds(self._kafka, call_s),
+                GroupOffsets(self._kafka, settings.group, call_s),
+                unreadable,
             ),
             unreadable=unreadable,
-            owner=self._owner,
+            fence=Fence(session, self._owner, self._figures[topic]),
             clock=self._clock,
-            metadata_interval_s=settings.metadata_interval_ms / 1000,
-            metrics=self._figures[topic],
+            interval_s=interval_s,
         )
-        consumer = TopicConsumer(
-            self._kafka,
-            settings,
-            topic,
-            on_revoked=takings.revoked,
-            on_lost=takings.lost,
+        takings = Takings(
+            consumer,
+            acquisition,
+            LogTails(session, consumer, self._clock, interval_s),
+            session=session,
+            relay=relay,
+            clock=self._clock,
         )
-        takings.attach(consumer)
+        consumer.join(takings.revoked, takings.lost)
         return Loop(
             consumer=consumer,
             producer=producer,

@@ -102,6 +102,11 @@ class Settings(BaseSettings):
         pattern=r"^[^/\s]{1,100}$",
         description="Consumer group; a partition belongs to one group until it is given up",
     )
+    member: str | None = Field(
+        None,
+        pattern=r"^[a-zA-Z0-9._-]{1,100}$",
+        description="Name of this worker in its group, no other's and the same after a restart",
+    )
     language: Language = Field("en", description="Language of stored and published messages")
     default_max_lateness_s: int = Field(
         3600, ge=0, description="How late a scheduled trigger may be where its job says nothing"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter as CountOf
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -22,7 +23,7 @@ from worker.storage.engine import Session
 
 log = logging.getLogger(__name__)
 
-_PAGE_ROWS = 8
+_PAGE_ROWS = 64
 _PAGE_BYTES = 4 * 1024 * 1024
 
 
@@ -124,25 +125,19 @@ class Relay:
         self._under_way = None
         return True
 
-    def catch_up(self, claim: Claim, tick: Callable[[], None]) -> int:
-        """Publish what the outbox still holds for a partition just taken; returns how many rows.
+    def catch_up(self, claims: Collection[Claim], tick: Callable[[], None]) -> CountOf[int]:
+        """Publish and delete the oldest rows that the outbox holds for partitions just taken.
 
-        What this process knows to be acknowledged is deleted first, not published again.
+        A page of them, when nothing else is under way; returns how many of each, by ledger id.
         """
-        self.settle([claim])
-        count = 0
-        while True:
-            with self._session.transaction() as connection:
-                rows = outbox.page(
-                    connection, claim.ledger_id, rows=_PAGE_ROWS, most_bytes=_PAGE_BYTES
-                )
-            if not rows:
-                return count
-            self.send(rows, [claim], tick)
+        with self._session.transaction() as connection:
+            ids = [claim.ledger_id for claim in claims]
+            rows = outbox.page(connection, ids, rows=_PAGE_ROWS, most_bytes=_PAGE_BYTES)
+        if rows:
+            self.send(rows, claims, tick)
             self.finish(tick)
-            self.settle([claim])
-            count += len(rows)
-            tick()
+            self.settle(claims)
+        return CountOf(row.ledger_id for row in rows)
 
     def settle(self, claims: Iterable[Claim]) -> None:
         """Delete what is acknowledged of these partitions, in a transaction of its own.

@@ -49,9 +49,8 @@ class Limit:
         self.reader.set_session(isolation_level="REPEATABLE READ", readonly=True)
         self.writer = _connect(settings)
         self.producer = EventProducer(kafka)._producer
-        self.membership = TopicConsumer(
-            kafka, settings, self.topic, on_revoked=_nothing, on_lost=_nothing
-        )
+        self.membership = TopicConsumer(kafka, settings, self.topic)
+        self.membership.join(_nothing, _nothing)
         self.consumer = self.membership._consumer
         self.session = Session(make_engine(settings))
         self.claims: dict[int, Claim] = {}
@@ -69,11 +68,10 @@ class Limit:
                     connection,
                     topic=self.topic,
                     topic_id="limit",
-                    partition=partition,
                     owner="limit/1",
-                    log_start=0,
-                )
-            self.membership.flow.seek(partition, 0)
+                    log_starts={partition: 0},
+                )[partition]
+            self.membership.flow.seek({partition: 0})
             self.membership.flow.resume([partition])
 
     def fetch(self, stopping: Event) -> list[Message]:

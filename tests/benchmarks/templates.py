@@ -119,7 +119,6 @@ def _take(session: Session, topic: str, partition: int) -> Claim:
             connection,
             topic=topic,
             topic_id="template",
-            partition=partition,
             owner="template/1",
-            log_start=0,
-        )
+            log_starts={partition: 0},
+        )[partition]

@@ -207,9 +207,8 @@ def test_a_sign_in_that_fails_at_one_broker_alone_ends_nothing(
         KafkaSettings.of(signing_in),
         signing_in,
         topics.triggers,
-        on_revoked=lambda _: None,
-        on_lost=lambda _: None,
     )
+    consumer.join(lambda _: None, lambda _: None)
     try:
         consumer._note_error(KafkaError(KafkaError._AUTHENTICATION, "it was disconnected"))
         assert consumer.fetch(1, 1000, 0.2) == []

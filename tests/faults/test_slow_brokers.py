@@ -72,9 +72,8 @@ def test_a_partition_is_read_from_where_it_was_sought_whenever_that_was(
         KafkaSettings.of(settings),
         settings,
         topics.triggers,
-        on_revoked=lambda _: None,
-        on_lost=lambda _: None,
     )
+    consumer.join(lambda _: None, lambda _: None)
     read: dict[int, list[int]] = {partition: [] for partition in range(PARTITIONS)}
 
     def poll() -> None:
@@ -87,7 +86,7 @@ def test_a_partition_is_read_from_where_it_was_sought_whenever_that_was(
             link.delay_s = DELAY_EACH_WAY_S
         wait_until(lambda: poll() or len(consumer.assigned) == PARTITIONS, 30, "an assignment")
         for partition in range(PARTITIONS):
-            consumer.flow.seek(partition, BEFORE)
+            consumer.flow.seek({partition: BEFORE})
             consumer.flow.resume([partition])
             wait = time.monotonic() + APART_S
             while time.monotonic() < wait:

@@ -104,8 +104,8 @@ class _Worker:
         self._intake = make_intake(self.session, Topics.under("awp"), clock=_Noon())
         with self.session.transaction() as connection:
             self._claim: Claim = ledger.take(
-                connection, topic="t", topic_id="i", partition=0, owner="g/1", log_start=0
-            )
+                connection, topic="t", topic_id="i", owner="g/1", log_starts={0: 0}
+            )[0]
         self._handled = Handled((), {0: -1})
         self._batches = 0
 

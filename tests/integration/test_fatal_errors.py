@@ -99,9 +99,8 @@ def test_a_consumer_that_failed_stops_the_worker(
         kafka_settings(broker, topic_prefix),
         settings,
         topics.triggers,
-        on_revoked=lambda _: None,
-        on_lost=lambda _: None,
     )
+    consumer.join(lambda _: None, lambda _: None)
     make_fatal(consumer._consumer)
     try:
         with pytest.raises(Stop, match=r"^The brokers refuse the worker: .*made by a test\. "):

@@ -45,10 +45,9 @@ class Statuses:
                 connection,
                 topic=TOPICS.statuses,
                 topic_id="id",
-                partition=0,
                 owner="ours/1",
-                log_start=0,
-            )
+                log_starts={0: 0},
+            )[0]
 
     def report(self, *reports: Report, job_type: str = "action") -> None:
         """One batch."""

@@ -40,8 +40,8 @@ def claim(session: Session) -> Claim:
 def _take(session: Session, topic_id: str, partition: int, owner: str) -> Claim:
     with session.transaction() as connection:
         return ledger.take(
-            connection, topic="t", topic_id=topic_id, partition=partition, owner=owner, log_start=0
-        )
+            connection, topic="t", topic_id=topic_id, owner=owner, log_starts={partition: 0}
+        )[partition]
 
 
 def _statuses(refused: int, good: int) -> list[Delivery]:

@@ -87,7 +87,8 @@ class Member:
         """As the loop does: raise the epoch, publish what is left, go on behind the position."""
         self.relay.acknowledged.clear()
         self.claim = self.taker.take(0, owner=self.owner)
-        self.relay.catch_up(self.claim, lambda: None)
+        while self.relay.catch_up([self.claim], lambda: None):
+            pass
 
     def write(self, batch: Sequence[Delivery]) -> None:
         assert self.claim is not None

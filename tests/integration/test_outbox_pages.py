@@ -27,7 +27,7 @@ def test_a_page_holds_no_more_than_it_may_and_the_pages_hold_everything(
         pages = []
         while True:
             with taker.session.transaction() as connection:
-                page = outbox.page(connection, claim.ledger_id, rows=8, most_bytes=3 * MIB)
+                page = outbox.page(connection, [claim.ledger_id], rows=8, most_bytes=3 * MIB)
                 outbox.delete(connection, page)
             if not page:
                 break

@@ -203,10 +203,9 @@ class _Feed:
                 connection,
                 topic=topic,
                 topic_id=topic,
-                partition=0,
                 owner="demo/1",
-                log_start=0,
-            )
+                log_starts={0: 0},
+            )[0]
         self._rows: Sequence[OutboxRow] = ()
         self._offset = 0
 

@@ -45,10 +45,9 @@ class Taker:
                 connection,
                 topic=TOPICS.triggers,
                 topic_id=topic_id,
-                partition=partition,
                 owner=owner,
-                log_start=0,
-            )
+                log_starts={partition: 0},
+            )[partition]
 
     def write(self, batch: Sequence[Delivery], claims: dict[int, Claim]) -> Handled:
         """Decide and commit a batch, all of it."""
@@ -80,7 +79,7 @@ class Feed:
     def waiting(self, ledger_id: int) -> list[Event]:
         """Events in the outbox for a partition, in order."""
         with self.engine.begin() as connection:
-            found = outbox.page(connection, ledger_id, rows=10_000)
+            found = outbox.page(connection, [ledger_id], rows=10_000)
         return [event for row in found for event in row.events]
 
     def empty(self) -> None:

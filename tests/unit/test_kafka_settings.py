@@ -52,9 +52,8 @@ def test_a_consumer_can_be_made_of_the_most_and_the_least(
         KafkaSettings.of(settings),
         settings,
         "t.job.triggers.v1",
-        on_revoked=lambda _: None,
-        on_lost=lambda _: None,
     )
+    consumer.join(lambda _: None, lambda _: None)
     consumer.close()
 
 

@@ -20,7 +20,15 @@ from worker.kafka.flow import Flow
 from worker.kafka.log_ends import LogEnds
 from worker.kafka.member_offsets import MemberOffsets
 from worker.kafka.received import delivery
-from worker.kafka.refusals import REFUSALS, SIGN_IN, error_of, is_fatal, no_right, words
+from worker.kafka.refusals import (
+    REFUSALS,
+    SIGN_IN,
+    error_of,
+    is_fatal,
+    no_right,
+    not_the_only_one,
+    words,
+)
 from worker.kafka.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
@@ -41,33 +49,37 @@ class TopicConsumer:
     `offsets` are the group's, `ends` those of the logs.
     """
 
-    def __init__(
-        self,
-        kafka: KafkaSettings,
-        settings: Settings,
-        topic: str,
-        *,
-        on_revoked: Callable[[list[int]], None],
-        on_lost: Callable[[list[int]], None],
-    ) -> None:
+    def __init__(self, kafka: KafkaSettings, settings: Settings, topic: str) -> None:
         self.topic = topic
         self.assigned: set[int] = set()
-        self._on_revoked = on_revoked
-        self._on_lost = on_lost
+        self._on_revoked: Callable[[list[int]], None] = _nothing
+        self._on_lost: Callable[[list[int]], None] = _nothing
         self._failure: KafkaError | None = None
         self._is_in_doubt = False
         self._kafka = kafka
         self._complaints = Complaints(log, f"consumer of {topic}")
         self._group = settings.group
+        self._member = settings.member
         self._call_s = call_deadline_s(settings)
         self._consumer = Consumer(
-            {**consumer_config(kafka, settings), "error_cb": self._note_error}, logger=log
+            {
+                **consumer_config(kafka, settings, topic),
+                "error_cb": self._note_error,
+                "on_commit": self._note_commit,
+            },
+            logger=log,
         )
         self.flow = Flow(self._consumer, topic)
-        self.offsets = MemberOffsets(self._consumer, topic, self._call_s)
-        self.ends = LogEnds(self._consumer, topic, self._call_s)
+        self.offsets = MemberOffsets(self._consumer, topic)
+        self.ends = LogEnds(self._consumer, topic)
+
+    def join(
+        self, on_revoked: Callable[[list[int]], None], on_lost: Callable[[list[int]], None]
+    ) -> None:
+        """Become a member of the group; once, before the first fetch."""
+        self._on_revoked, self._on_lost = on_revoked, on_lost
         self._consumer.subscribe(
-            [topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
+            [self.topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
         )
 
     def fetch(self, most: int, most_bytes: int, wait_s: float) -> list[Delivery]:
@@ -110,7 +122,7 @@ class TopicConsumer:
         Ends within `call_deadline_s`, also without brokers: librdkafka would wait for offsets on
         their way as long as a session lasts. Then the group notices when the session times out.
         """
-        self._on_revoked = self._on_lost = lambda _: None
+        self._on_revoked = self._on_lost = _nothing
         close_client(f"consumer of {self.topic}", self._consumer.close, self._call_s)
 
     def _consume(self, most: int, wait_s: float) -> list[Delivery]:
@@ -158,7 +170,12 @@ class TopicConsumer:
             self._failure = error
         self._complaints.note(error)
 
+    def _note_commit(self, error: KafkaError | None, places: list[TopicPartition]) -> None:
+        self.offsets.note(error, places)
+
     def _refusal(self, error: KafkaError) -> Stop:
+        if self._member is not None and is_fatal(error):
+            return not_the_only_one(error, group=self._group, member=self._member)
         return no_right(error, group=self._group, topic=self.topic)
 
     def _assigned(self, consumer: Consumer, places: list[TopicPartition]) -> None:
@@ -185,6 +202,10 @@ class TopicConsumer:
         finally:
             self.assigned -= set(partitions)
             self.flow.end(partitions)
+
+
+def _nothing(_: list[int]) -> None:
+    """Whoever has not joined, or has left, is told of nothing."""
 
 
 def _numbers(places: list[TopicPartition]) -> str:

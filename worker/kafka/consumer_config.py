@@ -10,9 +10,12 @@ from worker.kafka.settings import KafkaSettings
 _LONGEST_CALL_S = 5.0
 
 
-def consumer_config(kafka: KafkaSettings, settings: Settings) -> dict[str, Any]:
+def consumer_config(kafka: KafkaSettings, settings: Settings, topic: str) -> dict[str, Any]:
     """Membership by polling alone, offsets by our own hand, and memory that is bounded."""
+    # A process has a member for each topic that it reads.
+    named = {"group.instance.id": f"{settings.member}.{topic}"} if settings.member else {}
     return {
+        **named,
         **kafka.confluent(),
         "group.id": settings.group,
         "enable.auto.commit": False,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
@@ -33,29 +33,32 @@ class Flow:
         self._fetched: set[int] = set()  # what librdkafka has been told to fetch
         self._given: dict[int, list[Delivery]] = {}
 
-    def seek(self, partition: int, offset: int) -> None:
-        """Let the next message of a partition be the one at `offset`.
+    def seek(self, offsets: Mapping[int, int]) -> None:
+        """Let the next message of each partition be the one at its offset.
 
         One that was paused needs `resume`, also when it was paused before it was last taken away.
+        Raises `Transient` when the client cannot.
         """
-        place = TopicPartition(self._topic, partition, offset)
-        self._forget_state([partition])
+        self._forget_state(offsets)
+        places = {each: TopicPartition(self._topic, each, at) for each, at in offsets.items()}
         try:
-            if partition in self._fetched:
+            for partition in places.keys() & self._fetched:
                 try:
-                    self._consumer.seek(place)
+                    self._consumer.seek(places[partition])
                 except KafkaException as error:
                     if error_of(error).code() != KafkaError._STATE:  # noqa: SLF001
                         raise
                     # Told 'out of range', a fetcher has ended; only a new one can be placed.
                     self._stop_fetching([partition])
-            if partition not in self._fetched:
-                self._consumer.incremental_assign([place])
-                self._fetched.add(partition)
+            new = places.keys() - self._fetched
+            if new:
+                self._consumer.incremental_assign([places[each] for each in sorted(new)])
+                self._fetched |= new
         except KafkaException as error:
+            which = ", ".join(map(str, sorted(offsets)))
             why = words(error_of(error))
             raise Transient(
-                f"Partition {partition} of {self._topic} cannot be started: {why}."
+                f"Partitions {which} of {self._topic} cannot be started: {why}."
             ) from error
 
     def hand_over(self, partition: int, deliveries: list[Delivery], fault: Fault) -> None:

@@ -40,6 +40,10 @@ class GroupOffsets:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Disconnect, within the deadline."""
         close_client("consumer for offsets", self._consumer.close, self._deadline_s)
 
     def read(self, topic: str, partitions: Collection[int]) -> dict[int, GroupCopy]:

@@ -1,4 +1,4 @@
-"""Where the logs of a topic begin and end."""
+"""Where the logs of a topic end, as far as a consumer of it knows."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Iterable
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from worker.errors import Transient
-from worker.kafka.refusals import REFUSALS, error_of, may_not_read, words
+from worker.kafka.refusals import error_of, words
 
 log = logging.getLogger(__name__)
 
@@ -16,37 +15,11 @@ _SOON_S = 0.2
 
 
 class LogEnds:
-    """Asks a consumer, or with it the brokers; an answer takes `call_s` at most."""
+    """Asks a consumer, or with it the brokers."""
 
-    def __init__(self, consumer: Consumer, topic: str, call_s: float) -> None:
+    def __init__(self, consumer: Consumer, topic: str) -> None:
         self._consumer = consumer
         self._topic = topic
-        self._call_s = call_s
-
-    def bounds(self, partition: int) -> tuple[int, int]:
-        """Offset of the first message that the log still holds, and the one after its last.
-
-        The embedded broker names the last batch's first message as the end: a position beyond it is
-        beyond the log only if the broker refuses it, too (`Flow.out_of_range`).
-        """
-        try:
-            bounds = self._consumer.get_watermark_offsets(
-                TopicPartition(self._topic, partition), timeout=self._call_s
-            )
-        except KafkaException as failure:
-            error = error_of(failure)
-            if error.code() in REFUSALS:
-                raise may_not_read(self._topic, error) from failure
-            raise Transient(
-                f"The bounds of partition {partition} of {self._topic} cannot be read: "
-                f"{words(error)}."
-            ) from failure
-        if bounds is None:
-            raise Transient(
-                f"The brokers do not answer for partition {partition} of {self._topic}."
-            )
-        first, end = bounds
-        return first, end
 
     def known(self, partition: int) -> int | None:
         """The offset after the log's last message, as the last fetch told it; asks nobody."""

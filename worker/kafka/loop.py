@@ -6,7 +6,8 @@ are on their way. Its own events leave when those are acknowledged, so a partiti
 their order, and never more than two batches are committed and not published.
 There is one way back from anything transient: let go of every partition in memory, wait, and take
 again what is still assigned. Taking fences whoever wrote before, publishes what the outbox holds
-and seeks behind the ledger's position, so nothing in hand has to be remembered.
+and seeks behind the ledger's position, so nothing in hand has to be remembered. It goes a step in
+each turn, so that one batch of those that are ours is between two.
 """
 
 from __future__ import annotations
@@ -42,6 +43,9 @@ from worker.storage.isolation import unwritable
 log = logging.getLogger(__name__)
 
 _IDLE_WAIT_S = 0.2
+_TAKING_WAIT_S = 0.02
+"""Whoever waits for messages while partitions are being taken looks soon for what brokers say."""
+
 _POLL_EVERY_S = 1.0
 """A rebalance waits this long for events on their way, so that it does not repeat them."""
 
@@ -122,25 +126,20 @@ class Loop:
             self._takings.give_up()
         finally:
             self._decisions.close()
+            self._takings.close()  # before the consumer: its thread asks with that
             self._consumer.close()
             self._producer.close()
-            self._takings.close()
 
     def _turn(self) -> None:
         try:
-            is_taking = not self._consumer.assigned <= self._takings.claims.keys()
-            self._clock_watch.check(is_taking=is_taking)
             self._takings.retake(self._at_fault())
-            taken = self._takings.take_missing(self._ticking())
-            if taken:
-                waiting = self._fetched()
-                self._ahead = None
-                self._next = [d for d in waiting if d.partition not in taken]
-                self._takings.start(taken)
+            self._clock_watch.check(is_taking=self._takings.is_about_to_ask)
+            self._take()
             if self._is_paused:
                 self._consumer.flow.resume(self._takings.claims)
                 self._is_paused = False
-            deciding, self._ahead = self._ahead or self._begin(_IDLE_WAIT_S), None
+            wait_s = _TAKING_WAIT_S if self._takings.is_under_way else _IDLE_WAIT_S
+            deciding, self._ahead = self._ahead or self._begin(wait_s), None
             if deciding is not None:
                 self._handle(deciding)
             elif self._relay.is_under_way:
@@ -153,7 +152,7 @@ class Loop:
             self._watch.look(self._fetched)
             if self._clock.monotonic() - self._failed_at > _QUIET_S:
                 self._failures = 0
-            held = self._held if self._next else None
+            held = (self._held if self._next else None) or self._takings.why_not
             self._metrics.waits(self._takings.is_blind or held is not None, held)
             self._metrics.partitions.set(len(self._takings.claims))
             self._metrics.turned(self._clock.now(), self._clock.monotonic())
@@ -161,6 +160,17 @@ class Loop:
             self._recover(problem)
         except Refused as error:  # of something that no message brought
             self._recover(unwritable(error))
+
+    def _take(self) -> None:
+        """Go a step on the way to what is not ours yet, and let flow what is by now."""
+        taken = self._takings.take(self._ticking())
+        if not taken:
+            return
+        waiting = self._fetched()
+        if any(delivery.partition in taken for delivery in waiting):
+            self._ahead = None
+            self._next = [d for d in waiting if d.partition not in taken]
+        self._takings.start(taken)
 
     def _at_fault(self) -> set[int]:
         """Partitions that stand before what cannot be read, with nothing of them left in hand."""

@@ -3,62 +3,65 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from worker.domain.group_copy import GroupCopy, copy_of
 from worker.domain.record import Claim
-from worker.errors import Stop, Transient
+from worker.errors import Transient
 from worker.kafka.refusals import REFUSALS, error_of, may_not_read, words
 
 log = logging.getLogger(__name__)
 
 
 class MemberOffsets:
-    """Offsets of one topic. Only a current member may commit; an answer takes `call_s` at most."""
+    """Offsets of one topic, which only a current member may commit. Used by one thread."""
 
-    def __init__(self, consumer: Consumer, topic: str, call_s: float) -> None:
+    def __init__(self, consumer: Consumer, topic: str) -> None:
         self._consumer = consumer
         self._topic = topic
-        self._call_s = call_s
+        self._asked: set[int] = set()
+        self._answer: dict[int, KafkaError | None] | None = None
 
-    def read(self, partitions: Collection[int]) -> dict[int, GroupCopy]:
-        """The group's offsets as they stand.
+    def prove(self, copies: Mapping[int, GroupCopy]) -> None:
+        """Begin to commit offsets as they stand, which shows that the group has us as a member.
 
-        Raises `Transient` when the brokers do not say, `Stop` when we may not read.
+        The answer comes with a poll. Raises `Transient` when it cannot be asked.
         """
-        places = [TopicPartition(self._topic, partition) for partition in partitions]
-        if not places:
-            return {}
+        self._asked, self._answer = set(copies), None
+        places = [self._place(partition, copy) for partition, copy in copies.items()]
         try:
-            found = self._consumer.committed(places, timeout=self._call_s)
+            self._consumer.commit(offsets=places, asynchronous=True)
         except KafkaException as failure:
-            raise self._not_ours(places[0].partition, error_of(failure)) from failure
-        for each in found:
-            if each.error is not None:
-                raise self._not_ours(each.partition, each.error)
-        return {each.partition: GroupCopy.of(each.offset, each.metadata) for each in found}
+            raise self._not_ours(error_of(failure)) from failure
 
-    def commit_as_it_stands(self, partition: int) -> GroupCopy:
-        """Commit the group's own offset again, which only a current member may do; returns it.
+    def proof(self) -> dict[int, str] | None:
+        """Which of these are not ours to take, and why; None while no answer has come.
 
-        Raises `Transient` when the group refuses because the assignment is stale, `Stop` when it
-        refuses because we may not read.
+        Raises `Stop` where we may not read.
         """
-        copy = self.read([partition])[partition]
-        self.commit(partition, copy)
-        return copy
+        if self._answer is None:
+            return None
+        found, self._answer = self._answer, None
+        return {each: str(self._not_ours(why)) for each, why in found.items() if why is not None}
+
+    def note(self, error: KafkaError | None, places: Iterable[TopicPartition]) -> None:
+        """Hear of a commit that did not wait for its answer, from inside of a poll."""
+        found = {place.partition: error or place.error for place in places}
+        if found.keys() == self._asked:
+            self._asked, self._answer = set(), found
 
     def commit(self, partition: int, copy: GroupCopy) -> None:
-        """Commit an offset and wait for the answer; raises like `commit_as_it_stands`."""
-        place = self._place(partition, copy)
+        """Commit an offset and wait for the answer; raises `Transient` without, and `Stop`."""
         try:
-            (result,) = self._consumer.commit(offsets=[place], asynchronous=False)
+            (result,) = self._consumer.commit(
+                offsets=[self._place(partition, copy)], asynchronous=False
+            )
         except KafkaException as failure:
-            raise self._not_ours(partition, error_of(failure)) from failure
+            raise self._not_ours(error_of(failure)) from failure
         if result.error is not None:
-            raise self._not_ours(partition, result.error)
+            raise self._not_ours(result.error)
 
     def copy(self, claims: Iterable[Claim]) -> None:
         """Tell the group how far we are: a copy of the ledger, for people and lag exporters.
@@ -78,10 +81,8 @@ class MemberOffsets:
     def _place(self, partition: int, copy: GroupCopy) -> TopicPartition:
         return TopicPartition(self._topic, partition, copy.offset, copy.metadata)
 
-    def _not_ours(self, partition: int, error: KafkaError) -> Stop | Transient:
+    def _not_ours(self, error: KafkaError) -> Transient:
+        """Raises `Stop` for a right that is missing."""
         if error.code() in REFUSALS:
-            return may_not_read(self._topic, error)
-        return Transient(
-            f"The group does not let us have partition {partition} of {self._topic}: "
-            f"{words(error)}."
-        )
+            raise may_not_read(self._topic, error)
+        return Transient(f"The group does not let us have it: {words(error)}.")

@@ -70,6 +70,17 @@ def no_right(error: KafkaError, *, group: str, topic: str) -> Stop:
     return refused(error)
 
 
+def not_the_only_one(error: KafkaError, *, group: str, member: str) -> Stop:
+    """What it is for a person when a member with a name is of no use any more.
+
+    librdkafka has no other reason for that, and does not tell its code.
+    """
+    return Stop(
+        f"Another process has the name {member} in the group {group}: {words(error)}.",
+        remedy="Give each worker a TRIGGER_WORKER_MEMBER of its own.",
+    )
+
+
 def may_not_read(topic: str, error: KafkaError) -> Stop:
     """What it is for a person when brokers refuse what a reader of a topic asks."""
     return Stop(

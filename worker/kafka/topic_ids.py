@@ -1,26 +1,39 @@
-"""Which topic it is: a topic deleted and made again has the same name and another id."""
+"""Which topic it is, and where its logs begin and end.
+
+A topic deleted and made again has the same name and another id.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from concurrent.futures import TimeoutError as Late
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import (
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
     ConfigResource,
+    OffsetSpec,
 )
 
 from worker.errors import Stop, Transient
 from worker.kafka import access
 from worker.kafka.closing import CLOSE_S, close_admin
-from worker.kafka.refusals import REFUSALS, REMEDY, SIGN_IN, error_of, words
+from worker.kafka.refusals import REFUSALS, REMEDY, SIGN_IN, error_of, may_not_read, words
 from worker.kafka.settings import KafkaSettings
 from worker.kafka.topic_settings import COMPRESSION, UNPACKED, compaction, sizes
 
 log = logging.getLogger(__name__)
+
+_ENDS: tuple[Any, ...] = (OffsetSpec.earliest(), OffsetSpec.latest())  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +46,7 @@ class TopicDescription:
 
 
 class TopicIds:
-    """Asks the brokers for topic ids; an answer takes `deadline_s` at most. A context manager.
+    """Asks the brokers about topics; an answer takes `deadline_s` at most. A context manager.
 
     librdkafka asks the broker that it once heard to be the controller, and goes on asking it when
     it is dead: after a question without an answer the next one is another client's.
@@ -89,6 +102,51 @@ class TopicIds:
                 f"The brokers at {self._brokers} do not describe {topic}: {words(reason)}."
             ) from error
         return TopicDescription(topic, str(found.topic_id), len(found.partitions))
+
+    def bounds(
+        self, topic: str, partitions: Iterable[int]
+    ) -> tuple[dict[int, tuple[int, int]], dict[int, str]]:
+        """Offset of the first message that each log still holds, and the one after its last.
+
+        And why they are not known of others, by partition. Not asked by a consumer: its questions
+        stand behind the fetch that a broker may hold for half a second. The embedded broker names
+        the last batch's first message as the end: a position beyond it is beyond the log only if
+        the broker refuses it, too (`Flow.out_of_range`). Raises `Stop` when they refuse us.
+        """
+        places = [TopicPartition(topic, partition) for partition in partitions]
+        asked = [
+            self._admin.list_offsets(
+                dict.fromkeys(places, each),
+                isolation_level=IsolationLevel.READ_COMMITTED,
+                request_timeout=self._deadline_s,
+            )
+            for each in _ENDS
+            if places
+        ]
+        bounds: dict[int, tuple[int, int]] = {}
+        reasons: dict[int, str] = {}
+        is_late = False
+        for place in places:
+            try:
+                first, end = (
+                    each[place].result(timeout=self._deadline_s + 1).offset for each in asked
+                )
+            except Late:
+                is_late, reason = True, "no answer"
+            except KafkaException as failure:
+                error = error_of(failure)
+                if error.code() in REFUSALS:
+                    raise may_not_read(topic, error) from failure
+                reason = words(error)
+            else:
+                bounds[place.partition] = first, end
+                continue
+            reasons[place.partition] = (
+                f"The bounds of partition {place.partition} of {topic} cannot be read: {reason}."
+            )
+        if is_late:
+            self._connect_anew()
+        return bounds, reasons
 
     def check_settings(self, topic: str) -> bool:
         """Hold the settings of a topic that we read against what reading it needs.

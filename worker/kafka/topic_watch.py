@@ -3,85 +3,52 @@
 from __future__ import annotations
 
 import logging
-from enum import Enum, auto
 
 from worker.clock import Clock
 from worker.errors import Transient
-from worker.kafka.topic_ids import TopicDescription, TopicIds
-from worker.kafka.unreadable import UnreadableBatches
+from worker.kafka.topic_ids import TopicDescription
 
 log = logging.getLogger(__name__)
 
 
-class Look(Enum):
-    """What a look at the topic came to."""
-
-    NONE = auto()
-    SAME = auto()
-    REPLACED = auto()
-
-
 class TopicWatch:
-    """Looks before every take and at every metadata interval. `topic` is None where there is none.
+    """What the brokers said of a topic last. `topic` is None where there is none.
 
-    `is_blind` while the brokers did not say, at the last look, which topic it is.
+    They are asked before every take and at every metadata interval. `is_blind` while they did not
+    say, the last time, which topic it is.
     """
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        topic_ids: TopicIds,
-        unreadable: UnreadableBatches,
-        clock: Clock,
-        interval_s: float,
-    ) -> None:
+    def __init__(self, name: str, clock: Clock, interval_s: float) -> None:
         self.topic: TopicDescription | None = None
         self.is_blind = False
         self._name = name
-        self._topic_ids = topic_ids
-        self._unreadable = unreadable
         self._clock = clock
         self._interval_s = interval_s
-        self._looked_at = 0.0
-        self._seen_id: str | None = None
+        self._asked_at = float("-inf")
 
-    def look(self, *, is_taking: bool, is_in_doubt: bool) -> Look:
-        """Look, if it is time to or either is true.
+    @property
+    def is_due(self) -> bool:
+        """True when it is time to ask."""
+        return self._clock.monotonic() - self._asked_at >= self._interval_s
 
-        Raises `Transient` where the brokers do not answer and `is_taking`, `Stop` for a topic that
-        was made again and cannot be read.
-        """
-        now = self._clock.monotonic()
-        is_due = is_taking or now - self._looked_at >= self._interval_s
-        if not is_due and not is_in_doubt:
-            return Look.NONE
-        self._looked_at = now
-        known = self.topic
-        try:
-            found = self._topic_ids.describe(self._name)
-        except Transient as problem:
-            if is_taking:
-                raise
-            self.is_blind = True
-            log.warning("action=describe topic=%s reason=%s", self._name, problem)
-            return Look.NONE
-        self.is_blind = False
-        self.topic = found
-        if found is not None:
-            if self._seen_id not in (None, found.topic_id):  # also after a while without any
-                self._unreadable.looks_ahead = self._topic_ids.check_settings(found.name)
-            self._seen_id = found.topic_id
+    def ask(self) -> None:
+        """Note that it is being asked."""
+        self._asked_at = self._clock.monotonic()
+
+    def learn(self, found: TopicDescription | None) -> bool:
+        """Note an answer; True where it is no longer the topic that it was."""
+        known, self.topic, self.is_blind = self.topic, found, False
         if known is None or (found is not None and found.topic_id == known.topic_id):
-            return Look.SAME
+            return False
         log.error(
             "action=topic_replaced topic=%s was=%s is=%s",
             self._name,
             known.topic_id,
             found.topic_id if found else "gone",
         )
-        return Look.REPLACED
+        return True
 
-    def close(self) -> None:
-        """Disconnect what asks for topic ids."""
-        self._topic_ids.close()
+    def fail(self, problem: Transient) -> None:
+        """Note that nobody answered."""
+        self.is_blind = True
+        log.warning("action=describe topic=%s reason=%s", self._name, problem)

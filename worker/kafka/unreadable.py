@@ -8,6 +8,7 @@ what such a batch holds, so its place and the reason are what is kept of it (pro
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 from worker.commit import conclude
 from worker.domain.delivery import Delivery
@@ -17,6 +18,9 @@ from worker.kafka.faults import Fault
 from worker.kafka.settings import KafkaSettings
 from worker.metrics import LoopMetrics
 from worker.storage.engine import Session
+
+if TYPE_CHECKING:
+    from worker.kafka.batches import BatchRange
 
 log = logging.getLogger(__name__)
 
@@ -60,19 +64,22 @@ class UnreadableBatches:
             log.warning("action=look_ahead topic=%s reason=%s", claim.topic, problem)
             return None
 
-    def skip(self, claim: Claim, fault: Fault) -> Claim:
-        """Account for the batch at a fault in one transaction, and return the claim behind it.
+    def range_at(self, topic: str, partition: int, fault: Fault) -> BatchRange | None:
+        """The range of the batch at a fault, as its header says, None where that makes no sense.
 
-        Everything readable before it is accounted for. The range is what the batch's header says;
-        where that makes no sense it is this one offset, and the next one has its own fault. The
-        letter's event is in the outbox. Raises `Transient` when the brokers do not show the header,
-        `Fenced` without the epoch.
+        Raises `Transient` when the brokers do not show it.
         """
         from worker.kafka.batches import batch_at  # noqa: PLC0415 - 10 MB, for the exception
 
-        found = batch_at(
-            self._kafka, claim.topic, claim.partition, fault.offset, timeout_s=self._timeout_s
-        )
+        return batch_at(self._kafka, topic, partition, fault.offset, timeout_s=self._timeout_s)
+
+    def skip(self, claim: Claim, fault: Fault, found: BatchRange | None) -> Claim:
+        """Account for the batch at a fault in one transaction, and return the claim behind it.
+
+        Everything readable before it is accounted for. Without a range it is this one offset, and
+        the next one has its own fault. The letter's event is in the outbox. Raises `Fenced` without
+        the epoch.
+        """
         first, last, newest_ms = fault.offset, fault.offset, 0
         if found is not None:
             first, last = max(found.first, claim.last_offset + 1), found.last

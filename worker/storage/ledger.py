@@ -13,16 +13,32 @@ from worker.errors import Fenced, Stop
 from worker.storage.arrays import bigints
 from worker.storage.prepared import every_batch
 
+_LOCKED = text(
+    """
+    with free as (
+        select l.id from awp_trigger_ledger l
+        where l.topic = :topic and l.topic_id = :topic_id
+          and l."partition" = any(cast(:partitions as int[]))
+        order by l.id for no key update skip locked
+    )
+    select l."partition" from awp_trigger_ledger l
+    where l.topic = :topic and l.topic_id = :topic_id
+      and l."partition" = any(cast(:partitions as int[])) and l.id not in (select id from free)
+    """
+)
 _TAKE = text(
     """
     insert into awp_trigger_ledger as l (topic, topic_id, "partition", epoch, owner, last_offset)
-    values (:topic, :topic_id, :partition, 1, :owner, :log_start - 1)
+    select :topic, :topic_id, b."partition", 1, :owner, b.log_start - 1
+    from unnest(cast(:partitions as int[]), cast(:log_starts as bigint[]))
+        as b ("partition", log_start)
+    order by b."partition"
     on conflict (topic, topic_id, "partition") do update
         set epoch = l.epoch + 1, owner = excluded.owner, updated_at = now(),
             -- It was thought to be gone, with what stands behind the position.
             lost = l.lost - int8multirange(int8range(l.last_offset + 1, null))
         where l.owner is null or split_part(l.owner, '/', 1) = split_part(excluded.owner, '/', 1)
-    returning id, epoch, last_offset,
+    returning id, "partition", epoch, last_offset,
         (select cast(id as text) from awp_trigger_database) as database_id
     """
 )
@@ -43,25 +59,37 @@ _REWIND = text(
 )
 _OWNER = text(
     """
-    select owner from awp_trigger_ledger
-    where topic = :topic and topic_id = :topic_id and "partition" = :partition
+    select "partition", owner from awp_trigger_ledger
+    where topic = :topic and topic_id = :topic_id
+      and "partition" = any(cast(:partitions as int[]))
+    order by "partition" limit 1
     """
 )
 _ORPHANS = text(
     """
+    with orphans as (
+        select l.id from awp_trigger_ledger l
+        where l.topic = :topic and (l.topic_id <> :topic_id or l."partition" >= :partitions)
+          and (l.owner is null or split_part(l.owner, '/', 1) = split_part(:owner, '/', 1))
+          and l.updated_at <= now() - make_interval(secs => :idle_s)
+          and exists (select from awp_trigger_outbox o where o.ledger_id = l.id)
+        order by l.id for no key update skip locked
+    )
     update awp_trigger_ledger l set epoch = l.epoch + 1, owner = :owner, updated_at = now()
-    where l.topic = :topic and (l.topic_id <> :topic_id or l."partition" >= :partitions)
-      and (l.owner is null or split_part(l.owner, '/', 1) = split_part(:owner, '/', 1))
-      and l.updated_at <= now() - make_interval(secs => :idle_s)
-      and exists (select from awp_trigger_outbox o where o.ledger_id = l.id)
+    from orphans where l.id = orphans.id
     returning l.id, l.topic_id, l."partition", l.epoch, l.last_offset
     """
 )
 _LOSE_REPLACED = text(
     """
+    with replaced as (
+        select l.id from awp_trigger_ledger l
+        where l.topic = :topic and l.topic_id is distinct from :topic_id and not upper_inf(l.lost)
+        order by l.id for no key update skip locked
+    )
     update awp_trigger_ledger l
     set lost = l.lost + int8multirange(int8range(l.last_offset + 1, null))
-    where l.topic = :topic and l.topic_id is distinct from :topic_id and not upper_inf(l.lost)
+    from replaced where l.id = replaced.id
     returning l.topic_id, l."partition", l.last_offset + 1 as first,
         greatest(l.log_end - l.last_offset - 1, 0) as seen
     """
@@ -165,27 +193,37 @@ def take(
     *,
     topic: str,
     topic_id: str,
-    partition: int,
     owner: str,
-    log_start: int,
-) -> Claim:
-    """Become the owner of a partition: raise its epoch, and learn its position.
+    log_starts: Mapping[int, int],
+) -> dict[int, Claim]:
+    """Become the owner of partitions: raise their epochs, and learn their positions.
 
-    `owner` is `group/instance`; a partition never seen before begins at `log_start`. To be
-    committed alone. Raises `Stop` when another consumer group
-    owns the row: two groups would record each trigger's deliveries twice.
+    `owner` is `group/instance`; a partition never seen before begins at its `log_starts`. To be
+    committed before anything else. Waits for nobody: a partition whose row another transaction has
+    locked is left out. Raises `Stop` when another consumer group owns one of the rows: two groups
+    would record each trigger's deliveries twice.
     """
-    place = {"topic": topic, "topic_id": topic_id, "partition": partition}
-    row = connection.execute(_TAKE, {**place, "owner": owner, "log_start": log_start}).one_or_none()
-    if row is None:
-        other = connection.execute(_OWNER, place).scalar_one()
+    place = {"topic": topic, "topic_id": topic_id}
+    asked = {**place, "partitions": bigints(log_starts)}
+    locked = set(connection.execute(_LOCKED, asked).scalars())
+    free = {each: start for each, start in log_starts.items() if each not in locked}
+    values = {"partitions": bigints(free), "log_starts": bigints(free.values()), "owner": owner}
+    claims = {
+        row.partition: Claim(
+            *(row.id, topic, topic_id, row.partition, row.epoch, row.last_offset, row.database_id)
+        )
+        for row in connection.execute(_TAKE, {**place, **values})
+    }
+    refused = free.keys() - claims.keys()
+    if refused:
+        other = connection.execute(_OWNER, {**place, "partitions": bigints(refused)}).one()
         raise Stop(
-            f"Partition {partition} of {topic} belongs to consumer group "
-            f"'{other.split('/')[0]}', not to '{owner.split('/', maxsplit=1)[0]}'.",
+            f"Partition {other.partition} of {topic} belongs to consumer group "
+            f"'{other.owner.split('/')[0]}', not to '{owner.split('/', maxsplit=1)[0]}'.",
             remedy="Stop the workers of that group with SIGTERM (they release it), "
             "or set TRIGGER_WORKER_GROUP to it.",
         )
-    return Claim(row.id, topic, topic_id, partition, row.epoch, row.last_offset, row.database_id)
+    return claims
 
 
 def take_orphans(
@@ -199,7 +237,7 @@ def take_orphans(
 ) -> list[Claim]:
     """Take the rows of partitions that no longer exist and still hold unsent events.
 
-    Of those, what nobody has touched for `idle_s`.
+    Of those, what nobody has touched for `idle_s`, and has locked now.
     """
     place = {"topic": topic, "topic_id": topic_id, "partitions": partitions}
     rows = connection.execute(_ORPHANS, {**place, "owner": owner, "idle_s": idle_s})
@@ -278,7 +316,7 @@ def lose_replaced(connection: Connection, topic: str, topic_id: str | None) -> l
 
     `topic_id` is the one that exists now, None where none does. Nobody can tell any more how much
     was unread, so the range is open and the audit fails until a person acknowledges it. Returns
-    what is new.
+    what is new; a row that another transaction has locked is left for the next time.
     """
     found = connection.execute(_LOSE_REPLACED, {"topic": topic, "topic_id": topic_id})
     return [Replaced(row.topic_id, row.partition, row.first, row.seen or 0) for row in found]

@@ -64,6 +64,18 @@ _OF_JOBS = text(
     where j.id = any(cast(:job_ids as bigint[])) order by j.id limit 1
     """
 )
+_OF_PARTITIONS = text(
+    """
+    select l.pid as holder, a.application_name, a.usename,
+        extract(epoch from clock_timestamp() - a.xact_start) as open_s
+    from awp_trigger_ledger t
+    join pg_locks l on l.locktype = 'transactionid' and l.granted and l.transactionid = t.xmax
+    left join pg_stat_activity a on a.pid = l.pid
+    where t.topic = :topic and t.topic_id = :topic_id
+      and t."partition" = any(cast(:partitions as int[]))
+    order by t."partition" limit 1
+    """
+)
 _ROWS = {
     "awp_trigger_ledger": text(
         """
@@ -162,6 +174,18 @@ def of_jobs(connection: Connection, job_ids: Collection[int]) -> tuple[int, Hold
             raise
         return None
     return None if row is None else (row.id, _holder(row))
+
+
+def of_partitions(
+    connection: Connection, topic: str, topic_id: str, partitions: Collection[int]
+) -> Holder | None:
+    """Who has locked the ledger's row of the first of these; None where that is not known.
+
+    It is not where several sessions share a lock, or nobody holds it any more.
+    """
+    values = {"topic": topic, "topic_id": topic_id, "partitions": bigints(partitions)}
+    row = connection.execute(_OF_PARTITIONS, values).one_or_none()
+    return None if row is None else _holder(row)
 
 
 def _named(connection: Connection, relation: str, page: int | None, place: int | None) -> str:

@@ -43,11 +43,11 @@ _DELETE = every_batch(
 )
 _PAGE = text(
     """
-    select id, events, payload from (
-        select id, events, payload,
+    select id, ledger_id, events, payload from (
+        select id, ledger_id, events, payload,
                sum(octet_length(payload)) over (order by id) - octet_length(payload) as before
-        from (select * from awp_trigger_outbox where ledger_id = :ledger_id
-              order by id limit :rows) as oldest
+        from (select * from awp_trigger_outbox
+              where ledger_id = any(cast(:ledger_ids as int[])) order by id limit :rows) as oldest
     ) as first where before < :most_packed order by id
     """
 )
@@ -121,17 +121,25 @@ def delete(connection: Connection, rows: Sequence[OutboxRow]) -> Counter[int]:
 
 
 def page(
-    connection: Connection, ledger_id: int, *, rows: int, most_bytes: int = _LARGEST_PAYLOAD
+    connection: Connection,
+    ledger_ids: Iterable[int],
+    *,
+    rows: int,
+    most_bytes: int = _LARGEST_PAYLOAD,
 ) -> list[OutboxRow]:
-    """The oldest rows of a partition, in order: at least one, as long as there is any.
+    """The oldest rows of these partitions, in order: at least one, as long as there is any.
 
     No more than `rows`, and none behind those that have `most_bytes` of events.
     """
-    values = {"ledger_id": ledger_id, "rows": rows, "most_packed": most_bytes // _PACKED_SHARE}
+    values = {
+        "ledger_ids": bigints(ledger_ids),
+        "rows": rows,
+        "most_packed": most_bytes // _PACKED_SHARE,
+    }
     taken: list[OutboxRow] = []
     for row in connection.execute(_PAGE, values):
         events = unpack(bytes(row.payload))
-        taken.append(OutboxRow(row.id, ledger_id, row.events, events))
+        taken.append(OutboxRow(row.id, row.ledger_id, row.events, events))
         most_bytes -= sum(len(event.value or b"") for event in events)
         if most_bytes <= 0:
             break

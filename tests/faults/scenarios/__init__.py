@@ -12,6 +12,7 @@ from tests.faults.scenarios import (
     network,
     postgres,
     steps,
+    taking,
     unreadable,
     worker,
 )
@@ -26,6 +27,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *unreadable.SCENARIOS,
     *network.SCENARIOS,
     *clock.SCENARIOS,
+    *taking.SCENARIOS,
 )
 """In the order of the table."""
 
