@@ -25,10 +25,12 @@ _TOLD = (
 COUNTS = counts("r")
 """A record counts for its job; a canary never does, nor one that was too early."""
 
+_TOLD_LISTED = ", ".join(f"'{told}'" for told in _TOLD)
+
 STATUS = f"""
     case
         when r.trigger_status = 2 then '{Status.TRIGGER_FAILED}'
-        when e.status in ({", ".join(f"'{told}'" for told in _TOLD)}) then e.status
+        when e.status in ({_TOLD_LISTED}) then e.status
         when e.status is not null then '{Status.OTHER}'
         when r.trigger_status = 1 then
             case when r.decided_at <= cast(:now as timestamptz)
@@ -51,10 +53,12 @@ RANK = f"""
 """
 """How early a `status` stands in a list that shows trouble first."""
 
-RUN = """
+RUN = f"""
     left join lateral (
-        select lower(cast(x.status as text)) as status, cast(x.message as text) as message,
-            x.accepted_at, x.started_at, x.ended_at, cast(x.platform_url as text) as platform_url
+        select case when lower(cast(x.status as text)) in ({_TOLD_LISTED})
+                then lower(cast(x.status as text)) else cast(x.status as text) end as status,
+            cast(x.message as text) as message, x.accepted_at, x.started_at, x.ended_at,
+            cast(x.platform_url as text) as platform_url
         from console_execution x
         where r.trigger_status is distinct from 2 and x.execution_id = r.execution_id
           and (r.job_type is null or lower(cast(x.job_type as text)) = r.job_type)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from sqlalchemy import Connection, RowMapping, text
 
+from worker.domain.platform_views import TYPES
 from worker.domain.reading import (
     AsOf,
     JobCounts,
@@ -27,6 +28,7 @@ from worker.storage.queries.job_meaning import Meant
 from worker.storage.queries.job_pages import page
 from worker.storage.queries.records import COLUMNS, record
 from worker.storage.queries.scope import may_see, viewer
+from worker.storage.view_columns import one_of
 
 _EXPORT_PAGE = 1_000
 _RECENT = 20
@@ -34,7 +36,7 @@ _RECENT = 20
 
 _ROWS = f"""
     select cast(c.job_id as bigint) as c_id, coalesce(cast(c.name as text), '') as c_name,
-        coalesce(lower(cast(c.job_type as text)), '') as c_job_type,
+        {one_of("c.job_type", TYPES)} as c_job_type,
         cast(c.target_id as bigint) as c_target_id,
         cast(c.automation_name as text) as c_automation_name,
         cast(c.owner_id as bigint) as c_owner_id, cast(c.owner_name as text) as c_owner_name,
