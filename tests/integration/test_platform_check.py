@@ -186,7 +186,7 @@ def test_views_and_columns_that_are_not_there_or_of_no_use_are_named_all_at_once
     expected = [
         (
             "The view preflight_server does not exist. Define it over the platform's tables; "
-            "migrations/README.md lists its columns."
+            "docs/platform.md lists its columns."
         ),
         (
             "The column preflight_account.enabled is of type timestamp with time zone, which "
@@ -208,7 +208,7 @@ def test_views_and_columns_that_are_not_there_or_of_no_use_are_named_all_at_once
         (
             "The view console_member does not exist. What it is for is not available in "
             "the console. "
-            "Define it over the platform's tables; migrations/README.md lists its columns."
+            "Define it over the platform's tables; docs/platform.md lists its columns."
         )
     ]
     with session.snapshot() as connection, pytest.raises(Stop) as stopped:

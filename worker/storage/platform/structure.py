@@ -31,7 +31,7 @@ _CATEGORIES = {
 }
 """Categories of types that can be read as what a column holds; of others, all can."""
 
-_DEFINE = "Define it over the platform's tables; migrations/README.md lists its columns."
+_DEFINE = "Define it over the platform's tables; docs/platform.md lists its columns."
 
 
 def look(
