@@ -20,11 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 STAGE_TIMEOUT_S = 300.0
 FAULTS_TIMEOUT_S = 900.0
 TESTS_TIMEOUT_S = 1800.0
-_IN_PARALLEL = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+_IN_PARALLEL = ("-n", "3", "--dist", "loadfile")
 """Tests wait more than they work; those of one file share a worker, and so its servers."""
-
-_LONGEST_FIRST = ("tests/faults", "tests/browser", "tests/integration", "tests/migrations", "tests")
-"""So that no long file is left to one worker at the end, while the others have nothing to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +96,7 @@ def _passes(stage: Stage, timeout_s: float = STAGE_TIMEOUT_S) -> bool:
 
 def _tests_pass(arguments: Sequence[str]) -> bool:
     began = time.monotonic()
-    command = _in_environment(
-        ("python", "-m", "pytest", "-q", *_IN_PARALLEL, *(arguments or _LONGEST_FIRST))
-    )
+    command = _in_environment(("python", "-m", "pytest", "-q", *_IN_PARALLEL, *arguments))
     try:
         status = subprocess.run(command, cwd=ROOT, timeout=TESTS_TIMEOUT_S, check=False).returncode
     except subprocess.TimeoutExpired:
