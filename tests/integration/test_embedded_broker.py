@@ -85,3 +85,11 @@ def test_a_child_that_ended_says_with_what_and_leaves_its_words_in_the_log(tmp_p
     )
     assert wait_until(child.exit_status, 5, "the child ends") == 7
     assert last_lines(tmp_path / "log") == "bye"
+
+
+def test_a_child_that_was_found_dead_by_a_signal_leaves_no_leash_behind(tmp_path: Path) -> None:
+    child = Child(["true"], tmp_path / "log")
+    wait_until(lambda: not is_alive(child.pid), 5, "the child ends")
+    child.send(signal.SIGTERM)  # finds that it has ended
+    assert child.exit_status() == 0
+    assert not is_alive(child._leash.pid)

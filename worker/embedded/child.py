@@ -62,8 +62,9 @@ class Child:
 
     def exit_status(self) -> int | None:
         """None while it runs; otherwise its status, negative for a signal."""
-        if self._process.returncode is None and self._has_ended():
-            self._let_go()  # before its id is free for another process
+        if self._process.returncode is None and not self._has_ended():
+            return None
+        self._let_go()  # before its id is free for another process
         return self._process.poll()
 
     def send(self, sent: signal.Signals) -> None:
