@@ -4,13 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from tests.support import services
+from tests.support.refusals import raised_by
 from tests.support.secured_postgres import SecuredPostgres, running_secured
-from worker.config import Settings
-from worker.errors import ConnectionLost, Stop, TriggerWorkerError
-from worker.storage.engine import Session, make_engine
+from worker.errors import ConnectionLost, Stop
 
 
 @pytest.fixture
@@ -18,16 +16,6 @@ def foreign_postgres() -> Iterator[SecuredPostgres]:
     programs = Path(services.foreign_postgres_choice().detail)
     with running_secured(programs, language=("de_DE", "ISO-8859-1")) as server:
         yield server
-
-
-def _raised(url: str) -> TriggerWorkerError:
-    engine = make_engine(Settings(database_url=SecretStr(url)))
-    session = Session(engine)
-    with pytest.raises(TriggerWorkerError) as raised, session.transaction():
-        pass
-    session.close()
-    engine.dispose()
-    return raised.value
 
 
 def test_what_it_refuses_is_refused_and_its_end_is_an_outage(
@@ -40,11 +28,11 @@ def test_what_it_refuses_is_refused_and_its_end_is_an_outage(
         (server.url(sslmode="disable"), "28000"),
         (server.url_of("certified", None, "postgres"), "28000"),
     ):
-        error = _raised(url)
+        error = raised_by(url)
         assert type(error) is Stop, error
         assert error.message.startswith("The database refuses the connection: ")
         assert f" ({state}: " in error.message
         assert "authentication failed" not in error.message
         assert "does not exist" not in error.message
     server.stop()
-    assert type(_raised(server.url())) is ConnectionLost
+    assert type(raised_by(server.url())) is ConnectionLost

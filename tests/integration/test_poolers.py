@@ -15,6 +15,7 @@ from tests.support.command import trigger_worker
 from tests.support.feed import Taker, feeding
 from tests.support.pgbouncer import PgBouncer, pooled
 from tests.support.platform import Platform
+from tests.support.refusals import raised_by
 from tests.support.rig import Rig, trigger
 from tests.support.topics import Broker
 from tests.support.worker import running
@@ -22,7 +23,7 @@ from worker.config import Settings
 from worker.domain.delivery import Delivery
 from worker.domain.record import Claim
 from worker.domain.topics import Topics
-from worker.errors import ConnectionLost, Stop, TriggerWorkerError
+from worker.errors import ConnectionLost, Stop
 from worker.storage import asked, schema
 from worker.storage.engine import Session, make_engine
 from worker.storage.pool import Pool
@@ -39,17 +40,6 @@ DEADLINES = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_t
 def session_pooling(database: str) -> Iterator[PgBouncer]:
     with pooled(database, "session") as pooler:
         yield pooler
-
-
-def _raised(url: str) -> TriggerWorkerError:
-    """What a worker's session raises that connects there."""
-    engine = make_engine(Settings(database_url=SecretStr(url)))
-    session = Session(engine)
-    with pytest.raises(TriggerWorkerError) as raised, session.transaction():
-        pass
-    session.close()
-    engine.dispose()
-    return raised.value
 
 
 def _changed(url: str, **parts: str) -> str:
@@ -121,7 +111,7 @@ def test_any_other_pooling_is_refused_with_the_reason(
     database: str, mode: str, ignored: str
 ) -> None:
     with pooled(database, mode, ignore_startup_parameters=ignored) as pooler:
-        error = _raised(pooler.url)
+        error = raised_by(pooler.url)
         pool = Pool(Settings(database_url=SecretStr(pooler.url)))
         with pytest.raises(Stop) as of_the_console, pool.snapshot():
             pass
@@ -148,7 +138,7 @@ def test_so_it_is_where_role_or_database_set_all_deadlines(database: str) -> Non
         sql.execute(database, f"alter database {name} set {setting} = {ms}")
     sql.execute(database, f"alter database {name} set plan_cache_mode = force_generic_plan")
     with pooled(database, "transaction", ignore_startup_parameters="options") as pooler:
-        assert str(_raised(pooler.url)).startswith(LENT)
+        assert str(raised_by(pooler.url)).startswith(LENT)
 
 
 @pytest.mark.parametrize("busy", [3, 12])
@@ -159,7 +149,7 @@ def test_so_it_is_where_others_use_the_pool(database: str, busy: int) -> None:
             other.execute(text("select 1"))
         for other in others[::2]:
             other.rollback()
-        assert str(_raised(pooler.url)).startswith(LENT)
+        assert str(raised_by(pooler.url)).startswith(LENT)
         for other in others:
             other.close()
 
@@ -202,7 +192,7 @@ def test_what_the_pooler_itself_refuses_no_waiting_mends(
     session_pooling: PgBouncer, case: str
 ) -> None:
     parts, said = REFUSED[case]
-    error = _raised(_changed(session_pooling.url, **parts))
+    error = raised_by(_changed(session_pooling.url, **parts))
     assert type(error) is Stop, error
     assert error.message.startswith("The database refuses the connection: ")
     assert said in error.message
@@ -212,7 +202,7 @@ def test_what_the_pooler_itself_refuses_no_waiting_mends(
 def test_a_database_that_is_away_behind_a_pooler_is_an_outage() -> None:
     away = "postgresql+psycopg2://postgres:secret@127.0.0.1:1/postgres"
     with pooled(away, "session", server_login_retry=1, query_wait_timeout=1) as pooler:
-        assert type(_raised(pooler.url)) is ConnectionLost
+        assert type(raised_by(pooler.url)) is ConnectionLost
 
 
 def _write_each(taker: Taker, claims: dict[int, Claim], job: int) -> None:

@@ -11,12 +11,12 @@ from sqlalchemy import make_url
 from tests.support import sql
 from tests.support.command import trigger_worker
 from tests.support.postgres import PostgresServer
+from tests.support.refusals import raised_by
 from tests.support.refusing_postgres import refusing
 from worker import cli
 from worker.config import Settings
-from worker.errors import ConnectionLost, Stop, TriggerWorkerError
+from worker.errors import ConnectionLost, Stop
 from worker.storage import schema
-from worker.storage.engine import Session, make_engine
 from worker.storage.pool import Pool
 
 ADDRESS = "Correct TRIGGER_WORKER_DATABASE_URL."
@@ -53,22 +53,11 @@ OUTAGES = {
 }
 
 
-def _raised(url: str) -> TriggerWorkerError:
-    """What a worker's session raises that connects there."""
-    engine = make_engine(Settings(database_url=SecretStr(url)))
-    session = Session(engine)
-    with pytest.raises(TriggerWorkerError) as raised, session.transaction():
-        pass
-    session.close()
-    engine.dispose()
-    return raised.value
-
-
 @pytest.mark.parametrize("case", REFUSALS)
 def test_a_refusal_is_a_refusal_in_every_language(case: str) -> None:
     (state, words, severity), said, remedy = REFUSALS[case]
     with refusing(state, words, severity=severity) as url:
-        error = _raised(url)
+        error = raised_by(url)
 
     assert type(error) is Stop
     assert error.message.startswith(f"The database refuses the connection: {said}"), error.message
@@ -79,7 +68,7 @@ def test_a_refusal_is_a_refusal_in_every_language(case: str) -> None:
 def test_an_outage_is_an_outage_in_every_language(case: str) -> None:
     state, words, severity = OUTAGES[case]
     with refusing(state, words, severity=severity) as url:
-        error = _raised(url)
+        error = raised_by(url)
 
     assert type(error) is ConnectionLost
     assert error.message.startswith(f"The database is away ({state}): ")
@@ -109,7 +98,7 @@ def test_what_this_server_itself_refuses(database: str) -> None:
         (wrong, "the password is wrong (28P01: password authentication failed for user"),
         (absent, 'there is no such database (3D000: database "not_there" does not exist)'),
     ):
-        error = _raised(url.render_as_string(hide_password=False))
+        error = raised_by(url.render_as_string(hide_password=False))
         assert type(error) is Stop
         assert said in error.message
 
@@ -122,14 +111,14 @@ def test_one_that_refuses_counts_more_than_one_where_nobody_listens(unused_addre
         both = address.set(host=None, port=None).update_query_dict(
             {"host": [f"{host}:{port}", f"127.0.0.1:{address.port}"]}
         )
-        error = _raised(both.render_as_string(hide_password=False))
+        error = raised_by(both.render_as_string(hide_password=False))
 
     assert type(error) is Stop
     assert said in error.message
 
 
 def test_nobody_who_listens_is_an_outage(unused_address: str) -> None:
-    error = _raised(f"postgresql+psycopg2://awp@{unused_address}/awp")
+    error = raised_by(f"postgresql+psycopg2://awp@{unused_address}/awp")
 
     assert type(error) is ConnectionLost
     assert error.message.startswith("The database is away: ")
@@ -152,7 +141,7 @@ def test_a_database_of_another_encoding_is_refused_before_anything_is_done(
 ) -> None:
     url, encoding = other_encoding
 
-    error = _raised(url)
+    error = raised_by(url)
     assert type(error) is Stop
     assert error.message == f"The database's encoding is {encoding}; the worker needs UTF8."
     assert "pg_dump" in error.remedy

@@ -1,0 +1,21 @@
+"""What a database that does not let us in makes a worker raise."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import SecretStr
+
+from worker.config import Settings
+from worker.errors import TriggerWorkerError
+from worker.storage.engine import Session, make_engine
+
+
+def raised_by(url: str) -> TriggerWorkerError:
+    """What a worker's session raises that connects there; fails when it connects."""
+    engine = make_engine(Settings(database_url=SecretStr(url)))
+    session = Session(engine)
+    with pytest.raises(TriggerWorkerError) as raised, session.transaction():
+        pass
+    session.close()
+    engine.dispose()
+    return raised.value
