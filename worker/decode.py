@@ -140,18 +140,25 @@ def _usual(body: bytes, origin: Origin, source: Source) -> Trigger | None:
     ):
         return None
     key = keys.schedule_key(job_id, scheduled_at)
-    return Trigger(
-        job_id,
-        key if trigger_id is None else trigger_id,
-        key,
-        _SCHEDULE,
-        scheduled_at,
-        fired_at,
-        triggered_by,
-        origin,
-        source.trace_id,
-        None,
-        None if triggered_by is None else triggered_by == source.sender,
+    is_verified = None if triggered_by is None else triggered_by == source.sender
+    if trigger_id is None:
+        trigger_id = key
+    # In the order of `Trigger`; by name it takes twice as long.
+    return _made(
+        (
+            job_id,
+            trigger_id,
+            key,
+            _SCHEDULE,
+            scheduled_at,
+            fired_at,
+            triggered_by,
+            origin,
+            source.trace_id,
+            None,
+            is_verified,
+            None,
+        )
     )
 
 
@@ -189,6 +196,7 @@ def usual_identity(body: bytes) -> tuple[int, str] | None:
 
 _ANYWHERE = Origin(0, 0)
 _SCHEDULE = TriggerKind.SCHEDULE
+_made = Trigger._make
 _slot_of = lru_cache(maxsize=1024)(read_time)
 """Many jobs share a slot: the full hour is read once."""
 

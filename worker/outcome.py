@@ -43,16 +43,9 @@ class Recorder:
                 (events.too_large(trigger.job_id, size),), verdict.targets, job, verdict.owner_name
             )
             return self._failed(trigger, refused, decided_at)
-        return Record(
-            trigger,
-            _slim(verdict),
-            decided_at,
-            None,
-            None,
-            None,
-            None,
-            targets,
-            event,
+        # In the order of `Record`; by name it takes twice as long.
+        return Record._make(
+            (trigger, _slim(verdict), decided_at, None, None, None, None, targets, event)
         )
 
     def invalid(self, trigger: Trigger, problem: str, decided_at: datetime) -> Record:

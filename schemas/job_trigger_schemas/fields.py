@@ -21,6 +21,7 @@ MAX_EXACT = 2**53
 """From here on a JSON number with a fraction or exponent may not be the number that was meant."""
 
 ID_PATTERN = "^[0-9]{1,19}$"
+_MOST_DIGITS = len(str(MAX_ID))
 
 _DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _CLOCK = "(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
@@ -46,7 +47,7 @@ def read_id(value: Any) -> int:
     """
     kind = type(value)
     if kind is str:
-        if not (value.isascii() and value.isdigit() and len(value) <= len(str(MAX_ID))):
+        if not (value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS):
             raise PydanticCustomError(
                 "id_text", "an id is a string of 1 to 19 digits, without sign, point or space"
             )

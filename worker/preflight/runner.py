@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
-from functools import lru_cache
+from datetime import datetime
 from uuid import uuid4
 
-from job_trigger_schemas.fields import LAST_YEAR
 from worker.domain.cause import cause
 from worker.domain.codes import FailureCode
 from worker.domain.inventory import Job, UnreadableRow
@@ -16,6 +14,7 @@ from worker.domain.trigger import Trigger, slot_name
 from worker.domain.verdict import Finding, Findings, Target, Verdict
 from worker.preflight.checks import CHECKS, Check, Circumstances, limit_of
 from worker.preflight.facts import Facts
+from worker.preflight.sound import end_of, passed
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +52,21 @@ def _judge(trigger: Trigger, facts: Facts, at: Circumstances, checks: Sequence[C
     if (row := facts.unreadable.get(trigger.job_id)) is not None:
         return Verdict((_unreadable(row, trigger, job),), (), job)
     if job is None:
-        code = FailureCode.JOB_NOT_FOUND
-        job_id = trigger.job_id
-        missing = Finding(code, {"job_id": str(job_id)}, cause(code, job=job_id))
-        return Verdict((missing,), (), None)
+        return _missing(trigger)
+    sound = passed(trigger, job, facts, at) if checks is CHECKS else None
+    return sound or _by_checks(trigger, job, facts, at, checks)
+
+
+def _missing(trigger: Trigger) -> Verdict:
+    code, job_id = FailureCode.JOB_NOT_FOUND, trigger.job_id
+    missing = Finding(code, {"job_id": str(job_id)}, cause(code, job=job_id))
+    return Verdict((missing,), (), None)
+
+
+def _by_checks(
+    trigger: Trigger, job: Job, facts: Facts, at: Circumstances, checks: Sequence[Check]
+) -> Verdict:
+    """What each of the checks finds, one after the other."""
     findings: list[Finding] = []
     omitted = 0
     more_causes: list[str] = []
@@ -79,18 +89,8 @@ def _judge(trigger: Trigger, facts: Facts, at: Circumstances, checks: Sequence[C
         causes = (*(finding.cause for finding in findings[len(kept) :]), *more_causes)
         return Verdict(tuple(kept), targets, job, owner_name, omitted=omitted, more_causes=causes)
     limit = limit_of(trigger, job, at.default_max_lateness_s)
-    expires_at = None if limit is None else _end_of(trigger.scheduled_at, limit)
+    expires_at = None if limit is None else end_of(trigger.scheduled_at, limit)
     return Verdict((), targets, job, owner_name, expires_at)
-
-
-@lru_cache(maxsize=1024)  # many jobs share a slot and a limit
-def _end_of(slot: datetime, limit: timedelta) -> datetime | None:
-    """When it is too late to start a run; None where no event could say when."""
-    try:
-        end = slot + limit
-    except OverflowError:
-        return None
-    return end if end.year <= LAST_YEAR else None
 
 
 def _too_early(

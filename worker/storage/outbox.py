@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from threading import local
 from typing import NamedTuple, Self
 
 import msgpack
@@ -23,6 +24,10 @@ from worker.storage.prepared import every_batch
 
 _FORMAT = b"\x01"
 _COMPRESSION_LEVEL = 1
+_EVENTS_OF_PIECE = 64
+_PIECE_BYTES = 128 * 1024
+"""Events are packed in pieces: one block for all of them is new memory each time, which costs as
+much as compressing it."""
 _LARGEST_PAYLOAD = 256 * 1024 * 1024
 _PACKED_SHARE = 4
 """A page is read packed up to this part of what it may have unpacked: most events repeat much."""
@@ -60,6 +65,16 @@ _WAITING = text(
 _REPLACE = text("update awp_trigger_outbox set payload = :payload where id = :id")
 
 
+class _OfThread(local):
+    """A compressor may be used by one thread at a time; its tables are worth keeping."""
+
+    def __init__(self) -> None:
+        self.compressor = zstandard.ZstdCompressor(level=_COMPRESSION_LEVEL)
+
+
+_of_thread = _OfThread()
+
+
 class Packed(NamedTuple):
     """Events, and the payload that holds them."""
 
@@ -75,9 +90,17 @@ class Packed(NamedTuple):
 
 def pack(events: Sequence[Event]) -> bytes:
     """Events as a payload. `unpack` gives the same events back, in the same order."""
-    frames = msgpack.packb(events, use_bin_type=True)
-    compressor = zstandard.ZstdCompressor(level=_COMPRESSION_LEVEL)
-    return _FORMAT + compressor.compress(frames)
+    packer = msgpack.Packer(use_bin_type=True, autoreset=False, buf_size=_PIECE_BYTES)
+    packer.pack_array_header(len(events))
+    frames = []
+    for first in range(0, len(events), _EVENTS_OF_PIECE):
+        for event in events[first : first + _EVENTS_OF_PIECE]:
+            packer.pack(event)
+        frames.append(packer.bytes())
+        packer.reset()
+    frames = frames or [packer.bytes()]
+    stream = _of_thread.compressor.compressobj(size=sum(map(len, frames)))
+    return b"".join([_FORMAT, *map(stream.compress, frames), stream.flush()])
 
 
 def unpack(payload: bytes) -> tuple[Event, ...]:

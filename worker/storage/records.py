@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from worker.domain.inventory import Job
-from worker.domain.record import Record
+from worker.domain.record import FAILED, SUCCEEDED, Record
 from worker.domain.trigger import Origin, Trigger, Uuid
 from worker.domain.verdict import Verdict
 from worker.storage import reprojections
@@ -90,7 +90,7 @@ def columns(records: Sequence[Record]) -> Columns:
         "triggered_by": texts(trigger.triggered_by),
         "scheduled_at": timestamps(trigger.scheduled_at),
         "fired_at": timestamps(trigger.fired_at),
-        "status": bigints(row.status for row in rows),
+        "status": bigints([SUCCEEDED if code is None else FAILED for code in record.code]),
         "code": texts(record.code),
         "message": texts(record.message),
         "findings": texts(record.findings),

@@ -89,6 +89,23 @@ def test_a_target_names_its_node_and_action_in_a_workflow_only() -> None:
     )
 
 
+@given(ip=_WORDS | st.none(), account=_WORDS, node_id=_WORDS | st.none())
+def test_targets_are_what_a_json_library_writes_whatever_they_are_called(
+    ip: str | None, account: str, node_id: str | None
+) -> None:
+    target = Target(7, ip, account, None, node_id, None)
+    long = Target(8, ip, account * 600, 4, None if node_id is None else node_id * 600, 31)
+    wanted = [
+        {"server_id": "7", "ip": ip, "account": account, "credential_id": None},
+        {"server_id": "8", "ip": ip, "account": account * 600, "credential_id": "4"},
+    ]
+    if node_id is not None:
+        wanted[0] |= {"node_id": node_id, "action_id": None}
+        wanted[1] |= {"node_id": node_id * 600, "action_id": "31"}
+
+    assert events.render_targets([target, long]) == orjson.dumps(wanted).decode()
+
+
 def test_a_failure_holds_to_its_model_whatever_the_job_is_called() -> None:
     finding = Finding(FailureCode.JOB_DISABLED, {"job_id": "17"}, "job_disabled:job=17")
     verdict = Verdict((finding,), (), _job(name="长" * 500_000), "x" * 500_000)

@@ -25,6 +25,13 @@ def test_events_come_out_as_they_went_in(events: list[Event]) -> None:
     assert unpack(pack(events)) == tuple(events)
 
 
+@pytest.mark.parametrize("count", [1, 63, 64, 65, 128, 1000])
+def test_a_batch_of_any_size_comes_out_in_its_order(count: int) -> None:
+    events = [Event("topic", b"%d" % n, [], b"x" * (n * 37 % 5_000)) for n in range(count)]
+
+    assert unpack(pack(events)) == tuple(events)
+
+
 def test_a_batch_takes_far_less_than_its_events() -> None:
     events = [Event("awp.dispatch.action.v1", b"17", [], b'{"job_id":"17"}' * 20)] * 1000
 
