@@ -6,7 +6,6 @@ import gc
 import logging
 import os
 import socket
-import sys
 from collections.abc import Callable
 from threading import Event as Flag
 from threading import Thread
@@ -64,9 +63,6 @@ _NEWS_S = 3.0
 _VIEWS_MS = 5_000
 """How long a look at the first rows of a view may take before the worker starts without it."""
 
-_SWITCH_S = 0.0005
-"""A loop that has its answer from the database should not wait 5 ms for the thread that decides."""
-
 
 class Worker:
     """The trigger loop and the status loop of one process, each in a thread of its own.
@@ -122,7 +118,6 @@ class Worker:
             ]
             gc.freeze()
             gc.set_threshold(*_GC_THRESHOLDS)
-            sys.setswitchinterval(_SWITCH_S)
             return_large_blocks()
             for thread in threads:
                 thread.start()
