@@ -25,6 +25,7 @@ from worker.domain.record import Claim, DeadLetter
 from worker.domain.shortening import cut
 from worker.domain.topics import Topics
 from worker.domain.trigger import EventKind, Trigger, Uuid, event_id
+from worker.domain.tuples import new
 from worker.domain.verdict import Finding, Target, Verdict
 
 MOST_BYTES = 900 * 1024
@@ -86,7 +87,7 @@ def dispatch(
         return None
     topic = topics.dispatch_action if job.job_type == _ACTION else topics.dispatch_orch
     headers = _headers(_OF_DISPATCH, outcome_id, decided_at, trigger.trace_id)
-    return Event(topic, job_id.encode(), headers, value)
+    return new(Event, (topic, job_id.encode(), headers, value))
 
 
 def failure(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -53,6 +54,20 @@ class _Inserted:
     outcomes: Sequence[tuple[Delivery, Record | DeadLetter]]
     poison: Mapping[str, str]
     repeats: Mapping[str, Sequence[Delivery]]
+
+    def is_all_of(self, ready: Ready) -> bool:
+        """True where nothing came before and everything could be read, as in nearly every batch."""
+        count = len(self.ids) if not self.poison and not self.repeats else -1
+        return count == len(self.outcomes) == len(ready.batch)
+
+
+class _Binned(NamedTuple):
+    """What follows from the bins: records written, their events by ledger id, letters, repeats."""
+
+    written: Sequence[Record]
+    leaving: Mapping[int, Sequence[Event]]
+    letters: list[DeadLetter]
+    repeated: Repeats
 
 
 class Intake:
@@ -107,9 +122,6 @@ class Intake:
         claims = admitted.claims
         ready = admitted.decided.ready
         tallies = admitted.count.tallies()
-        written: list[Record] = []
-        letters: list[DeadLetter] = []
-        leaving: dict[int, list[Event]] = {}
         with self._session.transaction() as connection:
             if isolating is not None:
                 taken = insert_isolated(
@@ -122,36 +134,13 @@ class Intake:
                 )
                 poison = {**admitted.decided.poison, **taken.poison}
                 inserted = _Inserted(taken.ids, taken.outcomes, poison, admitted.repeats)
+                ready = Ready()
             else:
                 ids = self._insert(connection, _records(admitted.outcomes), ready)
                 inserted = _Inserted(
                     ids, admitted.outcomes, admitted.decided.poison, admitted.repeats
                 )
-            repeated = {key: list(again) for key, again in inserted.repeats.items()}
-            for delivery, outcome in inserted.outcomes:
-                if isinstance(outcome, DeadLetter):
-                    tallies[outcome.ledger_id].dead_letters += 1
-                    letters.append(outcome)
-                    continue
-                ledger_id = outcome.trigger.origin.ledger_id
-                key = outcome.trigger.idempotency_key
-                if key not in inserted.ids:
-                    repeated.setdefault(key, []).append(delivery)
-                    continue
-                tallies[ledger_id].records += 1
-                tallies[ledger_id].events += 1
-                written.append(outcome)
-                leaving.setdefault(ledger_id, []).append(outcome.event)
-                if key in inserted.poison:
-                    letters.append(
-                        DeadLetter(
-                            ledger_id,
-                            delivery,
-                            inserted.poison[key],
-                            outcome.trigger.job_id,
-                            outcome.execution_id,
-                        )
-                    )
+            written, leaving, letters, repeated = _binned(inserted, ready, tallies)
             if repeated:
                 letters += _count_repeats(connection, repeated, claims, tallies, isolating)
             rows = conclude(
@@ -207,6 +196,39 @@ def _admit(decided: Decided, claims: Mapping[int, Claim]) -> _Admitted:
         else:
             admitted.outcomes.append((delivery, outcome))
     return admitted
+
+
+def _binned(inserted: _Inserted, ready: Ready, tallies: Mapping[int, Tally]) -> _Binned:
+    """Count every message in its bin, and say what follows from that."""
+    if inserted.is_all_of(ready):
+        for ledger_id, packed in ready.packed.items():
+            tallies[ledger_id].records += len(packed.events)
+            tallies[ledger_id].events += len(packed.events)
+        leaving = {ledger_id: packed.events for ledger_id, packed in ready.packed.items()}
+        return _Binned(ready.batch, leaving, [], {})
+    written: list[Record] = []
+    queues: dict[int, list[Event]] = {}
+    letters: list[DeadLetter] = []
+    repeated = {key: list(again) for key, again in inserted.repeats.items()}
+    for delivery, outcome in inserted.outcomes:
+        if isinstance(outcome, DeadLetter):
+            tallies[outcome.ledger_id].dead_letters += 1
+            letters.append(outcome)
+            continue
+        ledger_id = outcome.trigger.origin.ledger_id
+        key = outcome.trigger.idempotency_key
+        if key not in inserted.ids:
+            repeated.setdefault(key, []).append(delivery)
+            continue
+        tallies[ledger_id].records += 1
+        tallies[ledger_id].events += 1
+        written.append(outcome)
+        queues.setdefault(ledger_id, []).append(outcome.event)
+        if key in inserted.poison:
+            reason, job_id = inserted.poison[key], outcome.trigger.job_id
+            letter = DeadLetter(ledger_id, delivery, reason, job_id, outcome.execution_id)
+            letters.append(letter)
+    return _Binned(written, queues, letters, repeated)
 
 
 def _count_repeats(

@@ -83,6 +83,28 @@ def test_the_survivors_own_triggers_wait_for_no_taking_of_what_a_dead_worker_had
     assert taking_s <= TAKING_S, said
 
 
+@pytest.mark.parametrize("topics", [1], indirect=True)
+def test_a_hundred_partitions_are_taken_within_five_seconds(
+    start: Start, load: Load, judge: Judge, broker: Broker, brief: dict[str, int]
+) -> None:
+    _grow(broker, load.topic, MANY)
+    first = start(brief)
+    wait_until(lambda: first.partitions(load.topic) == MANY, 40, "everything with the first")
+    for partition in range(MANY):
+        load.fire(1, partition=partition)
+    judge.settled(load.sent)
+    first.kill()
+    for partition in range(MANY):
+        load.fire(1, partition=partition)
+
+    second = start(brief)
+    wait_until(lambda: second.partitions(load.topic) == MANY, 60, "everything with the second")
+
+    taking_s = (_said_at(second, "taken") - _said_at(second, "assigned")).total_seconds()
+    assert judge.settled(load.sent).records == 2 * MANY
+    assert taking_s <= TAKING_S, f"{MANY} partitions were taken in {taking_s:.1f} s"
+
+
 def test_a_partition_whose_row_somebody_has_locked_keeps_no_other_from_work(
     start: Start, load: Load, judge: Judge
 ) -> None:

@@ -179,4 +179,4 @@ def replay_key(nonce: Uuid) -> Uuid:
 
 def event_id(execution_id: Uuid, kind: EventKind) -> Uuid:
     """Id of an outcome event; stable, so that a repeat is recognised (promise 2)."""
-    return _derived(str(kind) + ":" + execution_id)  # half the time of an f-string
+    return str(uuid5(_NAMESPACE, kind + ":" + execution_id))  # half the time of an f-string

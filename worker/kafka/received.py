@@ -8,6 +8,7 @@ from operator import methodcaller
 from confluent_kafka import Message
 
 from worker.domain.delivery import Delivery, Headers
+from worker.domain.tuples import new
 
 _ask_headers: Callable[[Message], Headers | None] = methodcaller("headers")
 """Never `message.headers()`: for a name that is no UTF-8, confluent-kafka (2.16) returns a list
@@ -17,13 +18,16 @@ SystemError; a plain call, once it is specialised, goes on, and the process dies
 
 def delivery(message: Message) -> Delivery:
     """A message without an error, as our code sees it. Never raises for what a message holds."""
-    return Delivery(
-        message.partition(),  # type: ignore[arg-type]
-        message.offset(),  # type: ignore[arg-type]
-        message.key(),
-        message.value(),
-        _headers(message),
-        message.timestamp()[1],
+    return new(
+        Delivery,
+        (
+            message.partition(),
+            message.offset(),
+            message.key(),
+            message.value(),
+            _headers(message),
+            message.timestamp()[1],
+        ),
     )
 
 

@@ -14,6 +14,7 @@ from functools import lru_cache
 from job_trigger_schemas.fields import LAST_YEAR
 from worker.domain.inventory import Job, JobType, Owner, ServerState
 from worker.domain.trigger import Trigger, TriggerKind
+from worker.domain.tuples import new
 from worker.domain.verdict import Target, Verdict
 from worker.preflight.checks import Circumstances, limit_of
 from worker.preflight.facts import Facts
@@ -44,7 +45,9 @@ def passed(trigger: Trigger, job: Job, facts: Facts, at: Circumstances) -> Verdi
     if owner is None or not owner.enabled or automation is None or not automation.enabled:
         return None
     targets = _usable_targets(job.job_id, facts) if _may(owner, job, facts) else None
-    return None if targets is None else Verdict((), targets, job, owner.name, expires_at)
+    if targets is None:
+        return None
+    return new(Verdict, ((), targets, job, owner.name, expires_at, 0, ()))
 
 
 def _may(owner: Owner, job: Job, facts: Facts) -> bool:
@@ -62,12 +65,7 @@ def _usable_targets(job_id: int, facts: Facts) -> tuple[Target, ...] | None:
     parameter = facts.parameters.get(job_id)
     if parameter is None or parameter.problems:
         return None
-    servers, accounts, credentials, make = (
-        facts.servers,
-        facts.accounts,
-        facts.credentials,
-        Target._make,
-    )
+    servers, accounts, credentials = facts.servers, facts.accounts, facts.credentials
     resolved = []
     for server_id, _, name, _, node_id, action_id in parameter.targets:
         server, account = servers.get(server_id), accounts.get((server_id, name))
@@ -77,7 +75,8 @@ def _usable_targets(job_id: int, facts: Facts) -> tuple[Target, ...] | None:
         credential = None if credential_id is None else credentials.get(credential_id)
         if credential is None or not credential.usable:
             return None
-        resolved.append(make((server_id, server.ip, name, credential_id, node_id, action_id)))
+        fields = (server_id, server.ip, name, credential_id, node_id, action_id)
+        resolved.append(new(Target, fields))
     return tuple(resolved)
 
 

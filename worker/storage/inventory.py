@@ -30,6 +30,7 @@ from worker.domain.inventory import (
     ServerState,
     UnclearColumns,
 )
+from worker.domain.tuples import new
 from worker.errors import Stop
 from worker.storage import errors
 from worker.storage.arrays import bigints, texts
@@ -198,7 +199,7 @@ def select_job_rows(connection: Connection, ids: Collection[int]) -> dict[int, J
     Their lengths cost the server nothing: a large value is kept apart from its row.
     """
     return {
-        row[0]: JobRow(Job._make(row[:-1]), row[-1])
+        row[0]: new(JobRow, (new(Job, row[:-1]), row[-1]))
         for row in _rows(connection, "preflight_job", _JOBS_OF_A_BATCH, ids)
     }
 
@@ -220,7 +221,7 @@ def select_servers(connection: Connection, ids: Collection[int]) -> dict[int, Se
     """Servers by id. A state that is unclear is `unknown`; an inet's host mask is cut."""
     unknown = ServerState.UNKNOWN
     return {
-        server_id: Server(server_id, name, _host(ip), _STATES.get(state, unknown), unclear)
+        server_id: new(Server, (server_id, name, _host(ip), _STATES.get(state, unknown), unclear))
         for server_id, name, ip, state, unclear in _rows(
             connection, "preflight_server", _SERVERS, ids
         )
@@ -237,7 +238,7 @@ def select_accounts(
     """Accounts by server id and name."""
     ids, names = zip(*keys, strict=True) if keys else ((), ())
     return {
-        (row[0], row[1]): Account._make(row)
+        (row[0], row[1]): new(Account, row)
         for row in _rows(connection, "preflight_account", _ACCOUNTS, ids, accounts=texts(names))
     }
 
@@ -245,7 +246,7 @@ def select_accounts(
 def select_credentials(connection: Connection, ids: Collection[int]) -> dict[int, Credential]:
     """Credentials by id."""
     rows = _rows(connection, "preflight_credential", _CREDENTIALS, ids)
-    return {row[0]: Credential._make(row) for row in rows}
+    return {row[0]: new(Credential, row) for row in rows}
 
 
 def select_owners(connection: Connection, ids: Collection[int]) -> dict[int, Owner]:

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, text
 from worker.domain.codes import FailureCode
 from worker.domain.record import FAILED, SUCCEEDED, Record
 from worker.domain.trigger import TriggerKind
+from worker.domain.tuples import new
 from worker.storage import job_locks, reprojections
 from worker.storage.arrays import bigints, texts, timestamps
 from worker.storage.job_locks import JobRow
@@ -152,14 +153,14 @@ def project(
     nobody may change any job.
     """
     by_job: dict[int, list[_Entry]] = {}
-    id_of, entry_of = ids.get, _Entry._make
+    id_of = ids.get
     for record in records:
         trigger = record.trigger
         record_id = id_of(trigger.idempotency_key)
         if record_id is None or trigger.kind is _CANARY or record.code == _TOO_EARLY:
             continue  # as `newest.counts` has it
         slot, decided_at = trigger.scheduled_at, record.decided_at
-        entry = entry_of((min(slot, decided_at), record_id, record))
+        entry = new(_Entry, (min(slot, decided_at), record_id, record))
         entries = by_job.get(trigger.job_id)
         if entries is None:
             by_job[trigger.job_id] = [entry]
