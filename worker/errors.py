@@ -100,6 +100,19 @@ class Refused(TriggerWorkerError):
         self.refusal = refusal
 
 
+class NotTaken(TriggerWorkerError):
+    """The platform refuses a change of a job (`console_job_write`); nothing is saved.
+
+    `said` is what it raised for people to read, None where what refused it spoke to nobody: a
+    constraint, a cast. `sqlstate` and `message` are for the log.
+    """
+
+    def __init__(self, message: str, *, sqlstate: str, said: str | None) -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+        self.said = said
+
+
 class Unwritable(Transient):
     """The database refuses whatever is written: it is not the triggers, and a person has to act.
 

@@ -11,9 +11,11 @@ from contextlib import contextmanager
 
 from sqlalchemy.exc import DBAPIError
 
+from worker.domain.shortening import cut
 from worker.errors import (
     ConnectionLost,
     Locked,
+    NotTaken,
     Refusal,
     Refused,
     Stop,
@@ -42,7 +44,21 @@ _SESSION_ENDS = {
     "26000",  # it lacks what was prepared in it: somebody cleared it, or it is another one
     "42P05",  # it has what we are about to prepare: it is another one, and a pooler lends it
 }
+_UNFIT = ("22001", "22021", "22P05")
+"""A value that is too long, or has characters that the database cannot hold."""
+_RAISED = ("P0001", "P0004")
+_RAISING = ("exec_stmt_raise", "exec_stmt_assert")
+"""The server's routines for PL/pgSQL's `raise` and `assert`, whatever SQLSTATE they give."""
+_LATER = ("08", "40", "55P03", "57")
+"""What may be raised on purpose to say: try it again."""
+_ROW_SECURITY = "ExecWithCheckOptions"
 _CHECK_TABLES = "Check `trigger-worker migrate current`, and the grants in deploy/sql/roles.sql."
+_CANNOT_SERVE = "The database cannot serve this process"
+_EDIT_REMEDY = (
+    "Grant the console's role what the view and its trigger need, as deploy/sql/roles.sql does, "
+    "or make the trigger's function `security definer`."
+)
+_MOST_SAID = 500
 _LISTED = "docs/platform.md lists its columns and their types."
 _VIEW_REMEDIES = {
     "42P01": f"Define it over the platform's tables, or run `trigger-worker migrate`; {_LISTED}",
@@ -79,6 +95,24 @@ def writing_rows() -> Iterator[None]:
         error = stop.__cause__
         if isinstance(error, DBAPIError) and _state(error) == _NO_RIGHT:
             raise Refused(stop.message, _refusal(error, _NO_RIGHT)) from error
+        raise
+
+
+@contextmanager
+def editing(view: str) -> Iterator[None]:
+    """Turn what an edit through a view of the platform raises into ours.
+
+    What the platform refuses is `NotTaken`: all that its functions raise on purpose, whatever the
+    SQLSTATE, and what its constraints, casts and policies do not let through. A value that is too
+    long, or cannot be stored at all, is `Refused` as everywhere.
+    """
+    try:
+        with writing():
+            yield
+    except TriggerWorkerError as found:
+        error = found.__cause__
+        if isinstance(error, DBAPIError):
+            raise _of_an_edit(error, found, view) from error
         raise
 
 
@@ -122,15 +156,28 @@ def classify(error: DBAPIError, *, is_write: bool, view: str | None = None) -> T
 def _of_a_write(error: DBAPIError, state: str, words: str) -> TriggerWorkerError:
     if state.startswith(_OF_THE_ROW):
         return Refused(f"The database refused a value ({state}): {words}.", _refusal(error, state))
-    return Stop(f"The database cannot serve the worker ({state}): {words}.", remedy=_CHECK_TABLES)
+    return Stop(f"{_CANNOT_SERVE} ({state}): {words}.", remedy=_CHECK_TABLES)
+
+
+def _of_an_edit(error: DBAPIError, found: TriggerWorkerError, view: str) -> TriggerWorkerError:
+    state, words, routine = _state(error) or "", _words(error), _routine(error)
+    is_raised = routine in _RAISING and not state.startswith(_LATER)
+    if not is_raised:
+        if isinstance(found, Transient) or state.startswith(_UNFIT):
+            return found
+        if isinstance(found, Stop) and routine != _ROW_SECURITY:
+            message = f"The view {view} does not save an edit ({state}): {words}."
+            return Stop(message, remedy=_EDIT_REMEDY)
+    said = cut(words, _MOST_SAID) if is_raised or state in _RAISED else None
+    message = f"The view {view} does not take an edit ({state}): {words}."
+    return NotTaken(message, sqlstate=state, said=said)
 
 
 def _of_a_read(state: str, words: str, view: str | None) -> TriggerWorkerError:
     is_structure = state.startswith(_STRUCTURE)
     if view is None:
         if is_structure:
-            message = f"The database cannot serve the worker ({state}): {words}."
-            return Stop(message, remedy=_CHECK_TABLES)
+            return Stop(f"{_CANNOT_SERVE} ({state}): {words}.", remedy=_CHECK_TABLES)
         return Unknown(f"A fact could not be read ({state}): {words}.")
     if is_structure:
         remedy = _VIEW_REMEDIES.get(state, f"Correct its definition; {_LISTED}")
@@ -140,6 +187,11 @@ def _of_a_read(state: str, words: str, view: str | None) -> TriggerWorkerError:
 
 def _state(error: DBAPIError) -> str | None:
     return getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+
+
+def _routine(error: DBAPIError) -> str | None:
+    """Where in the server it was raised."""
+    return getattr(getattr(error.orig, "diag", None), "source_function", None)
 
 
 def _refusal(error: DBAPIError, state: str) -> Refusal:

@@ -6,11 +6,14 @@ from typing import Literal, NamedTuple
 
 from sqlalchemy import Connection, text
 
+from worker.storage import errors
 from worker.storage.view_columns import Kind, columns_of
 
+_VIEW = "console_job_write"
 Column = Literal["name", "schedule", "timezone", "enabled", "paramter"]
 
 _IS_THERE = text("select to_regclass('console_job_write') is not null")
+_CHECK_NOW = text("set constraints all immediate")
 _READ = text(
     """
     select cast(job_id as bigint), coalesce(cast(name as text), ''), cast(schedule as text),
@@ -42,7 +45,8 @@ def read(connection: Connection, job_id: int) -> Editable | None:
     """What can be changed of a job; None where the view is absent or does not have the job."""
     if not is_possible(connection):
         return None
-    row = connection.execute(_READ, {"job_id": job_id}).one_or_none()
+    with errors.reading(_VIEW):
+        row = connection.execute(_READ, {"job_id": job_id}).one_or_none()
     return None if row is None else Editable(*row)
 
 
@@ -52,7 +56,8 @@ def update(
     """Change some columns of a job that still has this version; its new one.
 
     None when somebody else was faster: then nothing is changed. The view counts the version up. A
-    value goes out as a literal that takes the column's type as the platform has it.
+    value goes out as a literal that takes the column's type as the platform has it. Raises
+    `NotTaken` where the platform refuses it, also by what it would check at the commit only.
     """
     assignments = ", ".join(f"{name} = :{name}" for name in columns)
     statement = f"""
@@ -61,8 +66,10 @@ def update(
     """
     values: dict[str, object] = {str(name): value for name, value in columns.items()}
     values |= {"job_id": str(job_id), "version": str(version)}
-    kinds = columns_of(connection, "console_job_write")
+    kinds = columns_of(connection, _VIEW)
     if "enabled" in values and kinds.kind("enabled", Kind.FLAG) is not Kind.FLAG:
         values["enabled"] = "1" if values["enabled"] else "0"
-    found = connection.execute(text(statement), values).scalar_one_or_none()
+    with errors.editing(_VIEW):
+        found = connection.execute(text(statement), values).scalar_one_or_none()
+        connection.execute(_CHECK_NOW)
     return None if found is None else int(found)

@@ -17,7 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from worker.errors import Stop, Transient, TriggerWorkerError
+from worker.errors import NotTaken, Refused, Stop, Transient, TriggerWorkerError
 from worker.web import access, problems
 from worker.web.forms import SAFE
 from worker.web.problems import Problem
@@ -80,6 +80,15 @@ async def answer(request: Request, error: Exception, pages: Pages) -> Response:
         log.error("action=fault request=%s", request_id, exc_info=error)
     elif isinstance(error, Transient | Stop):
         log.warning("action=away request=%s reason=%s", request_id, error)
+    elif isinstance(error, NotTaken):
+        log.warning(
+            "action=edit_refused request=%s sqlstate=%s reason=%s",
+            request_id,
+            error.sqlstate,
+            error,
+        )
+    elif isinstance(error, Refused):
+        log.warning("action=refused request=%s reason=%s", request_id, error)
     headers = {}
     if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
         # Several routes may share an address; a router knows only the first.

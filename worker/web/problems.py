@@ -19,6 +19,7 @@ from worker.errors import (
     BrokersAway,
     Locked,
     Misused,
+    NotTaken,
     Refused,
     Stop,
     TooMany,
@@ -30,6 +31,7 @@ from worker.web.words import Words, marked
 
 _TYPE = "urn:trigger-worker:problem:"
 _SOON_S = 5
+_ENDS = tuple(".!?…。！？")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,8 @@ def of(error: Exception, request_id: str) -> Problem:  # noqa: C901, PLR0911, PL
             return AWAY
         case Stop():
             return SET_UP_WRONG
+        case NotTaken():
+            return not_taken(error.said)
         case Refused():
             return REFUSED
         case TooMany():
@@ -177,6 +181,22 @@ REFUSED = Problem(
     marked("A value is too long, or holds characters that cannot be stored."),
     marked("Shorten it, or remove control characters, and send it again."),
 )
+
+
+def not_taken(said: str | None) -> Problem:
+    """A change of a job that the platform refuses, with what it says to people, if it does."""
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "not-taken",
+        marked("The platform does not take this change"),
+        marked(
+            "Nothing was changed. It gives no reason that can be shown; the console's log has it."
+        )
+        if said is None
+        else marked("Nothing was changed. It says: %(said)s"),
+        marked("Change it so that the platform takes it, or ask those who run the platform."),
+        {} if said is None else {"said": said if said.endswith(_ENDS) else f"{said}."},
+    )
 
 
 def not_found() -> Refusal:
