@@ -17,8 +17,11 @@ NEWEST_SERVER = 18
 OF_THE_USER = 9
 """The kind of what concerns the user who migrates, and nobody afterwards."""
 
+NOT_WRITABLE = (2, 3)
+"""The kinds of what lets nothing be written to a relation, whatever the values."""
+
+JOBS = "awp_automcation_job"
 _RECORDS = "awp_job_execution"
-_JOBS = "awp_automcation_job"
 _HISTORIES = ("awp_action_execution", "awp_workflow_execution")
 _OWN_TABLE = (
     "Give the worker a plain table of that name, in a schema that stands before this one in its "
@@ -48,13 +51,13 @@ _COLUMNS = {
         "execution_id": ("uuid",),
         **{name: _types(kind) for name, kind in {**OUTCOME, **RECORD_COLUMNS}.items()},
     },
-    _JOBS: {
+    JOBS: {
         "id": (*_IDS, "smallint", "numeric"),
         **{name: _types(kind) for name, kind in {**OUTCOME, **JOB_COLUMNS}.items()},
     },
     **{table: {name: _types(kind) for name, kind in HISTORY.items()} for table in _HISTORIES},
 }
-_ADDED = {_RECORDS: {**OUTCOME, **RECORD_COLUMNS}, _JOBS: {**OUTCOME, **JOB_COLUMNS}}
+_ADDED = {_RECORDS: {**OUTCOME, **RECORD_COLUMNS}, JOBS: {**OUTCOME, **JOB_COLUMNS}}
 """Columns that a table gets by a migration; a view has to have them before."""
 
 
@@ -67,8 +70,9 @@ _WANTED = ", ".join(
     for table, columns in _COLUMNS.items()
     for place, (name, types) in enumerate(columns.items())
 )
+_SHOWN = _quoted((*OUTCOME, *JOB_COLUMNS))
 _TABLES = _quoted(_COLUMNS)
-_ALTERED = _quoted((_RECORDS, _JOBS))
+_ALTERED = _quoted((_RECORDS, JOBS))
 _REQUIRED = (
     "a.attnotnull and not a.atthasdef and a.attidentity = '' and a.attnum > 0 "
     "and not a.attisdropped"
@@ -104,9 +108,21 @@ with relations as (
     from relations where name <> '{_RECORDS}' and relkind not in ('r', 'p', 'v')
     union all
     select 2, name, 'The view ' || name || ' cannot be updated.',
-        'Define it so that an update reaches your jobs, or give it an INSTEAD OF trigger.'
+        'Define it so that an update reaches your jobs, or give it an INSTEAD OF UPDATE trigger '
+            || '(docs/platform.md).'
     from relations
-    where name = '{_JOBS}' and relkind = 'v' and pg_relation_is_updatable(oid, true) & 4 = 0
+    where name = '{JOBS}' and relkind = 'v' and pg_relation_is_updatable(oid, true) & 4 = 0
+    union all
+    select 3, r.name,
+        'The column ' || a.attname || ' of the view ' || r.name || ' cannot be updated, and the '
+            || 'worker writes it.',
+        'Write it as a plain column, or give the view an INSTEAD OF UPDATE trigger '
+            || '(docs/platform.md).'
+    from relations r join pg_attribute a on a.attrelid = r.oid and a.attname in ({_SHOWN})
+    where r.name = '{JOBS}' and r.relkind = 'v'
+        -- What takes updates and no deletes has a trigger or a rule, which takes every column.
+        and pg_relation_is_updatable(r.oid, true) & 20 = 20
+        and not pg_column_is_updatable(r.oid, a.attnum, true)
     union all
     select 3, r.name, r.name || ' lacks the columns '
             || string_agg(w.name, ', ' order by w.place) || '.',
@@ -134,7 +150,7 @@ with relations as (
             || 'does not write it.',
         'Give it a default, or let it be null.'
     from relations r join pg_attribute a on a.attrelid = r.oid and {_REQUIRED}
-    where r.name <> '{_JOBS}' and r.relkind in ('r', 'p') and not exists (
+    where r.name <> '{JOBS}' and r.relkind in ('r', 'p') and not exists (
         select from wanted w where w.relation = r.name and w.name = a.attname)
     union all
     select 7, r.name, r.name || ' has no unique index on execution_id alone.',

@@ -340,3 +340,35 @@ def test_a_view_that_takes_too_long_keeps_no_worker_from_starting(
     with caplog.at_level(logging.WARNING):
         Worker(Settings(database_url=SecretStr(database)))._say_what_views_say(session)
     assert "action=platform_not_checked" in caplog.text
+
+
+def test_a_view_of_jobs_that_cannot_be_written_is_told_by_the_check_and_ends_a_worker_at_its_start(
+    database: str, session: Session
+) -> None:
+    sql.execute(
+        database,
+        """
+        alter table awp_automcation_job rename to timer;
+        create view awp_automcation_job as select id, trigger_status + 0 as trigger_status,
+            trigger_message, last_execution_id,
+            last_scheduled_at at time zone 'UTC' at time zone 'UTC' as last_scheduled_at,
+            failing_since, consecutive_failures from timer;
+        """,
+    )
+    said = [
+        (
+            f"The column {column} of the view awp_automcation_job cannot be updated, and the "
+            "worker writes it."
+        )
+        for column in ("last_scheduled_at", "trigger_status")
+    ]
+    remedy = (
+        "Write it as a plain column, or give the view an INSTEAD OF UPDATE trigger "
+        "(docs/platform.md)."
+    )
+    assert _messages(check(session.snapshot)) == [f"{each} {remedy}" for each in said]
+    with session.snapshot() as connection, pytest.raises(Stop) as stopped:
+        check_structure(connection)
+    assert str(stopped.value) == (
+        f"{said[0]} {remedy} {said[1]} {remedy} `trigger-worker platform check` says more."
+    )

@@ -25,6 +25,36 @@ PLAIN = {
 }
 HISTORY = "create table awp_action_execution (execution_id uuid {}, status text, message text, {})"
 TIMES = "accepted_at timestamptz, started_at timestamptz, ended_at timestamptz"
+JOBS = """
+    create table timer (no text, outcome int, reason text, record bigint, slot timestamp,
+        since timestamptz, failures int);
+    create view awp_automcation_job as select no::bigint as id, {1} as trigger_status,
+        reason as trigger_message, record as last_execution_id, {0} as last_scheduled_at,
+        since as failing_since, failures as consecutive_failures
+    from timer
+"""
+THEIR_TRIGGER = """
+    create function show() returns trigger language plpgsql as $$ begin return new; end $$;
+    create trigger show instead of update on awp_automcation_job
+        for each row execute function show();
+"""
+FIT = {
+    "a cast behind a trigger": JOBS.format("slot::timestamptz", "outcome") + ";" + THEIR_TRIGGER,
+    "a view that groups, behind a trigger": JOBS.format("max(slot)::timestamptz", "outcome")
+    + "group by no, outcome, reason, record, since, failures;"
+    + THEIR_TRIGGER,
+    "a view over a view with a trigger": JOBS.format("slot::timestamptz", "outcome")
+    + ";"
+    + THEIR_TRIGGER
+    + """alter view awp_automcation_job rename to shown;
+        create view awp_automcation_job as select * from shown;""",
+    "a view with a rule": JOBS.format("max(slot)::timestamptz", "outcome")
+    + """group by no, outcome, reason, record, since, failures;
+        create rule show as on update to awp_automcation_job do instead
+            update timer set outcome = new.trigger_status where no = cast(new.id as text);""",
+}
+"""Views of jobs that take an update of every column."""
+
 UNFIT = {
     "a partitioned record table": (
         """
@@ -107,6 +137,23 @@ UNFIT = {
         "The view awp_automcation_job cannot be updated.",
         "INSTEAD OF",
     ),
+    "a column of the jobs' view that is cast": (
+        JOBS.format("slot::timestamptz", "outcome"),
+        (
+            "The column last_scheduled_at of the view awp_automcation_job cannot be updated, and "
+            "the worker writes it."
+        ),
+        "Write it as a plain column, or give the view an INSTEAD OF UPDATE trigger",
+    ),
+    "columns of the jobs' view that are computed": (
+        JOBS.format("slot::timestamptz", "outcome + 0"),
+        (
+            "The column last_scheduled_at of the view awp_automcation_job cannot be updated, and "
+            "the worker writes it. The column trigger_status of the view awp_automcation_job "
+            "cannot be updated, and the worker writes it."
+        ),
+        "Write it as a plain column, or give the view an INSTEAD OF UPDATE trigger",
+    ),
     "jobs with text ids": (
         "create table awp_automcation_job (id text primary key, name text)",
         "awp_automcation_job.id is text, and the worker needs bigint",
@@ -128,6 +175,13 @@ def test_what_does_not_fit_is_named_and_nothing_is_changed(empty: str, case: str
     assert refused.value.message.endswith(" Nothing was changed.")
     assert remedy in refused.value.remedy
     assert rows(empty, SHAPE) == before
+
+
+@pytest.mark.parametrize("case", FIT)
+def test_a_view_of_jobs_may_take_its_updates_in_any_way(empty: str, case: str) -> None:
+    execute(empty, FIT[case])
+    execute(empty, "update awp_automcation_job set last_scheduled_at = now(), trigger_status = 1")
+    assert schema.upgrade(empty, stamp="0001").is_current
 
 
 def test_everything_that_does_not_fit_is_named_at_once(empty: str) -> None:

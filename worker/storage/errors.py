@@ -53,6 +53,9 @@ _LATER = ("08", "40", "55P03", "57")
 """What may be raised on purpose to say: try it again."""
 _ROW_SECURITY = "ExecWithCheckOptions"
 _CHECK_TABLES = "Check `trigger-worker migrate current`, and the grants in deploy/sql/roles.sql."
+_WRITE_REMEDIES = {
+    "0A000": "`trigger-worker platform check` names what cannot be written, and what to do.",
+}
 _CANNOT_SERVE = "The database cannot serve this process"
 _EDIT_REMEDY = (
     "Grant the console's role what the view and its trigger need, as deploy/sql/roles.sql does, "
@@ -156,7 +159,8 @@ def classify(error: DBAPIError, *, is_write: bool, view: str | None = None) -> T
 def _of_a_write(error: DBAPIError, state: str, words: str) -> TriggerWorkerError:
     if state.startswith(_OF_THE_ROW):
         return Refused(f"The database refused a value ({state}): {words}.", _refusal(error, state))
-    return Stop(f"{_CANNOT_SERVE} ({state}): {words}.", remedy=_CHECK_TABLES)
+    remedy = _WRITE_REMEDIES.get(state, _CHECK_TABLES)
+    return Stop(f"{_CANNOT_SERVE} ({state}): {words}.", remedy=remedy)
 
 
 def _of_an_edit(error: DBAPIError, found: TriggerWorkerError, view: str) -> TriggerWorkerError:

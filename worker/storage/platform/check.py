@@ -47,10 +47,11 @@ def check(
 def check_structure(connection: Connection) -> None:
     """Raise `Stop` where a view that the worker needs is missing, or cannot be read by its columns.
 
-    One sentence names all of it, so that it is mended at once.
+    Also where the view of jobs cannot be written. All of it is named, so that it is mended at once.
     """
     findings, _ = structure.look(connection, _NEEDED)
     problems = [finding for finding in findings if not finding.is_note]
+    problems += tables.unwritable_jobs(connection)
     if problems:
         raise Stop(
             " ".join(problem.message for problem in problems),
