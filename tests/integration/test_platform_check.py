@@ -1,11 +1,13 @@
 """`trigger-worker platform check`: what a platform's views say and may not say, with the ids."""
 
 import logging
+import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, make_url
 from sqlalchemy.pool import NullPool
 
 from tests.support import sql
@@ -20,6 +22,7 @@ from worker.storage.engine import Session, make_engine
 from worker.storage.platform.check import check, check_structure
 from worker.storage.platform.report import Report
 
+ROLES = Path(__file__).parents[2] / "deploy" / "sql" / "roles.sql"
 CHECKED = """
     alter table awp_server drop constraint awp_server_state_check, alter state drop not null;
     alter table awp_server_account alter enabled drop not null;
@@ -44,6 +47,24 @@ def _fill(database: str) -> None:
         for number in range(1, 8):
             platform.action_job([platform.target(f"db-{number}")])
     engine.dispose()
+
+
+@pytest.fixture
+def roles(database: str) -> Iterator[dict[str, str]]:
+    """The database for a login in each role."""
+    there = {name for (name,) in sql.rows(database, "select rolname from pg_roles")}
+    sql.execute(database, ROLES.read_text())
+    logins = {}
+    for role in ("trigger_worker", "trigger_reader"):
+        name = f"u_{uuid.uuid4().hex[:12]}"
+        sql.execute(database, f"create user {name} password 'example' in role {role}")
+        login = make_url(database).set(username=name, password="example")  # noqa: S106
+        logins[role] = login.render_as_string(hide_password=False)
+    yield logins
+    for login in logins.values():
+        sql.execute(database, f"drop user {make_url(login).username}")
+    for role in {"trigger_worker", "trigger_console", "trigger_reader"} - there:
+        sql.execute(database, f"drop owned by {role}; drop role {role}")
 
 
 def _messages(report: Report) -> list[str]:
@@ -284,6 +305,53 @@ def test_look_ups_that_no_index_serves_and_times_without_a_zone_are_notes(
             "No index serves a look-up by preflight_server.server_id: each one reads the whole "
             "table host (about 2,000 rows)."
         ),
+    ]
+
+
+def test_the_jobs_that_every_batch_updates_have_to_be_found_by_an_index(
+    database: str, session: Session
+) -> None:
+    sql.execute(
+        database,
+        """
+        create table timer as select cast(n as text) as no, j.* from awp_automcation_job j
+            right join generate_series(1, 2000) n on false;
+        alter table awp_automcation_job rename to before;
+        create view awp_automcation_job as select cast(no as bigint) as id, trigger_status,
+            trigger_message, last_execution_id, last_scheduled_at, failing_since,
+            consecutive_failures from timer;
+        """,
+    )
+    sql.alone(database, "vacuum analyze")
+    report = check(session.snapshot)
+    assert report.problems == []
+    assert [note.message for note in report.notes] == [
+        "No index serves a look-up by awp_automcation_job.id: each one reads the whole table "
+        "timer (about 2,000 rows)."
+    ]
+    sql.execute(database, "create index on timer (cast(no as bigint))")
+    assert check(session.snapshot).notes == []
+
+
+def test_what_a_login_may_not_read_is_said_and_is_not_right(
+    database: str, roles: dict[str, str]
+) -> None:
+    _fill(database)
+    sql.execute(database, "update awp_automcation_job set timezone = 'Asia/Beijing', schedule = '?'")
+    ended = _check(roles["trigger_worker"])
+    assert ended.status == 1
+    assert ended.stdout == (
+        "26 rows of 7 views read: nothing wrong in these.\n"
+        "6 of 13 views were not looked at: this login may not read console_job, "
+        "console_job_group, console_member, console_job_target, console_execution, "
+        "console_job_write. Run it as the owner of the views.\n"
+    )
+    found = _check(roles["trigger_reader"], "--json")
+    assert (found.status, found.json["not_looked_at"]) == (1, ["console_job_write"])
+    assert [each["fault"] for each in found.json["problems"]] == [
+        "no_permission",
+        "unreadable_schedule",
+        "unknown_zone",
     ]
 
 

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pydantic import SecretStr
 
 from tests.support.command import trigger_worker
 from tests.support.console import form_token, serving
+from tests.support.feed import feeding
 from tests.support.rig import Rig, trigger
 from tests.support.secured_postgres import SecuredPostgres
 from tests.support.sql import execute, rows
@@ -23,6 +25,7 @@ from tests.support.topics import Broker
 from tests.support.worker import running
 from worker.config import Settings
 from worker.domain.access import Role
+from worker.domain.delivery import Delivery
 from worker.domain.topics import Topics
 from worker.storage import schema
 
@@ -30,6 +33,11 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "platform.md").read_text()
 EXAMPLE = re.findall(
     r"```sql\n(.+?)```", PAGE[PAGE.index("## A worked example") :], re.DOTALL | re.MULTILINE
+)
+WITH_A_TRIGGER = re.findall(
+    r"```sql\n(.+?)```",
+    PAGE[PAGE.index("## What a job shows") : PAGE.index("## The parameter")],
+    re.DOTALL,
 )
 SERVER = '{"server_id": "%s", "account": "oracle"}'
 ARGS = f'{{"servers": [{SERVER}], "script": "/opt/rotate"}}'
@@ -132,6 +140,58 @@ def test_the_example_works_from_end_to_end(
     with serving(scheduler.console) as console, console.signed_in(Role.ADMIN) as browser:
         _look_around(browser)
         _edit(browser, scheduler.owner)
+
+
+SLOT = datetime(2026, 11, 30, 8, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("other_major", [15], indirect=True, ids=["PostgreSQL 15"])
+def test_a_view_of_jobs_with_a_trigger_shows_what_the_page_says(scheduler: Scheduler) -> None:
+    """The six columns, by the page's table, written by a login with the worker's rights alone."""
+    execute(
+        scheduler.owner,
+        """
+        drop view awp_automcation_job;
+        alter table timer alter slot type timestamp, alter outcome type text;
+        update timer set active = 0 where timer_no = '102';
+        update timer set grace_min = 1000000;
+        """,
+    )
+    (with_a_trigger,) = WITH_A_TRIGGER
+    execute(scheduler.owner, with_a_trigger)
+    execute(scheduler.owner, (ROOT / "deploy" / "sql" / "roles.sql").read_text())
+    env = {"TRIGGER_WORKER_DATABASE_URL": scheduler.owner}
+    checked = trigger_worker("platform", "check", "--json", env=env)
+    assert checked.json["problems"] == []
+
+    with feeding(scheduler.worker) as feed:
+        taker = feed.taker()
+        claims = {0: taker.take(0)}
+        for minute, first in enumerate((0, 3)):
+            slot = (SLOT + timedelta(minutes=minute)).isoformat()
+            bodies = (json.dumps({"job_id": job, "scheduled_at": slot}) for job in (101, 102, 103))
+            batch = [
+                Delivery(0, first + place, None, body.encode(), (), 0)
+                for place, body in enumerate(bodies)
+            ]
+            taker.write(batch, claims)
+
+    shown = rows(
+        scheduler.owner,
+        """
+        select id, trigger_status, trigger_message, last_execution_id, last_scheduled_at,
+            consecutive_failures, failing_since
+        from awp_automcation_job where id < 104 order by id
+        """,
+    )
+    later = SLOT + timedelta(minutes=1)
+    assert shown == [
+        (101, 1, None, 4, later, 0, None),
+        (102, 2, "Job 102 (good workflow) is switched off.", 5, later, 2, SLOT),
+        (103, 2, "Server 8 (10.0.0.8, db-08) is powered off.", 6, later, 2, SLOT),
+    ]
+    stored = rows(scheduler.owner, "select outcome, slot from timer where timer_no = '103'")
+    assert stored == [("failed", datetime(2026, 11, 30, 16, 1))]  # noqa: DTZ001  # in Shanghai
 
 
 def _look_around(browser: httpx.Client) -> None:

@@ -12,9 +12,10 @@ from worker.commands.database import asking
 from worker.commands.output import as_json, finish
 from worker.config import load
 from worker.domain.counting import counted
+from worker.domain.platform_views import VIEWS
 from worker.storage.engine import Session, make_engine
 from worker.storage.platform.check import check
-from worker.storage.platform.report import Finding, Report
+from worker.storage.platform.report import Fault, Finding, Report
 
 
 @click.group()
@@ -31,7 +32,8 @@ def check_command(*, as_json: bool) -> None:
     With the ids: rows for which a view raises, values that are not allowed, nulls, ids that are
     none or there twice, schedules and time zones that cannot be read; and columns that are missing
     or of a type that cannot be read, look-ups that no index serves, and tables that the worker
-    could not write to. Nothing is changed. Exit 1 when something has to be mended; notes alone
+    could not write to. Nothing is changed. Exit 1 when something has to be mended, and when a view
+    was not looked at because this login may not read it (run it as the views' owner); notes alone
     are 0.
     """
     engine = make_engine(load())
@@ -55,14 +57,9 @@ def result(report: Report) -> dict[str, Any]:
         "ok": not report.problems,
         "problems": [_as_object(each) for each in report.problems],
         "notes": [_as_object(each) for each in report.notes],
+        "not_looked_at": report.not_looked_at,
         "rows": report.rows,
     }
-
-
-def lines(report: Report) -> list[str]:
-    """A report as lines for people: problems, then notes."""
-    notes = [f"note: {each.message}" for each in report.notes]
-    return [*(each.message for each in report.problems), *notes]
 
 
 def _as_object(finding: Finding) -> dict[str, Any]:
@@ -72,9 +69,22 @@ def _as_object(finding: Finding) -> dict[str, Any]:
 
 
 def _show(out: Console, report: Report) -> None:
-    for line in lines(report):
+    found = [each for each in report.problems if each.fault is not Fault.NO_PERMISSION]
+    for line in [each.message for each in found] + [f"note: {n.message}" for n in report.notes]:
         out.print(line, markup=False, soft_wrap=True)
-    rows = counted(sum(report.rows.values()), "row")
-    views = counted(len(report.rows), "view")
-    problems = counted(len(report.problems), "problem") if report.problems else "nothing wrong"
-    out.print(f"{rows} of {views} read: {problems}.", markup=False)
+    out.print(_sum(report, len(found)), markup=False, soft_wrap=True)
+
+
+def _sum(report: Report, found: int) -> str:
+    """What was read and found, in one line; and what was not looked at, in another."""
+    rows, views = sum(report.rows.values()), len(report.rows)
+    closed = report.not_looked_at
+    problems = counted(found, "problem") if found else "nothing wrong"
+    read = f"{counted(rows, 'row')} of {counted(views, 'view')} read: {problems}"
+    if not closed:
+        return f"{read}."
+    return (
+        f"{read}{'' if found else ' in these'}.\n"
+        f"{len(closed)} of {len(VIEWS)} views were not looked at: this login may not read "
+        f"{', '.join(closed)}. Run it as the owner of the views."
+    )

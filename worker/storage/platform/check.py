@@ -37,6 +37,8 @@ def check(
         findings, readable = structure.look(connection, views)
         report.add(findings)
         report.add(tables.unfit(connection))
+        if most_rows is None:
+            report.add(indexes.missing_of_jobs(connection))
     for view in views:
         if view.name in readable:
             with snapshot() as connection:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from migrations.prerequisites import JOBS
 from worker.domain.platform_views import Holds, View
 from worker.errors import Stop, ViewRaised
 from worker.storage import errors
@@ -39,29 +40,41 @@ def missing(connection: Connection, view: View) -> Iterator[Finding]:
             value = f"{name} = cast('00000000-0000-8000-8000-000000000000' as uuid)"
         elif view.column(name).holds is not Holds.ID:
             value = f"{name} = 'a'"
-        try:
-            with connection.begin_nested(), errors.reading(view.name):
-                connection.execute(text("set local enable_seqscan = off"))
-                plan = connection.execute(
-                    text(f"explain (format json) select * from {view.name} where {value}")
-                ).scalar_one()
-                connection.execute(text("set local enable_seqscan = default"))
-        except (ViewRaised, Stop):
-            continue  # told where its rows are read
-        tables = sorted(set(_read_whole(plan[0]["Plan"])))
-        sizes = connection.execute(
-            _SIZES, {"names": "{" + ",".join(f'"{each}"' for each in tables) + "}", "large": _LARGE}
+        yield from _unserved(connection, view.name, name, value)
+
+
+def missing_of_jobs(connection: Connection) -> Iterator[Finding]:
+    """The same of the jobs, which every batch updates by their ids (R3)."""
+    yield from _unserved(connection, JOBS, "id", "id = cast('1' as bigint)")
+
+
+def _unserved(
+    connection: Connection, relation: str, column: str, condition: str
+) -> Iterator[Finding]:
+    """The large tables that are read as a whole to find what meets a condition on a column."""
+    try:
+        with connection.begin_nested(), errors.reading(relation):
+            connection.execute(text("set local enable_seqscan = off"))
+            plan = connection.execute(
+                text(f"explain (format json) select {column} from {relation} where {condition}")
+            ).scalar_one()
+            connection.execute(text("set local enable_seqscan = default"))
+    except (ViewRaised, Stop):
+        return  # told where its rows are read
+    tables = sorted(set(_read_whole(plan[0]["Plan"])))
+    sizes = connection.execute(
+        _SIZES, {"names": "{" + ",".join(f'"{each}"' for each in tables) + "}", "large": _LARGE}
+    )
+    for table, rows in sizes:
+        yield Finding(
+            Fault.MISSING_INDEX,
+            relation,
+            f"No index serves a look-up by {relation}.{column}: each one reads the whole table "
+            f"{table} (about {int(rows):,} rows).",
+            column,
+            int(rows),
+            is_note=True,
         )
-        for table, rows in sizes:
-            yield Finding(
-                Fault.MISSING_INDEX,
-                view.name,
-                f"No index serves a look-up by {view.name}.{name}: each one reads the whole table "
-                f"{table} (about {int(rows):,} rows).",
-                name,
-                int(rows),
-                is_note=True,
-            )
 
 
 def _read_whole(plan: dict[str, Any]) -> Iterator[str]:

@@ -59,6 +59,11 @@ class Report:
         self.findings += findings
 
     @property
+    def not_looked_at(self) -> list[str]:
+        """The views that this login may not read; each is a problem, too."""
+        return [each.view for each in self.findings if each.fault is Fault.NO_PERMISSION]
+
+    @property
     def problems(self) -> list[Finding]:
         """What has to be mended."""
         return [finding for finding in self.findings if not finding.is_note]

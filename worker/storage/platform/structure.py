@@ -63,9 +63,7 @@ def look(
                 f"The role {closed[view.name]} may not read the view {view.name}, so it was not "
                 "looked at. deploy/sql/roles.sql says who may."
             )
-            findings.append(
-                Finding(Fault.NO_PERMISSION, view.name, message, is_note=not view.is_needed)
-            )
+            findings.append(Finding(Fault.NO_PERMISSION, view.name, message))
             continue
         good: list[Column] = []
         for column in view.columns:
