@@ -326,8 +326,10 @@ def test_the_jobs_that_every_batch_updates_have_to_be_found_by_an_index(
     report = check(session.snapshot)
     assert report.problems == []
     assert [note.message for note in report.notes] == [
-        "No index serves a look-up by awp_automcation_job.id: each one reads the whole table "
-        "timer (about 2,000 rows)."
+        (
+            "No index serves a look-up by awp_automcation_job.id: each one reads the whole table "
+            "timer (about 2,000 rows)."
+        )
     ]
     sql.execute(database, "create index on timer (cast(no as bigint))")
     assert check(session.snapshot).notes == []
@@ -337,7 +339,9 @@ def test_what_a_login_may_not_read_is_said_and_is_not_right(
     database: str, roles: dict[str, str]
 ) -> None:
     _fill(database)
-    sql.execute(database, "update awp_automcation_job set timezone = 'Asia/Beijing', schedule = '?'")
+    sql.execute(
+        database, "update awp_automcation_job set timezone = 'Asia/Beijing', schedule = '?'"
+    )
     ended = _check(roles["trigger_worker"])
     assert ended.status == 1
     assert ended.stdout == (

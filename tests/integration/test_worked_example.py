@@ -179,16 +179,17 @@ def test_a_view_of_jobs_with_a_trigger_shows_what_the_page_says(scheduler: Sched
     shown = rows(
         scheduler.owner,
         """
-        select id, trigger_status, trigger_message, last_execution_id, last_scheduled_at,
-            consecutive_failures, failing_since
-        from awp_automcation_job where id < 104 order by id
+        select j.id, j.trigger_status, j.trigger_message, r.origin_offset, j.last_scheduled_at,
+            j.consecutive_failures, j.failing_since
+        from awp_automcation_job j left join awp_job_execution r on r.id = j.last_execution_id
+        where j.id < 104 order by j.id
         """,
     )
     later = SLOT + timedelta(minutes=1)
     assert shown == [
-        (101, 1, None, 4, later, 0, None),
-        (102, 2, "Job 102 (good workflow) is switched off.", 5, later, 2, SLOT),
-        (103, 2, "Server 8 (10.0.0.8, db-08) is powered off.", 6, later, 2, SLOT),
+        (101, 1, None, 3, later, 0, None),
+        (102, 2, "Job 102 (good workflow) is switched off.", 4, later, 2, SLOT),
+        (103, 2, "Server 8 (10.0.0.8, db-08) is powered off.", 5, later, 2, SLOT),
     ]
     stored = rows(scheduler.owner, "select outcome, slot from timer where timer_no = '103'")
     assert stored == [("failed", datetime(2026, 11, 30, 16, 1))]  # noqa: DTZ001  # in Shanghai
