@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from uuid import uuid4
 
@@ -53,8 +53,13 @@ def _judge(trigger: Trigger, facts: Facts, at: Circumstances, checks: Sequence[C
         return Verdict((_unreadable(row, trigger, job),), (), job)
     if job is None:
         return _missing(trigger)
-    sound = passed(trigger, job, facts, at) if checks is CHECKS else None
-    return sound or _by_checks(trigger, job, facts, at, checks)
+    if checks is CHECKS:
+        try:
+            if (sound := passed(trigger, job, facts, at)) is not None:
+                return sound
+        except Exception as error:  # the checks judge, and say which of them meets it
+            log.warning("look_raised", exc_info=error, extra={"job_id": trigger.job_id})
+    return _by_checks(trigger, job, facts, at, checks)
 
 
 def _missing(trigger: Trigger) -> Verdict:
@@ -67,6 +72,9 @@ def _by_checks(
     trigger: Trigger, job: Job, facts: Facts, at: Circumstances, checks: Sequence[Check]
 ) -> Verdict:
     """What each of the checks finds, one after the other."""
+    targets: tuple[Target, ...] = ()
+    owner_name: str | None = None
+    expires_at: datetime | None = None
     findings: list[Finding] = []
     omitted = 0
     more_causes: list[str] = []
@@ -79,17 +87,18 @@ def _by_checks(
                     more_causes += found.causes
         except Exception as error:  # noqa: BLE001  # a fault of ours concerns this trigger alone
             findings.append(_fault(error, check, trigger))
-    if len(findings) > 1:
-        findings.sort(key=_place)
-    targets, owner = _resolve(job.job_id, facts), facts.owners.get(job.owner_id or 0)
-    owner_name = None if owner is None else owner.name
+    try:
+        targets, owner_name = _resolve(job.job_id, facts), _owner_name(job, facts)
+        limit = limit_of(trigger, job, at.default_max_lateness_s)
+        expires_at = None if limit is None else end_of(trigger.scheduled_at, limit)
+    except Exception as error:  # noqa: BLE001  # and so does one in what a run would be sent with
+        findings.append(_fault(error, _resolve, trigger))
     if findings:
+        findings.sort(key=_place)
         kept = findings[: at.most_findings]
         omitted += len(findings) - len(kept)
         causes = (*(finding.cause for finding in findings[len(kept) :]), *more_causes)
         return Verdict(tuple(kept), targets, job, owner_name, omitted=omitted, more_causes=causes)
-    limit = limit_of(trigger, job, at.default_max_lateness_s)
-    expires_at = None if limit is None else end_of(trigger.scheduled_at, limit)
     return Verdict((), targets, job, owner_name, expires_at)
 
 
@@ -151,7 +160,7 @@ def _unreadable(row: UnreadableRow, trigger: Trigger, job: Job | None) -> Findin
     return Finding(code, objects, cause(code, view=row.view, **key))
 
 
-def _fault(error: Exception, check: Check, trigger: Trigger) -> Finding:
+def _fault(error: Exception, check: Callable[..., object], trigger: Trigger) -> Finding:
     correlation_id = str(uuid4())
     name = getattr(check, "__name__", "unnamed")
     log.error(

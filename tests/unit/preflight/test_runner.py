@@ -4,11 +4,21 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
 
-from worker.domain.inventory import Job, Server, ServerState
+from worker.domain.inventory import (
+    Account,
+    Automation,
+    Credential,
+    Grant,
+    Job,
+    Owner,
+    Server,
+    ServerState,
+)
 from worker.domain.messages import sentence
 from worker.domain.parameter import Parameter, parse
 from worker.domain.trigger import Origin, Trigger, TriggerKind
@@ -103,3 +113,52 @@ def test_of_very_many_findings_the_first_of_each_code_are_made_and_the_others_co
     assert bounded.causes[:2] == whole.causes[:2]
     assert whole.causes[1] == "server_not_found:server=31"
     assert (whole.omitted, whole.more_causes) == (0, ())
+
+
+class Broken(dict[Any, Any]):
+    """Raises for the one key that job 2 needs."""
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        if key in {2, (2, "deploy")}:
+            raise ZeroDivisionError("by design")
+        return super().get(key, default)
+
+
+@pytest.mark.parametrize("lacking", ["servers", "accounts", "owners"])
+def test_facts_that_raise_when_they_are_looked_at_cost_their_trigger_alone(
+    lacking: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also in the one look that sound triggers are given, and in what a run is sent with."""
+    jobs = {
+        n: Job(
+            n,
+            "job",
+            "action",
+            9,
+            n,
+            True,
+            f"""{{"servers": [
+            {{"server_id": {n}, "account": "deploy"}}]}}""",
+            None,
+            1,
+        )
+        for n in (1, 2, 3)
+    }
+    facts = Facts(
+        jobs=jobs,
+        parameters={n: parse("action", job.parameter) for n, job in jobs.items()},
+        servers={n: Server(n, "db", "10.0.0.1", ServerState.ON) for n in jobs},
+        accounts={(n, "deploy"): Account(n, "deploy", True, 3) for n in jobs},
+        credentials={3: Credential(3, "password", True)},
+        owners={n: Owner(n, "wang.fang", True, ()) for n in jobs},
+        automations={("action", 9): Automation("action", 9, "Rotate logs", True)},
+        grants={Grant("user", n, "action", 9) for n in jobs},
+    )
+    broken: Any = {lacking: Broken(getattr(facts, lacking))}
+    facts = replace(facts, **broken)
+
+    first, second, third = judge([trigger(1), trigger(2), trigger(3)], facts, NOW, 3600)
+
+    assert (first.findings, third.findings) == ((), ())
+    assert {finding.code for finding in second.findings} == {"internal_error"}
+    assert {line.message for line in caplog.records} == {"look_raised", "check_raised"}
