@@ -13,6 +13,7 @@ from sqlalchemy.pool import NullPool
 from tests.support import sql
 from tests.support.command import Ended, trigger_worker
 from tests.support.platform import Platform
+from tests.support.platform_types import redefine
 from worker import bootstrap
 from worker.bootstrap import Worker
 from worker.config import Settings
@@ -235,6 +236,34 @@ def test_views_and_columns_that_are_not_there_or_of_no_use_are_named_all_at_once
     with session.snapshot() as connection, pytest.raises(Stop) as stopped:
         check_structure(connection)
     assert stopped.value.message == " ".join(expected)
+
+
+@pytest.mark.parametrize(
+    ("view", "column", "said", "type_", "holds"),
+    [
+        ("preflight_job", "paramter", "paramter::text::bytea", "bytea", "any text"),
+        ("preflight_job", "paramter", "array[paramter::text]", "text[]", "any text"),
+        ("preflight_job", "name", "int4range(1, 2)", "int4range", "any text"),
+        ("preflight_account", "account", "account::bytea", "bytea", "any text"),
+        ("preflight_job", "version", "1::money", "money", "a whole number, 0 or more"),
+        (
+            "preflight_job",
+            "owner_id",
+            "'pg_class'::regclass",
+            "regclass",
+            "a whole number from 1 to 9223372036854775807",
+        ),
+    ],
+)
+def test_a_column_that_cannot_be_what_is_read_in_it_keeps_a_worker_from_starting(
+    database: str, session: Session, view: str, column: str, said: str, type_: str, holds: str
+) -> None:
+    redefine(database, view, {column: said})
+    message = f"The column {view}.{column} is of type {type_}, which cannot be read as {holds}."
+    assert _messages(check(session.snapshot)) == [message]
+    with session.snapshot() as connection, pytest.raises(Stop) as stopped:
+        check_structure(connection)
+    assert stopped.value.message == message
 
 
 def test_ids_that_are_none_or_there_twice_are_named(database: str, session: Session) -> None:

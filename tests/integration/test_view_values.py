@@ -345,3 +345,18 @@ def test_the_types_of_views_cost_no_statement_of_a_batch(
     with saying(feed.engine, said.append):
         _codes(feed, taker, jobs)
     assert len([statement for statement in said if " preflight_" in statement]) == 7
+
+
+@pytest.mark.parametrize("kind", ["int", "name", "char(20)", "numeric(3)"])
+def test_an_account_of_any_type_is_compared_by_its_words(
+    database: str, feed: Feed, taker: Taker, kind: str
+) -> None:
+    with feed.engine.begin() as connection:
+        platform = Platform(connection)
+        server = platform.server()
+        jobs = [platform.action_job([platform.account(server, name)]) for name in ("7", "8")]
+        jobs.append(platform.action_job([(server, "9")]))
+    said = f"case when account = '9' then null else cast(account as {kind}) end"
+    redefine(database, "preflight_account", {"account": said})
+    expected = dict(zip(jobs, ["passed", "passed", "account_not_found"], strict=True))
+    assert _codes(feed, taker, jobs) == expected

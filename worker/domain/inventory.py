@@ -5,7 +5,8 @@ driver's rows, in a quarter of the time that a frozen dataclass takes (measured)
 
 Flags, states and types are closed sets (DESIGN 11.6). A row whose view says anything else, or null,
 lists it as `unclear`, and the column then has the value with which nothing can be started: false,
-`unknown`, or no id.
+`unknown`, or no id. So does one with a number, an id or an array of ids that is none; no number and
+no groups stand for these, and nothing is started of a row of a job or owner that lists anything.
 """
 
 from __future__ import annotations

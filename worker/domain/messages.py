@@ -207,5 +207,11 @@ _MADE: Mapping[str, Callable[[_Pieces], str]] = {
     "allowed": _Pieces.allowed,
 }
 
-_ALLOWED = {"enabled": "flag", "usable": "flag"}
+_ALLOWED = {
+    "enabled": "flag",
+    "usable": "flag",
+    "max_lateness_s": "number",
+    "version": "number",
+    "group_ids": "ids",
+}
 """What may stand in a view's column; in columns that are not named here or in words, an id."""

@@ -91,7 +91,7 @@ def is_in_time(trigger: Trigger, job: Job, _facts: Facts, at: Circumstances) -> 
     if limit is None:
         return ()
     lateness = at.now - trigger.scheduled_at
-    if lateness <= limit:
+    if lateness <= limit or invalid.is_unclear(job.unclear, "max_lateness_s"):
         return ()
     late: Objects = {
         "scheduled_at": slot_name(trigger.scheduled_at),
@@ -277,7 +277,10 @@ def _of_account(
 def owner_is_there(
     _trigger: Trigger, job: Job, facts: Facts, _at: Circumstances
 ) -> Sequence[Finding]:
-    """`owner_not_found` and `owner_disabled`."""
+    """`owner_not_found` and `owner_disabled`.
+
+    Where it is not clear whether they are enabled, or in which groups: `inventory_invalid`.
+    """
     owner_id = job.owner_id
     if owner_id is None and invalid.is_unclear(job.unclear, "owner_id"):
         return ()
@@ -287,15 +290,15 @@ def owner_is_there(
     if owner is None:
         code = FailureCode.OWNER_NOT_FOUND
         return (Finding(code, {"owner_id": str(owner_id)}, cause(code, user=owner_id)),)
-    if owner.enabled:
-        return ()
     objects: Objects = {"owner_id": str(owner_id), "owner_name": owner.name}
+    if not owner.enabled and not invalid.is_unclear(owner.unclear, "enabled"):
+        code = FailureCode.OWNER_DISABLED
+        return (Finding(code, objects, cause(code, user=owner_id)),)
     if owner.unclear:
         key = {"owner_id": owner_id}
         fault = unclear(owner.unclear)[0]
         return (invalid.finding("preflight_owner", "owner", fault, key, objects),)
-    code = FailureCode.OWNER_DISABLED
-    return (Finding(code, objects, cause(code, user=owner_id)),)
+    return ()
 
 
 def owner_may(_trigger: Trigger, job: Job, facts: Facts, _at: Circumstances) -> Sequence[Finding]:
@@ -307,6 +310,8 @@ def owner_may(_trigger: Trigger, job: Job, facts: Facts, _at: Circumstances) -> 
     owner = facts.owners.get(owner_id)
     automation = facts.automations.get((job_type, target_id))
     if owner is None or automation is None or job_type not in _TYPES:
+        return ()
+    if invalid.is_unclear(owner.unclear, "group_ids"):
         return ()
     for group_id in owner.group_ids:
         if ("group", group_id, job_type, target_id) in grants:

@@ -42,7 +42,9 @@ def passed(trigger: Trigger, job: Job, facts: Facts, at: Circumstances) -> Verdi
     if job.owner_id is not None and job.target_id is not None:
         owner = facts.owners.get(job.owner_id)
         automation = facts.automations.get((job.job_type, job.target_id))
-    if owner is None or not owner.enabled or automation is None or not automation.enabled:
+    if owner is None or not owner.enabled or owner.unclear:
+        return None
+    if automation is None or not automation.enabled:
         return None
     targets = _usable_targets(job.job_id, facts) if _may(owner, job, facts) else None
     if targets is None:

@@ -3,7 +3,8 @@
 The views are the seam to a platform with tables of its own. Ids may be numbers or text, flags
 booleans, numbers or words; the statements are made for the types that the views have. The keys in
 `where` stay bare, so that an index under the view serves them. A flag, state or type that is none
-of those allowed is listed in the row's `unclear`, and null is none of them.
+of those allowed is listed in the row's `unclear`, and null is none of them; so is a number, id or
+array of ids that is none, unless it is null.
 
 One statement a function, whatever the number of keys; no statement for none. Keys go out as array
 literals. What is raised names the view: a `ViewRaised` where some row's values may be the reason,
@@ -52,14 +53,15 @@ def _job(columns: Columns) -> str:
 
 
 def _unclear_job(columns: Columns) -> str:
-    return columns.unclear(("target_id", "owner_id"), ("enabled",), job_type=_TYPES)
+    numbers = ("max_lateness_s", "version")
+    return columns.unclear(("target_id", "owner_id"), ("enabled",), numbers, job_type=_TYPES)
 
 
 _JOBS = made_for(
     lambda columns: (
         f"""
-    select {_job(columns)}, cast(paramter as text), cast(max_lateness_s as bigint),
-           coalesce(cast(version as bigint), 0), {_unclear_job(columns)}
+    select {_job(columns)}, cast(paramter as text), {columns.number("max_lateness_s")},
+           coalesce({columns.number("version")}, 0), {_unclear_job(columns)}
     from preflight_job where {columns.any_of("job_id", "ids")}
     """
     )
@@ -82,7 +84,8 @@ _JOBS_OF_A_BATCH = made_for(
         select {_job(columns)},
                case when pg_column_size(paramter) <= {_INLINE_BYTES} then cast(paramter as text) end
                    as paramter,
-               cast(max_lateness_s as bigint), coalesce(cast(version as bigint), 0) as version,
+               {columns.number("max_lateness_s")} as max_lateness_s,
+               coalesce({columns.number("version")}, 0) as version,
                {_unclear_job(columns)} as unclear,
                pg_column_size(paramter) * cast(
                    case when pg_column_compression(paramter) is null then 1 else {_COMPRESSED} end
@@ -114,7 +117,7 @@ _PARAMETERS = made_for(
 _SERVERS = made_for(
     lambda columns: (
         f"""
-    select cast(server_id as bigint), coalesce(cast(name as text), ''), cast(ip as text),
+    select cast(server_id as bigint), coalesce(cast(name as text), ''), {columns.address("ip")},
            {one_of("state", tuple(_STATES))}, {columns.unclear(state=tuple(_STATES))}
     from preflight_server where {columns.any_of("server_id", "ids")}
     """
@@ -130,7 +133,8 @@ _ACCOUNTS = made_for(
         from unnest(cast(:ids as {columns.array("server_id")}), cast(:accounts as text[]))
             as k (server_id, account)
         join preflight_account a
-            on {columns.compared("server_id", "a.")} = k.server_id and a.account = k.account
+            on {columns.compared("server_id", "a.")} = k.server_id
+            and {columns.text("account", "a.")} = k.account
     ) as read
     """
     )
@@ -148,7 +152,8 @@ _OWNERS = made_for(
     lambda columns: (
         f"""
     select cast(owner_id as bigint), coalesce(cast(name as text), ''), {columns.flag("enabled")},
-           cast(group_ids as bigint[]), {columns.unclear(flags=("enabled",))}
+           {columns.ids("group_ids")},
+           {columns.unclear(flags=("enabled",), arrays=("group_ids",))}
     from preflight_owner where {columns.any_of("owner_id", "ids")}
     """
     )
@@ -218,7 +223,7 @@ def select_canaries(connection: Connection, ids: Collection[int]) -> frozenset[i
 
 
 def select_servers(connection: Connection, ids: Collection[int]) -> dict[int, Server]:
-    """Servers by id. A state that is unclear is `unknown`; an inet's host mask is cut."""
+    """Servers by id. A state that is unclear is `unknown`; an address goes without its mask."""
     unknown = ServerState.UNKNOWN
     return {
         server_id: new(Server, (server_id, name, _host(ip), _STATES.get(state, unknown), unclear))

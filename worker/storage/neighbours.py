@@ -55,7 +55,7 @@ _BESIDE = {
             f"""
             select {columns.id("server_id")}, cast(account as text) from preflight_account
             where {columns.none_of("server_id", "ids")}
-               or account <> all(cast(:names as text[])) limit {_MOST}
+               or {columns.text("account")} <> all(cast(:names as text[])) limit {_MOST}
         """
         ),
         lambda keys: {"ids": bigints(k[0] for k in keys), "names": texts(k[1] for k in keys)},

@@ -3,6 +3,9 @@
 A platform keeps an id as a number or as text, a flag as a boolean, a number or a word. Which of
 these it is, the catalog says, once a session; the statements are made accordingly, so that every
 comparison is one that the platform's own index serves.
+
+A value is looked at before it is cast: PostgreSQL would round a fraction to another object's id,
+and raise for a NaN what it raises for a column that cannot be read.
 """
 
 from __future__ import annotations
@@ -23,15 +26,19 @@ TRUE = ("true", "t", "yes", "y", "on", "1")
 FALSE = ("false", "f", "no", "n", "off", "0")
 """Words for a flag, as PostgreSQL's own boolean takes them; compared without regard to case."""
 
-_WHOLE = ("int2", "int4", "int8")
+_WHOLE = ("int2", "int4", "int8", "oid")
+_ABOVE = 2**63
+"""The first whole number that is no bigint; as a float it is exact."""
 _KNOWN = "trigger_worker_view_columns"
 # Of a domain `typcategory` is that of its base. Views are found as the statements find them.
 _COLUMNS = """
-    select c.relname, a.attname, t.typcategory, t.typname
+    select c.relname, a.attname, b.typcategory, b.typname, e.typcategory, e.typname
     from unnest(%(views)s) as v (name)
     join pg_class c on c.oid = to_regclass(v.name)
     join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     join pg_type t on t.oid = a.atttypid
+    join pg_type b on b.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
+    left join pg_type e on e.oid = b.typelem and b.typcategory = 'A'
 """
 _VIEWS = tuple(view.name for view in VIEWS)
 
@@ -41,8 +48,11 @@ class Kind(StrEnum):
 
     WHOLE = "N"
     DECIMAL = "numeric"
+    WHOLES = "array of N"
+    DECIMALS = "array of numeric"
     TEXT = "S"
     FLAG = "B"
+    ADDRESS = "I"
     TIME = "timestamptz"
     UUID = "uuid"
     OTHER = "?"
@@ -62,10 +72,30 @@ class Columns(NamedTuple):
         return any(name == column for name, _ in self.kinds)
 
     def id(self, column: str) -> str:
-        """The value as bigint; null for null and for a text that is no id."""
-        if self._is_number(column):
-            return f"cast({column} as bigint)"
-        return f"case when {self._is_id(column)} then cast(cast({column} as text) as bigint) end"
+        """The value as bigint; null for null and for what is no id."""
+        return f"case when {self.is_id(column)} then {self._as_bigint(column)} end"
+
+    def ids(self, column: str) -> str:
+        """The value as bigint[] of one dimension; null for null and for what is no array of ids."""
+        kind = self.kind(column, Kind.WHOLES)
+        array = column if kind in {Kind.WHOLES, Kind.DECIMALS} else _texts(column)
+        return f"case when {self.is_ids(column)} then cast({array} as bigint[]) end"
+
+    def number(self, column: str) -> str:
+        """The value as bigint; null for null and for what is no whole number, 0 or more."""
+        return f"case when {self.is_number(column)} then {self._as_bigint(column)} end"
+
+    def address(self, column: str) -> str:
+        """The value as text; of an address of a network, which has a mask, the address alone."""
+        if self.kind(column, Kind.TEXT) is Kind.ADDRESS:
+            return f"host({column})"
+        return f"cast({column} as text)"
+
+    def text(self, column: str, alias: str = "") -> str:
+        """The column in a form that is compared with texts: bare where that is what it holds."""
+        if self.kind(column, Kind.TEXT) is Kind.TEXT:
+            return f"{alias}{column}"
+        return f"cast({alias}{column} as text)"
 
     def flag(self, column: str) -> str:
         """The value as boolean; false for what is neither true nor false."""
@@ -74,19 +104,24 @@ class Columns(NamedTuple):
         return f"coalesce({_word(column)} in ({_listed(TRUE)}), false)"
 
     def unclear(
-        self, ids: tuple[str, ...] = (), flags: tuple[str, ...] = (), **words: tuple[str, ...]
+        self,
+        ids: tuple[str, ...] = (),
+        flags: tuple[str, ...] = (),
+        numbers: tuple[str, ...] = (),
+        arrays: tuple[str, ...] = (),
+        **words: tuple[str, ...],
     ) -> str:
         """The columns whose values are none of the allowed ones, as `UnclearColumns`; null if none.
 
-        `ids` may be null. `words` are columns with their allowed words.
+        `ids`, `numbers` and `arrays` of ids may be null. `words` are columns with their allowed
+        words.
         """
         clear = {column: self.is_flag(column) for column in flags}
         clear |= {column: is_word(column, allowed) for column, allowed in words.items()}
-        clear |= {
-            column: f"({column} is null or {self._is_id(column)})"
-            for column in ids
-            if not self._is_number(column)
-        }
+        or_null = {column: self.is_id(column) for column in ids}
+        or_null |= {column: self.is_number(column) for column in numbers}
+        or_null |= {column: self.is_ids(column) for column in arrays}
+        clear |= {column: f"({column} is null or {is_})" for column, is_ in or_null.items()}
         if not clear:
             return "cast(null as text[])"
         said = " || ".join(
@@ -104,11 +139,33 @@ class Columns(NamedTuple):
     def is_id(self, column: str) -> str:
         """A condition: the value is an id."""
         if self._is_number(column):
-            number = f"cast({column} as numeric)"
-            return (
-                f"coalesce({number} between 1 and 9223372036854775807 and {number} % 1 = 0, false)"
-            )
-        return self._is_id(column)
+            return _is_whole_number(column, self.kind(column, Kind.WHOLE), least=1)
+        return _is_id(column)
+
+    def is_ids(self, column: str) -> str:
+        """A condition: the value is an array of ids, of one dimension; it may be empty."""
+        kind = self.kind(column, Kind.WHOLES)
+        if kind is Kind.TEXT:  # as far as it can be cast
+            is_array = f"{column} ~ '^[{{] *([0-9]+ *(, *[0-9]+ *)*)?[}}]$'"
+            every = _every(_texts(column), _is_id("id"))
+            return f"coalesce(case when {is_array} then {every} end, false)"
+        is_flat = f"coalesce(array_ndims({column}), 1) = 1"
+        if kind is Kind.WHOLES:
+            return f"(coalesce(1 <= all({column}), false) and {is_flat})"
+        is_id = _is_id("id")
+        if kind is Kind.DECIMALS:
+            is_id = _is_whole_number("id", Kind.DECIMAL, least=1)
+        return f"({column} is not null and {is_flat} and {_every(column, is_id)})"
+
+    def is_number(self, column: str) -> str:
+        """A condition: the value is a whole number, 0 or more."""
+        if self._is_number(column):
+            return _is_whole_number(column, self.kind(column, Kind.WHOLE), least=0)
+        said = f"cast({column} as text)"
+        return (
+            f"coalesce(case when {said} ~ '^ *[+]?[0-9]{{1,40}} *$'"
+            f" then cast({said} as numeric) < {_ABOVE} end, false)"
+        )
 
     def any_of(self, column: str, parameter: str, alias: str = "") -> str:
         """A condition: the id is one of a parameter's, an array literal of numbers."""
@@ -130,13 +187,40 @@ class Columns(NamedTuple):
     def _is_number(self, column: str) -> bool:
         return self.kind(column, Kind.WHOLE) in {Kind.WHOLE, Kind.DECIMAL}
 
-    def _is_id(self, column: str) -> str:
-        # The shortest form, for that is what is compared; nineteen digits may be more than 64 bits.
-        return (
-            f"coalesce(cast({column} as text) ~ '^[1-9][0-9]{{0,17}}$' or case when"
-            f" cast({column} as text) ~ '^[1-9][0-9]{{18}}$' then"
-            f" cast(cast({column} as text) as numeric) <= 9223372036854775807 end, false)"
-        )
+    def _as_bigint(self, column: str) -> str:
+        number = column if self._is_number(column) else f"cast({column} as text)"
+        return f"cast({number} as bigint)"
+
+
+def _is_whole_number(number: str, kind: Kind, *, least: int) -> str:
+    """SQL of a condition: a number is a whole one from the least on, and fits into a bigint."""
+    if kind is Kind.WHOLE:
+        return f"coalesce(cast({number} as bigint) >= {least}, false)"
+    # In the column's own type, because numeric has fewer digits of a float than the float. NaN is
+    # greater than every number.
+    return (
+        f"coalesce({number} >= {least} and {number} < {_ABOVE} and {number} = trunc({number}),"
+        " false)"
+    )
+
+
+def _is_id(column: str) -> str:
+    """SQL of a condition: a text is an id."""
+    # The shortest form, for that is what is compared; nineteen digits may be more than 64 bits.
+    return (
+        f"coalesce(cast({column} as text) ~ '^[1-9][0-9]{{0,17}}$' or case when"
+        f" cast({column} as text) ~ '^[1-9][0-9]{{18}}$' then"
+        f" cast(cast({column} as text) as numeric) <= 9223372036854775807 end, false)"
+    )
+
+
+def _every(array: str, is_good: str) -> str:
+    """SQL of a condition: it holds for each `id` of an array."""
+    return f"not exists (select from unnest({array}) as each (id) where not {is_good})"
+
+
+def _texts(column: str) -> str:
+    return f"cast({column} as text[])"
 
 
 def one_of(column: str, allowed: tuple[str, ...]) -> str:
@@ -183,14 +267,25 @@ def _read(connection: Connection) -> dict[str, Columns]:
     finally:
         cursor.close()
     kinds: dict[str, dict[str, Kind]] = {}
-    for view, column, category, name in found:
-        kinds.setdefault(view, {})[column] = _kind(category, name)
+    for view, column, category, name, *of_elements in found:
+        kind = _kind(category, name)
+        if kind is Kind.OTHER and all(of_elements):
+            kind = _OF_ARRAYS.get(_kind(*of_elements), Kind.OTHER)
+        kinds.setdefault(view, {})[column] = kind
     return {view: Columns(tuple(sorted(columns.items()))) for view, columns in kinds.items()}
+
+
+_OF_ARRAYS = {Kind.WHOLE: Kind.WHOLES, Kind.DECIMAL: Kind.DECIMALS}
+
+
+def is_no_number(type_name: str) -> bool:
+    """Whether a type that PostgreSQL counts among the numbers is none that can be counted with."""
+    return type_name == "money" or type_name.startswith("reg")
 
 
 def _kind(category: str, type_name: str) -> Kind:
     if category == Kind.WHOLE and type_name not in _WHOLE:
-        return Kind.DECIMAL
+        return Kind.OTHER if is_no_number(type_name) else Kind.DECIMAL
     known = [kind for kind in Kind if kind.value in {category, type_name}]
     return known[0] if known else Kind.OTHER
 

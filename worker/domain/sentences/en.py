@@ -164,6 +164,8 @@ WORDS = {
     "allowed.job_type": "action or workflow is allowed",
     "allowed.principal_kind": "user or group is allowed",
     "allowed.id": "a whole number from 1 to 9223372036854775807 is allowed",
+    "allowed.ids": "an array of whole numbers from 1 to 9223372036854775807 is allowed",
+    "allowed.number": "a whole number, 0 or more, is allowed",
     "between": " ",
     "more": "… and {count} more.",
     "d": "{n} d",

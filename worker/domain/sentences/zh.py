@@ -136,6 +136,8 @@ WORDS = {
     "allowed.job_type": "只允许 action 或 workflow",
     "allowed.principal_kind": "只允许 user 或 group",
     "allowed.id": "只允许 1 到 9223372036854775807 的整数",
+    "allowed.ids": "只允许由 1 到 9223372036854775807 的整数组成的数组",
+    "allowed.number": "只允许 0 或更大的整数",
     "between": "",
     "more": "……还有 {count} 项。",
     "d": "{n} 天",

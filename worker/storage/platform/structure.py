@@ -3,35 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
 from worker.domain.platform_views import Column, Holds, View
 from worker.storage.platform.report import Fault, Finding
+from worker.storage.view_columns import is_no_number
 
 # `typcategory` of a domain is that of its base.
 _COLUMNS = text(
     """
     select c.relname as view, a.attname as name, cast(t.typcategory as text) as category,
-        format_type(a.atttypid, a.atttypmod) as type, current_setting('TimeZone') as zone,
+        format_type(a.atttypid, a.atttypmod) as type, b.typname as base,
+        current_setting('TimeZone') as zone,
         current_user as role, has_table_privilege(c.oid, 'select') as may_read
     from unnest(cast(:views as text[])) as v (name)
     join pg_class c on c.oid = to_regclass(v.name)
     left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     left join pg_type t on t.oid = a.atttypid
+    left join pg_type b on b.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
     """
 )
 _CATEGORIES = {
     Holds.ID: "NSE",
     Holds.IDS: "AS",
-    Holds.FLAG: "BNSE",
+    Holds.FLAG: "BNSEV",
     Holds.NUMBER: "NS",
     Holds.TIME: "DS",
     Holds.UUID: "US",
 }
-"""Categories of types that can be read as what a column holds; of others, all can."""
+"""Categories of types that can be read as what a column holds."""
+
+_NO_TEXT = "ACR"
+"""Arrays, rows and ranges. They are no text, and nor are bytes; everything else can be one."""
 
 _DEFINE = "Define it over the platform's tables; docs/platform.md lists its columns."
+
+
+class _Type(NamedTuple):
+    """A column's type; `base` is what a domain is over, or its own name."""
+
+    category: str
+    name: str
+    base: str
 
 
 def look(
@@ -40,7 +55,7 @@ def look(
     """What is wrong, and the columns of each view that is there which can be read."""
     findings: list[Finding] = []
     readable: dict[str, tuple[Column, ...]] = {}
-    there: dict[str, dict[str, tuple[str, str]]] = {}
+    there: dict[str, dict[str, _Type]] = {}
     closed: dict[str, str] = {}
     zone = ""
     rows = connection.execute(_COLUMNS, {"views": "{" + ",".join(v.name for v in views) + "}"})
@@ -48,7 +63,7 @@ def look(
         zone = row.zone
         if not row.may_read:
             closed[row.view] = row.role
-        there.setdefault(row.view, {})[row.name] = (row.category, row.type)
+        there.setdefault(row.view, {})[row.name] = _Type(row.category, row.type, row.base)
     for view in views:
         columns = there.get(view.name)
         if columns is None:
@@ -76,9 +91,7 @@ def look(
     return findings, readable
 
 
-def _look_at(
-    view: View, column: Column, there: tuple[str, str] | None, zone: str
-) -> Finding | None:
+def _look_at(view: View, column: Column, there: _Type | None, zone: str) -> Finding | None:
     place = f"{view.name}.{column.name}"
     if there is None:
         return Finding(
@@ -87,15 +100,14 @@ def _look_at(
             f"The view {view.name} has no column {column.name} ({column.allowed}).",
             column.name,
         )
-    category, kind = there
-    if column.holds in _CATEGORIES and category not in _CATEGORIES[column.holds]:
+    if not _can_be_read(there, column.holds):
         return Finding(
             Fault.WRONG_TYPE,
             view.name,
-            f"The column {place} is of type {kind}, which cannot be read as {column.holds}.",
+            f"The column {place} is of type {there.name}, which cannot be read as {column.holds}.",
             column.name,
         )
-    has_no_zone = category == "D" and "with time zone" not in kind
+    has_no_zone = there.category == "D" and "with time zone" not in there.name
     if column.holds is Holds.TIME and has_no_zone:
         return Finding(
             Fault.NO_TIME_ZONE,
@@ -106,3 +118,11 @@ def _look_at(
             is_note=True,
         )
     return None
+
+
+def _can_be_read(there: _Type, holds: Holds) -> bool:
+    if holds not in _CATEGORIES:
+        return there.category not in _NO_TEXT and there.base != "bytea"
+    if holds in {Holds.ID, Holds.NUMBER} and is_no_number(there.base):
+        return False
+    return there.category in _CATEGORIES[holds]

@@ -79,7 +79,9 @@ def is_good(of: Columns, column: Column) -> str:
         is_null = f"{name} is null or " if column.may_be_null else ""
         return f"{is_null}{of.is_id(name)}"
     if column.holds is Holds.NUMBER:
-        return f"{name} is null or cast({name} as bigint) >= 0"
+        return f"{name} is null or {of.is_number(name)}"
+    if column.holds is Holds.IDS:
+        return f"{name} is null or {of.is_ids(name)}"
     return "true" if column.may_be_null else f"{name} is not null"
 
 
@@ -89,9 +91,9 @@ def _as_read(of: Columns, column: Column) -> str:
     if column.holds is Holds.ID:
         return of.id(name)
     if column.holds is Holds.NUMBER:
-        return f"cast({name} as bigint)"
+        return of.number(name)
     if column.holds is Holds.IDS:
-        return f"cast({name} as bigint[])"
+        return of.ids(name)
     if column.holds is Holds.TIME:
         return f"cast({name} as timestamptz)"
     if column.holds is Holds.UUID:
@@ -113,7 +115,7 @@ def not_allowed(connection: Connection, rows: Rows, column: Column) -> Iterator[
         fault = Fault.UNKNOWN_VALUE
         if row["value"] is None:
             fault = Fault.NULL
-        elif column.holds is Holds.ID:
+        elif column.holds in {Holds.ID, Holds.IDS}:
             fault = Fault.NO_ID
         said = "null" if row["value"] is None else f"'{shown(row['value'])}'"
         count, ids = row["rows"], tuple(sorted(row["ids"]))
