@@ -9,6 +9,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -24,6 +25,13 @@ log = logging.getLogger(__name__)
 MOST_LINES = 20
 """Lines that one batch may write about triggers or jobs, so that a flood of them is none."""
 _LONGEST_REASON = 400
+
+
+class Concluded(NamedTuple):
+    """Outbox rows to publish, and those (by id) that stand because somebody has them locked."""
+
+    rows: list[OutboxRow]
+    left: Mapping[int, str]
 
 
 class Count:
@@ -72,13 +80,13 @@ def conclude(
     letters: Sequence[DeadLetter],
     acknowledged: Sequence[OutboxRow],
     packed: Mapping[int, outbox.Packed] = MappingProxyType({}),
-) -> list[OutboxRow]:
+) -> Concluded:
     """End a batch's transaction: dead letters, outbox, deletes, and the ledger last.
 
     `claims` is by partition; `leaving` holds the outcome events by ledger id, in the order of their
     triggers, and dead letters follow them. `packed` is what was packed before, by ledger id, and
-    serves where just that leaves. Returns the outbox rows to publish after the commit. Raises
-    `Fenced` when a partition has a new owner.
+    serves where just that leaves. The rows that it returns are to be published after the commit.
+    Raises `Fenced` when a partition has a new owner.
     """
     owned = {claim.ledger_id: claim for claim in claims.values()}
     queues = {ledger_id: list(queue) for ledger_id, queue in leaving.items()}
@@ -97,13 +105,16 @@ def conclude(
                 for ledger_id, queue in sorted(queues.items())
             ],
         )
-    for row in acknowledged:
-        tallies.setdefault(row.ledger_id, Tally(owned[row.ledger_id].last_offset))
+    left: Mapping[int, str] = {}
     if acknowledged:
-        for ledger_id, outcomes in outbox.delete(connection, acknowledged).items():
+        published, left = outbox.delete(connection, acknowledged)
+        for row in acknowledged:
+            if row.id not in left:
+                tallies.setdefault(row.ledger_id, Tally(owned[row.ledger_id].last_offset))
+        for ledger_id, outcomes in published.items():
             tallies[ledger_id].published += outcomes
     ledger.advance(connection, owned, tallies)
-    return rows
+    return Concluded(rows, left)
 
 
 def say_isolated(letters: Sequence[DeadLetter]) -> None:

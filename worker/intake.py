@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from worker.commit import Count, conclude, say_isolated
+from worker.commit import Concluded, Count, conclude, say_isolated
 from worker.deciding import Decided, Decider, Ready
 from worker.domain.delivery import Delivery, Event
 from worker.domain.record import Claim, DeadLetter, Handled, OutboxRow, Record, Tally
@@ -100,13 +100,13 @@ class Intake:
         admitted = _admit(decided, claims)
         try:
             try:
-                rows = self._write(admitted, acknowledged)
+                concluded = self._write(admitted, acknowledged)
             except Refused:
-                rows = self._isolate(admitted, acknowledged)
+                concluded = self._isolate(admitted, acknowledged)
         except JobsLocked:  # the next try, decided anew by then, does without
             self._projector.defer()
             raise
-        return Handled(rows, admitted.count.positions)
+        return Handled(concluded.rows, admitted.count.positions, concluded.left)
 
     def tend(self) -> None:
         """See `Handler.tend`."""
@@ -117,7 +117,7 @@ class Intake:
         admitted: _Admitted,
         acknowledged: Sequence[OutboxRow],
         isolating: RefusalHistory | None = None,
-    ) -> list[OutboxRow]:
+    ) -> Concluded:
         """The transaction: records, repeats, jobs, and the end that every batch has."""
         claims = admitted.claims
         ready = admitted.decided.ready
@@ -143,7 +143,7 @@ class Intake:
             written, leaving, letters, repeated = _binned(inserted, ready, tallies)
             if repeated:
                 letters += _count_repeats(connection, repeated, claims, tallies, isolating)
-            rows = conclude(
+            concluded = conclude(
                 connection,
                 topics=self._recorder.topics,
                 claims=claims,
@@ -157,7 +157,7 @@ class Intake:
         if isolating is None and self._refusals.has_any:
             self._refusals.note_written([*(record.trigger.job_id for record in written), *repeated])
         say_isolated(letters)
-        return rows
+        return concluded
 
     def _insert(
         self, connection: Connection, batch: Sequence[Record], ready: Ready
@@ -171,17 +171,17 @@ class Intake:
             self._projector.show(connection, batch, ids)
         return ids
 
-    def _isolate(self, admitted: _Admitted, acknowledged: Sequence[OutboxRow]) -> list[OutboxRow]:
+    def _isolate(self, admitted: _Admitted, acknowledged: Sequence[OutboxRow]) -> Concluded:
         history = self._refusals.copy()
         try:
-            rows = self._write(admitted, acknowledged, isolating=history)
+            concluded = self._write(admitted, acknowledged, isolating=history)
         except Refused as error:
             raise unwritable(error) from error
         except Unwritable:
             self._refusals.suspected = history.suspected
             raise
         self._refusals = history
-        return rows
+        return concluded
 
 
 def _admit(decided: Decided, claims: Mapping[int, Claim]) -> _Admitted:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter as CountOf
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Protocol
 
 import orjson
@@ -58,8 +59,9 @@ class Relay:
 
     One set of rows is under way at a time, between `send` and `finish`; the next batch is written
     meanwhile. Rows are deleted in the first batch's transaction that finds them `acknowledged`, or
-    by `settle` when none comes; what they held is forgotten until then. A crash between publish and
-    delete publishes again under the same `event_id`.
+    by `settle` when none comes; what they held is forgotten until then. Nobody waits for one that
+    somebody has locked: it is remembered until it can be deleted, and not published again. A crash
+    between publish and delete publishes again under the same `event_id`.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Relay:
         self._topics = topics
         self._language = language
         self.acknowledged: list[OutboxRow] = []
+        self._locked: set[int] = set()
         self._under_way: _UnderWay | None = None
         self._is_waiting = False
 
@@ -128,11 +131,13 @@ class Relay:
     def catch_up(self, claims: Collection[Claim], tick: Callable[[], None]) -> CountOf[int]:
         """Publish and delete the oldest rows that the outbox holds for partitions just taken.
 
-        A page of them, when nothing else is under way; returns how many of each, by ledger id.
+        A page of them, without what is known to be acknowledged, when nothing else is under way;
+        returns how many of each, by ledger id.
         """
+        known = [row.id for row in self.acknowledged]
         with self._session.transaction() as connection:
             ids = [claim.ledger_id for claim in claims]
-            rows = outbox.page(connection, ids, rows=_PAGE_ROWS, most_bytes=_PAGE_BYTES)
+            rows = outbox.page(connection, ids, rows=_PAGE_ROWS, most_bytes=_PAGE_BYTES, but=known)
         if rows:
             self.send(rows, claims, tick)
             self.finish(tick)
@@ -142,36 +147,58 @@ class Relay:
     def settle(self, claims: Iterable[Claim]) -> None:
         """Delete what is acknowledged of these partitions, in a transaction of its own.
 
-        Raises `Fenced` when one of them has another owner.
+        Without rows that somebody has locked. Raises `Fenced` when one of the partitions has
+        another owner.
         """
         by_ledger = {claim.ledger_id: claim for claim in claims}
         rows = [row for row in self.acknowledged if row.ledger_id in by_ledger]
         if not rows:
             return
+        left: Mapping[int, str] = {}
         try:
             with self._session.transaction() as connection:
-                self._delete(connection, rows, by_ledger)
+                left = self._delete(connection, rows, by_ledger)
         except _Reused:
             log.warning(
                 "action=outbox_ids_reused message='the database has forgotten rows that were sent, "
                 "and has given their ids to others: nothing of theirs is deleted'"
             )
-        self.forget(rows)
+        self.forget(rows, left)
 
     def _delete(
         self, connection: Connection, rows: Sequence[OutboxRow], claims: dict[int, Claim]
-    ) -> None:
-        tallies = {row.ledger_id: Tally(claims[row.ledger_id].last_offset) for row in rows}
-        for ledger_id, outcomes in outbox.delete(connection, rows).items():
+    ) -> Mapping[int, str]:
+        published, left = outbox.delete(connection, rows)
+        ids = {row.ledger_id for row in rows if row.id not in left}
+        tallies = {each: Tally(claims[each].last_offset) for each in ids}
+        for ledger_id, outcomes in published.items():
             if ledger_id not in tallies:
                 raise _Reused
             tallies[ledger_id].published += outcomes
-        ledger.advance(connection, claims, tallies)
+        if tallies:
+            ledger.advance(connection, claims, tallies)
+        return left
 
-    def forget(self, rows: Sequence[OutboxRow]) -> None:
-        """Stop remembering rows: they are deleted, or no longer ours to delete."""
-        gone = {row.id for row in rows}
+    def forget(
+        self, rows: Iterable[OutboxRow], left: Mapping[int, str] = MappingProxyType({})
+    ) -> None:
+        """Stop remembering rows: they are deleted, or no longer ours to delete.
+
+        But for those that are `left`, by id, with who has them locked.
+        """
+        gone = {row.id for row in rows} - left.keys()
         self.acknowledged = [row for row in self.acknowledged if row.id not in gone]
+        self._locked -= gone
+        new = sorted(left.keys() - self._locked)
+        if new:
+            self._locked.update(new)
+            log.warning(
+                'action=outbox_locked rows=%d row=%d holder="%s" message=\'what they hold is sent; '
+                "they are deleted once nobody has them locked'",
+                len(new),
+                new[0],
+                left[new[0]],
+            )
 
     def _shorten(
         self, rows: Sequence[OutboxRow], refused: Sequence[Event], claims: dict[int, Claim]

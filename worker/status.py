@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from job_trigger_schemas import ExecutionStatus, explain
 from worker.clock import Clock, SystemClock
-from worker.commit import Count, conclude, say_isolated
+from worker.commit import Concluded, Count, conclude, say_isolated
 from worker.decode import MOST_BYTES, received_at
 from worker.domain.delivery import Delivery
 from worker.domain.record import Claim, DeadLetter, Handled, OutboxRow
@@ -118,29 +118,29 @@ class StatusIntake:
         """See `Handler.write`."""
         admitted = _admit(decided, claims)
         try:
-            rows = self._write(admitted, acknowledged)
+            concluded = self._write(admitted, acknowledged)
         except Refused:
-            rows = self._isolate(admitted, acknowledged)
-        return Handled(rows, admitted.count.positions)
+            concluded = self._isolate(admitted, acknowledged)
+        return Handled(concluded.rows, admitted.count.positions, concluded.left)
 
-    def _isolate(self, admitted: _Admitted, acknowledged: Sequence[OutboxRow]) -> list[OutboxRow]:
+    def _isolate(self, admitted: _Admitted, acknowledged: Sequence[OutboxRow]) -> Concluded:
         history = self._refusals.copy()
         try:
-            rows = self._write(admitted, acknowledged, isolating=history)
+            concluded = self._write(admitted, acknowledged, isolating=history)
         except Refused as error:
             raise unwritable(error) from error
         except Unwritable:
             self._refusals.suspected = history.suspected
             raise
         self._refusals = history
-        return rows
+        return concluded
 
     def _write(
         self,
         admitted: _Admitted,
         acknowledged: Sequence[OutboxRow],
         isolating: RefusalHistory | None = None,
-    ) -> list[OutboxRow]:
+    ) -> Concluded:
         tallies = admitted.count.tallies()
         poison = list(admitted.poison)
         applied: list[Applied] = []
@@ -167,7 +167,7 @@ class StatusIntake:
                 tallies[letter.ledger_id].dead_letters += 1
             for letter in letters[len(admitted.poison) :]:
                 tallies[letter.ledger_id].applied -= 1
-            rows_out = conclude(
+            concluded = conclude(
                 connection,
                 topics=self._topics,
                 claims=admitted.claims,
@@ -183,7 +183,7 @@ class StatusIntake:
         self._unbelieved.note(applied, swept or 0)
         if is_due:
             self._swept_at = self._clock.monotonic()
-        return rows_out
+        return concluded
 
     def tend(self) -> None:
         """See `Handler.tend`: nothing."""

@@ -8,6 +8,7 @@ import pytest
 from tests.support import sql
 from tests.support.ledgers import Judge
 from tests.support.load import Load
+from tests.support.locks import locks_an_outbox_row
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess
 from worker.domain.topics import Topics
@@ -54,6 +55,23 @@ def test_a_locked_table_of_jobs_stops_no_trigger(start: Start, load: Load, judge
         wait_until(lambda: judge.is_published(len(sent)), 10, "the records and events of all jobs")
         person.rollback()
     judge.settled(load.sent)
+
+
+def test_a_locked_outbox_row_stops_no_trigger(start: Start, load: Load, judge: Judge) -> None:
+    """It goes when the lock ends: what it held is sent, and is not sent again meanwhile."""
+    worker = start()
+    with sql.session(judge.database, application=PERSON) as person:
+        load.fire(12)
+        wait_until(lambda: locks_an_outbox_row(person), 20, "an outbox row", every_s=0.002)
+        for count in (24, 36, 48):
+            load.fire(12)
+            wait_until(lambda count=count: judge.events() == count, 4, f"{count} events")
+        holder = rf'holder="session {person.info.backend_pid} .*{PERSON}'
+        wait_until(lambda: re.search(holder, worker.words()), 4, "who holds it, in the log")
+        assert worker.words().count("action=outbox_locked ") == 1
+        assert worker.get("/readyz") == 200
+        person.rollback()
+    assert judge.settled(load.sent).repeats == 0
 
 
 def test_who_holds_what_a_worker_has_to_wait_for_is_said(

@@ -12,6 +12,7 @@ from tests.conftest import kafka_settings
 from tests.support import sql
 from tests.support.ledgers import Judge, Outcome
 from tests.support.load import Load
+from tests.support.locks import locks_an_outbox_row
 from tests.support.topics import Broker, quiet_client
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess
@@ -129,6 +130,34 @@ def test_a_partition_whose_row_somebody_has_locked_keeps_no_other_from_work(
         foreign.rollback()
     wait_until(lambda: second.partitions(load.topic) == 3, 20, "the partition that was locked")
     assert judge.settled(load.sent) == Outcome(records=60, duplicates=0, redeliveries=0, repeats=0)
+
+
+def test_a_locked_outbox_row_keeps_no_partition_from_work_and_is_sent_again_once(
+    start: Start, load: Load, judge: Judge
+) -> None:
+    """What it holds is sent, so neither its own partition nor another one waits for its end."""
+    first = start()
+    load.fire(3)
+    judge.settled(load.sent)
+    with sql.session(judge.database, application="somebody at a prompt") as foreign:
+        load.fire(10, partition=0)
+        wait_until(lambda: locks_an_outbox_row(foreign), 20, "an outbox row", every_s=0.002)
+        wait_until(lambda: judge.events() == 13, 20, "the events")
+        first.kill()
+        again = sql.value(judge.database, "select sum(events) from awp_trigger_outbox")
+        second = start(wait=False)
+        for partition in range(3):
+            load.fire(10, partition=partition)
+        wait_until(lambda: judge.records() == 43, 20, "the records of all partitions")
+        load.fire(10, partition=0)
+        wait_until(lambda: judge.events() == 53 + again, 20, "all events, and once those left")
+        wait_until(lambda: second.get("/readyz") == 200, 5, "that it is ready")
+        holder = f"session {foreign.info.backend_pid} .*'somebody at a prompt'"
+        assert len(re.findall(f"action=outbox_locked .*{holder}", second.words())) == 1
+        foreign.rollback()
+    assert judge.settled(load.sent) == Outcome(
+        records=53, duplicates=0, redeliveries=0, repeats=again
+    )
 
 
 def test_a_worker_with_a_name_has_its_partitions_back_as_soon_as_it_is_back(

@@ -147,8 +147,10 @@ class Handled:
     """What became of a batch, committed.
 
     `rows` are to be published in this order. `positions` is the last offset accounted for, by
-    partition.
+    partition. `left` are the ids of outbox rows that could not be deleted, with who has them
+    locked.
     """
 
     rows: Sequence[OutboxRow]
     positions: Mapping[int, int]
+    left: Mapping[int, str] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from worker.clock import Clock
 from worker.domain.record import Claim
-from worker.errors import ConnectionLost, Fenced, Transient
+from worker.errors import ConnectionLost, Fenced, Locked, Transient
 from worker.kafka import log_check
 from worker.kafka.catching_up import CatchingUp, CaughtUp
 from worker.kafka.consumer import TopicConsumer
@@ -225,7 +225,7 @@ class Acquisition:
         """
         try:
             through = self._catching_up.step(tick)
-        except Fenced as problem:
+        except (Fenced, Locked) as problem:  # asked again, each of them speaks for itself
             self._put_off(self._catching_up.partitions, str(problem))
             self._catching_up.clear()
             return {}

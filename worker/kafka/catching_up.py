@@ -55,14 +55,16 @@ class CatchingUp:
     def add(self, claims: Iterable[Claim], *, are_orphans: bool = False) -> None:
         """Catch these up; fenced by transactions that are committed.
 
-        What this process knows to be acknowledged is deleted first, not published again.
+        What this process knows to be acknowledged is deleted first where nobody has it locked, and
+        not published again.
         """
         added = {claim.ledger_id: claim for claim in claims}
         if not added:
             return
         self._relay.settle(added.values())
         with self._session.transaction() as connection:
-            waiting = outbox.waiting(connection, added)
+            known = [row.id for row in self._relay.acknowledged]
+            waiting = outbox.waiting(connection, added, but=known)
         self._claims |= added
         self._left |= {each: waiting[each][0] if each in waiting else 0 for each in added}
         if are_orphans:
@@ -83,6 +85,8 @@ class CatchingUp:
                     self._left[claim.ledger_id] -= published[claim.ledger_id]
                 else:  # a page holds a row as long as there is any
                     self._left[claim.ledger_id] = 0
+        if self._orphans:  # no batch deletes what of theirs was locked
+            self._relay.settle(self._claims[each] for each in self._orphans)
         return self._through()
 
     def drop(self, partitions: Collection[int]) -> None:
@@ -97,7 +101,8 @@ class CatchingUp:
             self._forget(ledger_id)
 
     def _through(self) -> list[CaughtUp]:
-        done = [claim for each, claim in self._claims.items() if self._left[each] <= 0]
+        kept = self._orphans & {row.ledger_id for row in self._relay.acknowledged}
+        done = [c for each, c in self._claims.items() if self._left[each] <= 0 and each not in kept]
         orphans = [claim for claim in done if claim.ledger_id in self._orphans]
         if orphans:
             with self._session.transaction() as connection:

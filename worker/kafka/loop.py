@@ -228,7 +228,7 @@ class Loop:
         self._in_hand, self._held, self._failures = [], None, 0
         self._size = min(self._size + self._most // _STEPS + 1, self._most)
         self._takings.move(handled.positions)
-        self._relay.forget(deleted)
+        self._relay.forget(deleted, handled.left)
         batch = batch[: len(batch) - len(decided.rest)]
         committed = self._clock.monotonic()
         self._metrics.observe_batch(len(batch), committed - began)

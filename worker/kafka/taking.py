@@ -157,7 +157,8 @@ class Takings:
         self.claims.update(claims)
         flow.resume(claims)
         self._consumer.offsets.copy(claims.values())
-        owned = {claim.ledger_id for claim in self.claims.values()} | self._acquisition.ledger_ids
+        mine = self._acquisition.former | self.claims
+        owned = {claim.ledger_id for claim in mine.values()} | self._acquisition.ledger_ids
         self._relay.forget([r for r in self._relay.acknowledged if r.ledger_id not in owned])
 
     def give_up(self) -> None:
@@ -186,7 +187,7 @@ class Takings:
         except (Transient, Fenced, Refused) as problem:
             # The next owner publishes again what we could not delete, under the same event ids.
             log.warning("action=give_up topic=%s reason=%s", self._consumer.topic, problem)
-            self._forget(given)
+        self._forget(given)
 
     def lost(self, partitions: list[int]) -> None:
         """Write nothing: somebody else owns these by now."""

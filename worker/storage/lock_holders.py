@@ -76,6 +76,16 @@ _OF_PARTITIONS = text(
     order by t."partition" limit 1
     """
 )
+_OF_OUTBOX_ROWS = text(
+    """
+    select l.pid as holder, a.application_name, a.usename,
+        extract(epoch from clock_timestamp() - a.xact_start) as open_s
+    from awp_trigger_outbox t
+    join pg_locks l on l.locktype = 'transactionid' and l.granted and l.transactionid = t.xmax
+    left join pg_stat_activity a on a.pid = l.pid
+    where t.id = any(cast(:ids as bigint[])) order by t.id limit 1
+    """
+)
 _ROWS = {
     "awp_trigger_ledger": text(
         """
@@ -185,6 +195,12 @@ def of_partitions(
     """
     values = {"topic": topic, "topic_id": topic_id, "partitions": bigints(partitions)}
     row = connection.execute(_OF_PARTITIONS, values).one_or_none()
+    return None if row is None else _holder(row)
+
+
+def of_outbox_rows(connection: Connection, ids: Collection[int]) -> Holder | None:
+    """Who has locked the first of these rows of the outbox; None where that is not known."""
+    row = connection.execute(_OF_OUTBOX_ROWS, {"ids": bigints(ids)}).one_or_none()
     return None if row is None else _holder(row)
 
 

@@ -7,7 +7,7 @@ and compressed by zstd. A row costs the database as much as one event would.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from threading import local
 from typing import NamedTuple, Self
@@ -19,6 +19,7 @@ from sqlalchemy import Connection, text
 from worker.domain.delivery import Event
 from worker.domain.record import OutboxRow
 from worker.errors import Stop
+from worker.storage import lock_holders
 from worker.storage.arrays import bigints, bytestrings
 from worker.storage.prepared import every_batch
 
@@ -42,8 +43,21 @@ _INSERT = every_batch(
 )
 _DELETE = every_batch(
     """
-    delete from awp_trigger_outbox where id = any(cast(:id as bigint[]))
+    delete from awp_trigger_outbox where id = any(cast(:id as bigint[])) and xmax = '0'
     returning ledger_id, events
+    """
+)
+# A row has an `xmax` while somebody has it locked, and when somebody had.
+_DELETE_FREE = text(
+    """
+    with free as (
+        select id from awp_trigger_outbox
+        where id = any(cast(:id as bigint[])) order by id for update skip locked
+    ), gone as (
+        delete from awp_trigger_outbox o using free where o.id = free.id
+    )
+    select o.id, o.ledger_id, o.events, o.id in (select id from free) as is_free
+    from awp_trigger_outbox o where o.id = any(cast(:id as bigint[]))
     """
 )
 _PAGE = text(
@@ -52,14 +66,16 @@ _PAGE = text(
         select id, ledger_id, events, payload,
                sum(octet_length(payload)) over (order by id) - octet_length(payload) as before
         from (select * from awp_trigger_outbox
-              where ledger_id = any(cast(:ledger_ids as int[])) order by id limit :rows) as oldest
+              where ledger_id = any(cast(:ledger_ids as int[]))
+                and id <> all(cast(:but as bigint[])) order by id limit :rows) as oldest
     ) as first where before < :most_packed order by id
     """
 )
 _WAITING = text(
     """
     select ledger_id, count(*) as rows, min(created_at) as since from awp_trigger_outbox
-    where ledger_id = any(cast(:ledger_ids as int[])) group by ledger_id
+    where ledger_id = any(cast(:ledger_ids as int[])) and id <> all(cast(:but as bigint[]))
+    group by ledger_id
     """
 )
 _REPLACE = text("update awp_trigger_outbox set payload = :payload where id = :id")
@@ -131,16 +147,38 @@ def insert(connection: Connection, batches: Sequence[tuple[int, int, Packed]]) -
     return [OutboxRow(row_id, ledger_id, *by_ledger[ledger_id]) for row_id, ledger_id in rows]
 
 
-def delete(connection: Connection, rows: Sequence[OutboxRow]) -> Counter[int]:
-    """Remove rows whose every event is acknowledged.
+class Deleted(NamedTuple):
+    """How many outcomes left with rows, by ledger id, for the ledger's `published`.
 
-    Returns how many outcomes left with them, by ledger id, for the ledger's `published`. A row that
-    is gone already counts nothing.
+    `left` are the ids of rows that somebody has locked, with who that is: they stand as they were.
+    """
+
+    published: Counter[int]
+    left: Mapping[int, str]
+
+
+def delete(connection: Connection, rows: Sequence[OutboxRow]) -> Deleted:
+    """Remove rows whose every event is acknowledged. Waits for nobody.
+
+    A row that is gone already counts nothing.
     """
     published: Counter[int] = Counter()
-    for ledger_id, outcomes in _DELETE.rows(connection, {"id": bigints(r.id for r in rows)}):
+    values = {"id": bigints(row.id for row in rows)}
+    deleted = _DELETE.rows(connection, values)
+    for ledger_id, outcomes in deleted:
         published[ledger_id] += outcomes
-    return published
+    if len(deleted) == len(rows):
+        return Deleted(published, {})
+    locked: set[tuple[int, int]] = set()
+    for row in connection.execute(_DELETE_FREE, values):
+        if row.is_free:
+            published[row.ledger_id] += row.events
+        else:
+            locked.add((row.id, row.ledger_id))
+    # One of another partition is not ours: the database went back, and gave the id away again.
+    left = [row.id for row in rows if (row.id, row.ledger_id) in locked]
+    holder = lock_holders.of_outbox_rows(connection, left) if left else None
+    return Deleted(published, dict.fromkeys(left, str(holder or "not known")))
 
 
 def page(
@@ -149,13 +187,16 @@ def page(
     *,
     rows: int,
     most_bytes: int = _LARGEST_PAYLOAD,
+    but: Iterable[int] = (),
 ) -> list[OutboxRow]:
     """The oldest rows of these partitions, in order: at least one, as long as there is any.
 
-    No more than `rows`, and none behind those that have `most_bytes` of events.
+    No more than `rows`, and none behind those that have `most_bytes` of events; without the ids in
+    `but`.
     """
     values = {
         "ledger_ids": bigints(ledger_ids),
+        "but": bigints(but),
         "rows": rows,
         "most_packed": most_bytes // _PACKED_SHARE,
     }
@@ -174,7 +215,13 @@ def replace(connection: Connection, row: OutboxRow) -> None:
     connection.execute(_REPLACE, {"id": row.id, "payload": pack(row.events)})
 
 
-def waiting(connection: Connection, ledger_ids: Iterable[int]) -> dict[int, tuple[int, datetime]]:
-    """How many rows wait, and since when the oldest, by ledger id; without those that have none."""
-    rows = connection.execute(_WAITING, {"ledger_ids": bigints(ledger_ids)})
+def waiting(
+    connection: Connection, ledger_ids: Iterable[int], *, but: Iterable[int] = ()
+) -> dict[int, tuple[int, datetime]]:
+    """How many rows wait, and since when the oldest, by ledger id; without those that have none.
+
+    The ids in `but` do not count.
+    """
+    values = {"ledger_ids": bigints(ledger_ids), "but": bigints(but)}
+    rows = connection.execute(_WAITING, values)
     return {row.ledger_id: (row.rows, row.since) for row in rows}
