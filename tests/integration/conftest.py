@@ -68,6 +68,21 @@ def rig(
     execute(postgres.admin_url, f"drop role awp_{name}")
 
 
+@pytest.fixture
+def roles(database: str) -> Iterator[dict[str, str]]:
+    """The address of the database for a login in each of the roles that only read, and work."""
+    execute(database, (ROOT / "deploy/sql/roles.sql").read_text())
+    logins = {}
+    for role in ("trigger_worker", "trigger_reader"):
+        name = f"u_{uuid.uuid4().hex[:12]}"
+        execute(database, f"create user {name} password '{name}' in role {role}")
+        address = make_url(database).set(username=name, password=name)
+        logins[role] = address.render_as_string(hide_password=False)
+    yield logins
+    for login in logins.values():
+        execute(database, f"drop user {make_url(login).username}")
+
+
 def _least_privileged(database: str, name: str) -> str:
     """The address of the database for a login that has what deploy/sql gives, and no more."""
     execute(database, (ROOT / "deploy/sql/roles.sql").read_text())

@@ -21,7 +21,7 @@ from worker.audit.deep import JUDGING, Deep, Progress
 from worker.audit.run import Audit, Word, run
 from worker.audit.unread import summed
 from worker.commands.brokers import broker_flags
-from worker.commands.database import asking
+from worker.commands.database import WORKER, asking
 from worker.commands.output import as_json, console, finish
 from worker.config import load
 from worker.domain import durations
@@ -73,7 +73,7 @@ _ROW_SUMS = (
 @click.option("--by", metavar="NAME", help="Who accepts it; default: the user of this system.")
 @broker_flags
 @as_json
-@asking()
+@asking(WORKER)
 def command(
     *,
     is_deep: bool,

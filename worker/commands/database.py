@@ -1,18 +1,28 @@
-"""What every command that asks the database shares: what to do when it is away."""
+"""What every command that asks the database shares: what to do when it is away, or says no."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from worker.errors import ConnectionLost
+from worker.errors import ConnectionLost, Stop
+from worker.storage import errors
+
+ANY_ROLE = "a login in one of the roles trigger_reader, trigger_console and trigger_worker"
+READER = "a login in the role trigger_reader or trigger_console"
+WORKER = "a login in the role trigger_worker"
+SENDER = "a login in the role trigger_console or trigger_worker"
+CHECKER = "the owner of the views, or as a login in the role trigger_console"
+OWNER = "the owner of the tables"
+"""Who may run a command, as deploy/sql/roles.sql has it; the README's table says the same."""
 
 
 @contextmanager
-def asking() -> Iterator[None]:
-    """Have a `ConnectionLost` from inside say what a person can do; also a decorator.
+def asking(who: str) -> Iterator[None]:
+    """Have errors from inside say what a person can do; also a decorator.
 
-    The worker waits for its database and needs no advice; a command ends.
+    `who` may run the command. The worker waits for its database and needs no advice; a command
+    ends.
     """
     try:
         yield
@@ -22,3 +32,8 @@ def asking() -> Iterator[None]:
             remedy="Start the database or correct TRIGGER_WORKER_DATABASE_URL, "
             "and run the command again.",
         ) from error
+    except Stop as stop:
+        if errors.lacks_right(stop):
+            remedy = f"Run it as {who}; deploy/sql/roles.sql says what each role may."
+            raise Stop(stop.message, remedy=remedy) from stop
+        raise

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from worker.commands import letter_view
 from worker.commands.brokers import broker_flags, kafka_of
-from worker.commands.database import asking
+from worker.commands.database import ANY_ROLE, SENDER, asking
 from worker.commands.ids import LETTER_ID
 from worker.commands.output import as_json, confirmed, console, finish
 from worker.config import load
@@ -51,7 +51,7 @@ def command() -> None:
 )
 @click.option("--all", "with_replayed", is_flag=True, help="Those replayed already, too.")
 @as_json
-@asking()
+@asking(ANY_ROLE)
 def list_command(*, reason: str | None, limit: int, with_replayed: bool, as_json: bool) -> None:
     """Name dead letters, the newest first."""
     choice = Choice(reason=reason, with_replayed=with_replayed)
@@ -69,7 +69,7 @@ def list_command(*, reason: str | None, limit: int, with_replayed: bool, as_json
 @command.command("show")
 @click.argument("letter_id", metavar="ID", type=LETTER_ID)
 @as_json
-@asking()
+@asking(ANY_ROLE)
 def show_command(*, letter_id: int, as_json: bool) -> None:
     """Show one dead letter whole, and what became of it.
 
@@ -112,7 +112,7 @@ def show_command(*, letter_id: int, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @broker_flags
 @as_json
-@asking()
+@asking(SENDER)
 def replay_command(
     *,
     ids: tuple[int, ...],

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import click
 from rich.console import Console
 
-from worker.commands.database import asking
+from worker.commands.database import WORKER, asking
 from worker.commands.ids import JOB_ID
 from worker.commands.output import as_json, console, finish
 from worker.config import load
@@ -29,7 +29,7 @@ def command() -> None:
 @command.command("reproject")
 @click.argument("job_ids", type=JOB_ID, nargs=-1, metavar="[JOB_ID]…")
 @as_json
-@asking()
+@asking(WORKER)
 def reproject(*, job_ids: tuple[int, ...], as_json: bool) -> None:
     """Set what jobs show of their records again.
 

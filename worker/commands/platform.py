@@ -8,7 +8,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from worker.commands.database import asking
+from worker.commands.database import CHECKER, asking
 from worker.commands.output import as_json, finish
 from worker.config import load
 from worker.domain.counting import counted
@@ -25,7 +25,7 @@ def command() -> None:
 
 @command.command("check")
 @as_json
-@asking()
+@asking(CHECKER)
 def check_command(*, as_json: bool) -> None:
     """Read every row of the views and name what is wrong.
 
@@ -33,8 +33,8 @@ def check_command(*, as_json: bool) -> None:
     none or there twice, schedules and time zones that cannot be read; and columns that are missing
     or of a type that cannot be read, look-ups that no index serves, and tables that the worker
     could not write to. Nothing is changed. Exit 1 when something has to be mended, and when a view
-    was not looked at because this login may not read it (run it as the views' owner); notes alone
-    are 0.
+    was not looked at because this login may not read it; notes alone are 0. Run it as the owner of
+    the views, or as a login in the role trigger_console.
     """
     engine = make_engine(load())
     session = Session(engine)
@@ -86,5 +86,5 @@ def _sum(report: Report, found: int) -> str:
     return (
         f"{read}{'' if found else ' in these'}.\n"
         f"{len(closed)} of {len(VIEWS)} views were not looked at: this login may not read "
-        f"{', '.join(closed)}. Run it as the owner of the views."
+        f"{', '.join(closed)}. Run it as {CHECKER}."
     )

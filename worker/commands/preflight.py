@@ -13,7 +13,7 @@ from rich.console import Console
 from job_trigger_schemas import JobTrigger, explain
 from worker import config
 from worker.clock import SystemClock
-from worker.commands.database import asking
+from worker.commands.database import ANY_ROLE, asking
 from worker.commands.ids import JOB_ID
 from worker.commands.output import as_json, finish
 from worker.config import Settings
@@ -48,7 +48,7 @@ def command(*, job_ids: tuple[int, ...], at: str | None, as_json: bool) -> None:
     problem = None
     verdicts: list[Verdict] = []
     try:
-        with asking():
+        with asking(ANY_ROLE):
             verdicts = _judge(triggers, now, settings)
     except (Transient, Stop) as error:
         problem = str(error)

@@ -16,7 +16,7 @@ from rich.text import Text
 from sqlalchemy import Connection
 
 from worker.clock import SystemClock
-from worker.commands.database import asking
+from worker.commands.database import READER, asking
 from worker.config import load
 from worker.domain import durations
 from worker.domain.letter_text import printable
@@ -41,7 +41,7 @@ def session() -> Iterator[tuple[Connection, AsOf]]:
     settings = load()
     engine = make_engine(settings)
     try:
-        with asking(), errors.reading(), engine.connect() as connection:
+        with asking(READER), errors.reading(), engine.connect() as connection:
             yield connection, AsOf(SystemClock().now(), settings.no_answer_after_s)
     finally:
         engine.dispose()

@@ -9,7 +9,7 @@ from datetime import timedelta
 import click
 
 from worker.clock import SystemClock
-from worker.commands.database import asking
+from worker.commands.database import OWNER, asking
 from worker.commands.output import as_json, confirmed, console, finish
 from worker.config import load
 from worker.domain import durations
@@ -26,7 +26,7 @@ LEAST_AGE_S = 7 * 86_400
 @click.option("--older-than", metavar="TIME", required=True, help="90d: what is older is deleted.")
 @click.option("--yes", is_flag=True, help="Delete without asking.")
 @as_json
-@asking()
+@asking(OWNER)
 def command(*, older_than: str, yes: bool, as_json: bool) -> None:
     """Delete records and dead letters that are older than TIME, at least 7d.
 

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from worker.commands.brokers import broker_flags, kafka_of
-from worker.commands.database import asking
+from worker.commands.database import WORKER, asking
 from worker.commands.output import as_json, finish
 from worker.config import load
 from worker.kafka.admin import BROKER_DEFAULT, DEFAULT_PARTITIONS, CreatedTopic, TopicAdmin
@@ -101,7 +101,7 @@ def check_command(*, brokers: str | None, topic_prefix: str | None, as_json: boo
 )
 @broker_flags
 @as_json
-@asking()
+@asking(WORKER)
 def resume_command(
     *, source: str, brokers: str | None, topic_prefix: str | None, as_json: bool
 ) -> None:

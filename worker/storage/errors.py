@@ -96,9 +96,15 @@ def writing_rows() -> Iterator[None]:
             yield
     except Stop as stop:
         error = stop.__cause__
-        if isinstance(error, DBAPIError) and _state(error) == _NO_RIGHT:
+        if isinstance(error, DBAPIError) and lacks_right(stop):
             raise Refused(stop.message, _refusal(error, _NO_RIGHT)) from error
         raise
+
+
+def lacks_right(stop: Stop) -> bool:
+    """True where a statement was refused because this login may not run it."""
+    error = stop.__cause__
+    return isinstance(error, DBAPIError) and _state(error) == _NO_RIGHT
 
 
 @contextmanager
