@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
+from threading import Event
 from typing import Any, NamedTuple, TypeVar
 
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.errors import (
     AuthorizationError,
     KafkaConnectionError,
     KafkaError,
+    LeaderNotAvailableError,
     RetriableError,
     SaslAuthenticationFailedError,
     UnknownTopicOrPartitionError,
@@ -94,6 +97,34 @@ def require_topic(client: Options, topic: str, *, timeout_s: float) -> Partition
         led=tuple(sorted(each for each, leader in leaders.items() if leader >= 0)),
         leaderless=tuple(sorted(each for each, leader in leaders.items() if leader < 0)),
     )
+
+
+def topic_id(consumer: KafkaConsumer, topic: str) -> str:
+    """The topic's id by what a consumer last heard of it; empty where it heard of none."""
+    found = _cluster(consumer).topic_id(topic)
+    return str(found) if found else ""
+
+
+def partitions(consumer: KafkaConsumer, topic: str) -> AbstractSet[int]:
+    """The topic's partitions by what a consumer last heard of it.
+
+    Raises `LeaderNotAvailableError` where it heard of none.
+    """
+    found: AbstractSet[int] | None = _cluster(consumer).partitions_for_topic(topic)
+    if not found:
+        raise LeaderNotAvailableError(topic)
+    return found
+
+
+def refresh(consumer: KafkaConsumer, timeout_s: float) -> None:
+    """Have a consumer hear of its topics anew, if brokers answer within `timeout_s`."""
+    is_over = Event()
+    _cluster(consumer).request_update().add_both(lambda _: is_over.set())
+    is_over.wait(timeout_s)
+
+
+def _cluster(consumer: KafkaConsumer) -> Any:
+    return consumer._cluster  # noqa: SLF001 (a consumer has no other way to it)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import inspect
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from threading import Event
 from typing import Any, Self
 
@@ -26,6 +26,7 @@ from job_trigger_schemas.brokers import Options
 from job_trigger_schemas.errors import BrokersAway, JobTriggerError
 from job_trigger_schemas.explain import explain
 from job_trigger_schemas.known_events import KnownEvents, RecentEvents
+from job_trigger_schemas.reader_positions import Positions
 from job_trigger_schemas.reader_problems import Outage, PositionLost, Problem, Unreadable
 from job_trigger_schemas.topics import Topics
 from job_trigger_schemas.trigger_failure import TriggerFailure
@@ -49,7 +50,13 @@ class FailureReader:
     A group that reads for the first time begins at the earliest failure that the topic has. The
     group's position is moved after the handler has returned, so a failure whose handler raised, or
     whose process died, comes again; an `event_id` that was handled does not. Several readers of a
-    group share the partitions. Not for several threads, but for `stop`. Usage::
+    group share the partitions. Not for several threads, but for `stop`.
+
+    A topic that is deleted and made again is read from its beginning, and `PositionLost` is told. A
+    reader that runs sees that by the topic's id within about five seconds; until then failures of
+    the new topic may come before older ones of it. One that did not run begins at the beginning,
+    too, but does not tell: brokers forget a group's position with its topic. Where brokers give no
+    ids (Kafka before 2.8), only a topic that is shorter than the old position is seen. Usage::
 
         from job_trigger_schemas.failure_reader import FailureReader
         from job_trigger_schemas.known_events import KnownEventsFile
@@ -86,7 +93,7 @@ class FailureReader:
         self._timeout_s = timeout_s
         self._client = asked.options(brokers, client_options)
         self._stopping = Event()
-        self._handled: dict[TopicPartition, OffsetAndMetadata] = {}
+        self._positions = Positions()
         self._committed_at = self._looked_at = time.monotonic()
         self._has_outage = False
         partitions = asked.require_topic(self._client, topic, timeout_s=timeout_s)
@@ -94,7 +101,6 @@ class FailureReader:
         with asked.errors_of_ours(self._client, timeout_s):
             self._consumer = asked.connected(
                 KafkaConsumer,
-                topic,
                 **{
                     "session_timeout_ms": _SESSION_MS,
                     "metadata_max_age_ms": _METADATA_MS,
@@ -107,7 +113,9 @@ class FailureReader:
                 max_poll_interval_ms=int(max_handling_s * 1000),
                 bootstrap_timeout_ms=timeout_ms,
             )
+        self._consumer.subscribe([topic], listener=self._positions)
         self._get_to_know(partitions.led)
+        self._topic_id = asked.topic_id(self._consumer, topic)
 
     def _get_to_know(self, partitions: tuple[int, ...]) -> None:
         """Have the client know the partitions: who joins without that gives nobody any."""
@@ -181,15 +189,19 @@ class FailureReader:
         return 1
 
     def _note_position(self, record: Any) -> None:
-        place = TopicPartition(record.topic, record.partition)
-        self._handled[place] = OffsetAndMetadata(record.offset + 1, "", -1)
+        self._positions.note(TopicPartition(record.topic, record.partition), record.offset + 1)
 
     def _fetch(self, wait_s: float) -> list[Any]:
         """The next records, those of a partition in their order; none where there is a problem."""
         try:
             with asked.errors_of_ours(self._client, self._timeout_s):
+                self._see_whether_made_again()
                 fetched = self._poll(wait_s)
-            records = [record for of_partition in fetched.values() for record in of_partition]
+                records = [record for of_partition in fetched.values() for record in of_partition]
+                if self._positions.unseen:  # after a rebalance; fetched again when all is clear
+                    self._go_back(records)
+                    records = []
+                    self._look_at_committed()
             if records:
                 self._looked_at = time.monotonic()
                 self._has_outage = False
@@ -208,21 +220,69 @@ class FailureReader:
         except NoOffsetForPartitionError as error:  # the group has never read there
             self._consumer.seek_to_beginning(*error.args[0])
         except OffsetOutOfRangeError as error:
-            self._begin_again(error.args[0])
+            self._lose(error.args[0])
         except LogTruncationError as error:  # an election that was not clean
             places = error.divergent_offsets
-            self._begin_again({place: self._consumer.position(place) for place in places})
+            self._lose({place: self._consumer.position(place) for place in places})
         else:
             return fetched
         return {}
 
-    def _begin_again(self, positions: dict[TopicPartition, int]) -> None:
-        begins = self._consumer.beginning_offsets(
-            list(positions), timeout_ms=int(self._timeout_s * 1000)
-        )
-        for place, position in positions.items():
-            self._tell(PositionLost(place.topic, place.partition, position, begins[place]))
-            self._consumer.seek(place, begins[place])
+    def _lose(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Begin again where these are no longer, or everywhere if the topic is another one."""
+        if self._positions.unseen:
+            return  # may be positions in another topic: looked at first, and lost again if not
+        asked.refresh(self._consumer, self._timeout_s)
+        if not self._see_whether_made_again():
+            self._begin_again(positions)
+
+    def _see_whether_made_again(self) -> bool:
+        """Begin again everywhere if the topic is no longer the one that the positions are of."""
+        topic_id = asked.topic_id(self._consumer, self._topic)
+        if topic_id in ("", self._topic_id):
+            return False
+        if self._topic_id:
+            self._positions.settle()
+            if ours := self._consumer.assignment():
+                self._consumer.seek_to_beginning(*ours)
+            self._begin_again(self._positions.known)
+        self._topic_id = topic_id
+        return True
+
+    def _look_at_committed(self) -> None:
+        """Of partitions that are new to us, see of which topic the group's positions are."""
+        places = set(self._positions.unseen)
+        lost: dict[TopicPartition, int] = {}
+        for place in places:
+            found = self._consumer.committed(
+                place, metadata=True, timeout_ms=int(self._timeout_s * 1000)
+            )
+            if found is None:
+                continue
+            self._positions.known[place] = found.offset
+            if found.metadata and self._topic_id and found.metadata != self._topic_id:
+                lost[place] = found.offset
+        if lost:
+            self._begin_again(lost)
+        self._positions.keep(self._consumer.assignment())
+        self._positions.unseen.difference_update(places)
+
+    def _begin_again(self, positions: Mapping[TopicPartition, int]) -> None:
+        there = asked.partitions(self._consumer, self._topic)
+        places = [place for place in positions if place.partition in there]
+        begins = {}
+        if places:
+            begins = self._consumer.beginning_offsets(
+                places, timeout_ms=int(self._timeout_s * 1000)
+            )
+        for place, position in tuple(positions.items()):
+            begins_at = begins.get(place, 0)
+            self._tell(PositionLost(place.topic, place.partition, position, begins_at))
+            if place in self._consumer.assignment():
+                self._consumer.seek(place, begins_at)
+                self._positions.note(place, begins_at)
+            else:
+                self._positions.known.pop(place, None)
 
     def _look(self) -> None:
         """Now and then ask whether the brokers are there: a consumer says nothing of it."""
@@ -239,12 +299,17 @@ class FailureReader:
 
     def _commit(self) -> bool:
         """Move the group's position behind what is handled; False where the group has gone on."""
-        if not self._handled:
+        positions = self._positions.uncommitted()
+        if not positions:
             return True
         self._committed_at = time.monotonic()
+        offsets = {
+            place: OffsetAndMetadata(position, self._topic_id, -1)
+            for place, position in positions.items()
+        }
         try:
             with asked.errors_of_ours(self._client, self._timeout_s):
-                self._consumer.commit(self._handled, timeout_ms=int(self._timeout_s * 1000))
+                self._consumer.commit(offsets, timeout_ms=int(self._timeout_s * 1000))
         except BrokersAway as error:
             self._tell_outage(error.message)
             return True  # tried again with what is handled next
@@ -253,10 +318,10 @@ class FailureReader:
             has_committed = False
         else:
             has_committed = True
-        self._handled.clear()
+        self._positions.settle()
         return has_committed
 
-    def _go_back(self, pending: deque[Any]) -> None:
+    def _go_back(self, pending: Iterable[Any]) -> None:
         """What was fetched and not handled is fetched again."""
         firsts: dict[TopicPartition, int] = {}
         for record in pending:

@@ -35,8 +35,8 @@ class PositionLost:
             last = self.begins_at - 1
             return f"Failures at {self.position} to {last} of {where} were deleted unread."
         return (
-            f"{where} ends before {self.position}, where this group stood: it was made again, or "
-            f"cut off. It is read from {self.begins_at} on."
+            f"{where} is no longer what this group had read up to {self.position}: it was made "
+            f"again, or cut off. It is read from {self.begins_at} on."
         )
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from kafka.errors import KafkaTimeoutError
 
 from job_trigger_schemas import TriggerFailure
 from job_trigger_schemas.errors import BrokersAway, TopicMissing
@@ -159,6 +160,133 @@ def test_what_was_deleted_unread_is_told_and_the_rest_is_read(
     assert heard.jobs == [1, 5]
     assert told == [PositionLost(topics.failures, 0, position=1, begins_at=4)]
     assert str(told[0]) == f"Failures at 1 to 3 of {topics.failures}/0 were deleted unread."
+
+
+def make_again(broker: Broker, topic: str) -> None:
+    """Delete a topic, and make it again as soon as that is possible."""
+    admin = AdminClient(quiet_client(broker.address))
+    for done in admin.delete_topics([topic]).values():
+        done.result(10)
+
+    def is_made() -> bool:
+        try:
+            for done in admin.create_topics([NewTopic(topic, 3, 1)]).values():
+                done.result(10)
+        except KafkaException:  # the old one is still being deleted
+            return False
+        return True
+
+    wait_until(is_made, READ_S, f"that {topic} is made again")
+
+
+@on_kafka
+def test_a_topic_that_is_made_again_under_a_reader_is_told_and_read_from_its_beginning(
+    broker: Broker, topics: Topics, opened: Open
+) -> None:
+    failures.send(broker, topics.failures, range(1, 8))
+    told: list[Problem] = []
+    heard = Heard()
+    reader = opened(on_problem=told.append)
+    read_until(reader, heard, lambda: len(heard.jobs) == 7, "seven failures")
+    make_again(broker, topics.failures)
+    failures.send(broker, topics.failures, range(201, 215))
+    read_until(reader, heard, lambda: len(heard.jobs) == 21 and told, "the new ones")
+    assert sorted(heard.jobs[7:]) == list(range(201, 215))
+    (lost,) = told
+    assert isinstance(lost, PositionLost)
+    assert (lost.topic, lost.partition, lost.begins_at) == (topics.failures, 0, 0)
+    failures.send(broker, topics.failures, [215])
+    read_until(reader, heard, lambda: 215 in heard.jobs, "one more")
+    assert told == [lost]
+
+
+@on_kafka
+def test_a_topic_that_was_made_again_and_is_shorter_is_told_once(
+    broker: Broker, topics: Topics, opened: Open
+) -> None:
+    for partition in (0, 1):
+        failures.send(
+            broker, topics.failures, range(1, 8) if partition else [8, 9], partition=partition
+        )
+    told: list[Problem] = []
+    heard = Heard()
+    reader = opened(on_problem=told.append)
+    read_until(reader, heard, lambda: len(heard.jobs) == 9, "nine failures")
+    make_again(broker, topics.failures)
+    failures.send(broker, topics.failures, range(201, 204), partition=1)
+    failures.send(broker, topics.failures, range(301, 305), partition=0)
+    read_until(reader, heard, lambda: len(heard.jobs) == 16, "the new ones")
+    read_until(reader, heard, lambda: len(told) == 2, "that it is told")
+    reader.read(heard, wait_s=1.0)
+    assert sorted(heard.jobs[9:]) == [201, 202, 203, 301, 302, 303, 304]
+    assert sorted(each.partition for each in told if isinstance(each, PositionLost)) == [0, 1]
+    assert len(told) == 2
+
+
+@on_kafka
+def test_a_position_that_an_older_topic_left_behind_is_seen_by_the_next_reader(
+    broker: Broker, topics: Topics, opened: Open
+) -> None:
+    """A reader that committed after the topic was made again, and died before it saw that."""
+    failures.send(broker, topics.failures, range(1, 8))
+    told: list[Problem] = []
+    heard = Heard()
+    with opened() as first:
+        read_until(first, heard, lambda: len(heard.jobs) == 7, "seven failures")
+        group = f"{topics.failures}-alerting"
+        admin = AdminClient(quiet_client(broker.address))
+        asked = [ConsumerGroupTopicPartitions(group, [TopicPartition(topics.failures, 0)])]
+        left = admin.list_consumer_group_offsets(asked)[group].result(10)
+    make_again(broker, topics.failures)
+    failures.send(broker, topics.failures, range(201, 215))
+    admin.alter_consumer_group_offsets([left])[group].result(10)
+    reader = opened(on_problem=told.append)
+    read_until(reader, heard, lambda: len(heard.jobs) == 21, "the new ones")
+    assert heard.jobs[7:] == list(range(201, 215))
+    assert told == [PositionLost(topics.failures, 0, position=7, begins_at=0)]
+
+
+@on_kafka
+def test_what_an_outage_kept_from_being_committed_does_not_move_the_next_reader_back(
+    broker: Broker, topics: Topics, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for partition in range(3):
+        failures.send(broker, topics.failures, [1 + partition], partition=partition)
+    first, heard = opened(), Heard()
+
+    def is_away(*_: object, **__: object) -> None:
+        raise KafkaTimeoutError
+
+    with monkeypatch.context() as outage:
+        outage.setattr(first._consumer, "commit", is_away)
+        read_until(first, heard, lambda: len(heard.jobs) == 3, "all three")
+        second, heard_by_second = opened(), Heard()
+        ends = threading.Event()
+
+        def read_second() -> None:
+            while not ends.is_set():
+                second.read(heard_by_second, wait_s=0.2)
+
+        thread = threading.Thread(target=read_second)
+        thread.start()
+        try:
+            read_until(
+                first,
+                heard,
+                lambda: {len(each._consumer.assignment()) for each in (first, second)} == {1, 2},
+                "that they share",
+            )
+            (its, *_) = second._consumer.assignment()
+            failures.send(broker, topics.failures, range(101, 106), partition=its.partition)
+            read_until(first, heard, lambda: 105 in heard_by_second.jobs, "the second one's")
+        finally:
+            ends.set()
+            thread.join(READ_S)
+    (ours, *_) = first._consumer.assignment()
+    failures.send(broker, topics.failures, [200], partition=ours.partition)
+    read_until(first, heard, lambda: 200 in heard.jobs, "one more of the first one's")
+    assert first._consumer.committed(its) == 6
+    second.close()
 
 
 @on_kafka
