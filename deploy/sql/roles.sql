@@ -1,22 +1,49 @@
 -- Three roles with as few rights as their work needs. Run as the owner of the tables, after
--- `trigger-worker migrate up` and again after each later one; it can be run any number of times.
+-- `trigger-worker migrate up` and again after each later one; it can be run any number of times:
+--
+--   psql -v ON_ERROR_STOP=1 -f deploy/sql/roles.sql
+--
+-- Making the roles takes an owner with CREATEROLE, or a superuser who makes them beforehand:
+--
+--   create role trigger_worker nologin;
+--   create role trigger_console nologin;
+--   create role trigger_reader nologin;
+--
+-- Roles that are there are left as they are; all else takes nothing but ownership.
 --
 --   trigger_worker   what `trigger-worker worker`, `streams`, `audit` and `dlq` need
 --   trigger_console  what `trigger-worker console` needs
 --   trigger_reader   read only: dashboards, reports, people who look
 --
--- None can log in. Give one to a login: create user awp_worker password '…' in role trigger_worker;
+-- None can log in. Whoever made them gives one to a login:
+-- create user awp_worker password '…' in role trigger_worker;
 -- Migrations run as the owner of the tables, never as one of these.
 
 do $roles$
 declare
+    members constant text[] := array['trigger_worker', 'trigger_console', 'trigger_reader'];
+    missing constant text[] := array(
+        select name from unnest(members) with ordinality as wanted (name, place)
+        where not exists (select from pg_roles where rolname = name) order by place
+    );
     member text;
     relation text;
 begin
-    foreach member in array array['trigger_worker', 'trigger_console', 'trigger_reader'] loop
-        if not exists (select from pg_roles where rolname = member) then
-            execute 'create role ' || member || ' nologin';
-        end if;
+    if missing <> '{}' and not (
+        select rolsuper or rolcreaterole from pg_roles where rolname = current_user
+    ) then
+        raise insufficient_privilege using
+            message = format('The roles %s are not there, and %s may not make any.',
+                array_to_string(missing, ', '), current_user),
+            hint = format('Have a superuser run this, then run the file again as %s: %s',
+                current_user,
+                (select string_agg(format('create role %s nologin;', name), ' ')
+                 from unnest(missing) as name));
+    end if;
+    foreach member in array missing loop
+        execute 'create role ' || member || ' nologin';
+    end loop;
+    foreach member in array members loop
         execute 'grant usage on schema ' || quote_ident(current_schema()) || ' to ' || member;
 
         -- The platform, through its views; a console view may be absent.
