@@ -360,3 +360,76 @@ def test_an_account_of_any_type_is_compared_by_its_words(
     redefine(database, "preflight_account", {"account": said})
     expected = dict(zip(jobs, ["passed", "passed", "account_not_found"], strict=True))
     assert _codes(feed, taker, jobs) == expected
+
+
+OFF = {
+    "preflight_job": ("enabled", "false"),
+    "preflight_server": ("state", "'off'"),
+    "preflight_account": ("enabled", "false"),
+    "preflight_credential": ("usable", "false"),
+    "preflight_owner": ("enabled", "false"),
+    "preflight_automation": ("enabled", "false"),
+}
+TWICE = {
+    "preflight_job": "Job 2 (log-backup) has 2 rows in the view preflight_job",
+    "preflight_server": "Server 2 (10.0.0.2, db-2) has 2 rows in the view preflight_server",
+    "preflight_account": "Account 'deploy' on db-2 has 2 rows in the view preflight_account",
+    "preflight_credential": (
+        "Credential 1 of 'deploy' on db-2 has 2 rows in the view preflight_credential"
+    ),
+    "preflight_owner": (
+        "User 1 (wang.fang), the job's owner, has 2 rows in the view preflight_owner"
+    ),
+    "preflight_automation": "Action 1 (Rotate logs) has 2 rows in the view preflight_automation",
+}
+ROOTS = {
+    "preflight_job": "job_id=2",
+    "preflight_server": "server_id=2",
+    "preflight_account": "server_id=2,account=deploy",
+    "preflight_credential": "credential_id=1",
+    "preflight_owner": "owner_id=1",
+    "preflight_automation": "action=1",
+}
+
+
+@pytest.mark.parametrize("is_off_first", [True, False], ids=["off then on", "on then off"])
+@pytest.mark.parametrize("view", OFF)
+def test_a_key_that_several_rows_have_starts_nothing(
+    database: str, feed: Feed, taker: Taker, view: str, is_off_first: bool
+) -> None:
+    """Whatever they say and in whatever order, and it costs the jobs that need such a row alone."""
+    jobs = [job_id for job_id, _ in _one_job_each(feed, 3)]
+    _say_twice(database, view, is_off_first=is_off_first)
+
+    records = _records(feed, taker, jobs)
+
+    record = records[2]
+    (finding,) = record["findings"]
+    assert record["trigger_code"] == "inventory_invalid"
+    assert record["trigger_message"] == f"{TWICE[view]}; one row is allowed."
+    assert record["causes"] == [f"inventory_invalid:view={view},{ROOTS[view]}"]
+    assert (finding["view"], finding["column"], finding["value"]) == (view, "rows", "2")
+    is_shared = view in {"preflight_credential", "preflight_owner", "preflight_automation"}
+    others = {records[job_id]["trigger_code"] for job_id in (1, 3)}
+    assert others == ({"inventory_invalid"} if is_shared else {None})
+
+
+def _say_twice(database: str, view: str, *, is_off_first: bool) -> None:
+    """Have a view say the row of the second job twice, switched off once."""
+    column, off = OFF[view]
+    definition = sql.value(database, f"select pg_get_viewdef('{view}')").rstrip().rstrip(";")
+    columns = [
+        name
+        for (name,) in sql.rows(
+            database,
+            "select column_name from information_schema.columns "
+            f"where table_name = '{view}' order by ordinal_position",
+        )
+    ]
+    key = {"preflight_job": "job_id", "preflight_server": "server_id"}.get(view)
+    key = "server_id" if view == "preflight_account" else key
+    listed = ", ".join(f"{off} as {name}" if name == column else name for name in columns)
+    on = f"select {', '.join(columns)} from ({definition}) as a"
+    more = f"select {listed} from ({definition}) as b" + (f" where {key} = 2" if key else "")
+    first, second = (more, on) if is_off_first else (on, more)
+    sql.execute(database, f"create or replace view {view} as {first} union all {second}")

@@ -33,11 +33,17 @@ class ServerState(StrEnum):
 
 
 class Unclear(NamedTuple):
-    """A value of a view that is none of those allowed; `value` is its text, None for null."""
+    """A value of a view that is none of those allowed; `value` is its text, None for null.
+
+    Of a key that several rows have, `column` is `ROWS`, and `value` says how many they are.
+    """
 
     column: str
     value: str | None
 
+
+ROWS = "rows"
+"""Stands for all columns of a key that several rows have: which of them counts nobody knows."""
 
 UnclearColumns = Sequence[str | None] | None
 """The unclear columns of a row, as the driver gives them: a name, its value, the next name, …"""

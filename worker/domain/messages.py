@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from worker.domain.codes import FailureCode
+from worker.domain.inventory import ROWS
 from worker.domain.sentences import en, zh
 from worker.domain.shortening import cut
 from worker.domain.verdict import Finding
@@ -164,11 +165,13 @@ class _Pieces(dict[str, str]):
         return self.words[job_type.capitalize() if is_capital else job_type]
 
     def unclear(self) -> str:
-        """A value that a view says and may not say."""
-        value = self.objects.get("value")
-        return (
-            self.words["null"] if value is None else self.words["value"].format(value=shown(value))
-        )
+        """What a view says and may not say: a column with its value, or several rows."""
+        column, value = shown(self.objects.get("column")), self.objects.get("value")
+        if column == ROWS:
+            return self.words["several"].format(count=shown(value))
+        said = "null" if value is None else "value"
+        quoted = self.words[said].format(value=shown(value))
+        return self.words["said"].format(column=column, value=quoted)
 
     def allowed(self) -> str:
         column = str(self.objects.get("column"))

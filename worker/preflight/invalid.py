@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from worker.domain.cause import cause
 from worker.domain.codes import FailureCode
-from worker.domain.inventory import Grant, JobType, Unclear, UnclearColumns, unclear
+from worker.domain.inventory import ROWS, Grant, JobType, Unclear, UnclearColumns, unclear
 from worker.domain.shortening import cut
 from worker.domain.verdict import Finding
 
@@ -21,8 +21,8 @@ _LONGEST_VALUE = 120
 
 
 def is_unclear(columns: UnclearColumns, column: str) -> bool:
-    """True when this column of a row says something that is not allowed."""
-    return any(fault.column == column for fault in unclear(columns))
+    """True when this column of a row says something that is not allowed, or several things."""
+    return any(fault.column in {column, ROWS} for fault in unclear(columns))
 
 
 def objects_of(view: str, kind: str, fault: Unclear) -> Objects:

@@ -9,10 +9,11 @@ from uuid import uuid4
 
 from worker.domain.cause import cause
 from worker.domain.codes import FailureCode
-from worker.domain.inventory import Job, UnreadableRow
+from worker.domain.inventory import ROWS, Job, UnreadableRow
 from worker.domain.trigger import Trigger, slot_name
 from worker.domain.verdict import Finding, Findings, Target, Verdict
-from worker.preflight.checks import CHECKS, Check, Circumstances, limit_of
+from worker.preflight import invalid
+from worker.preflight.checks import CHECKS, Check, Circumstances, is_clear, limit_of
 from worker.preflight.facts import Facts
 from worker.preflight.sound import end_of, passed
 
@@ -78,6 +79,8 @@ def _by_checks(
     findings: list[Finding] = []
     omitted = 0
     more_causes: list[str] = []
+    if invalid.is_unclear(job.unclear, ROWS):
+        checks = (is_clear,)  # what the others would judge is one of several rows
     for check in checks:
         try:
             if found := check(trigger, job, facts, at):

@@ -4,7 +4,7 @@ The views are the seam to a platform with tables of its own. Ids may be numbers 
 booleans, numbers or words; the statements are made for the types that the views have. The keys in
 `where` stay bare, so that an index under the view serves them. A flag, state or type that is none
 of those allowed is listed in the row's `unclear`, and null is none of them; so is a number, id or
-array of ids that is none, unless it is null.
+array of ids that is none, unless it is null. Where several rows have a key, nothing of it is clear.
 
 One statement a function, whatever the number of keys; no statement for none. Keys go out as array
 literals. What is raised names the view: a `ViewRaised` where some row's values may be the reason,
@@ -13,11 +13,15 @@ because a fact that could not be read is *unknown* and never a finding.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection
+from operator import itemgetter
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
 from worker.domain.inventory import (
+    ROWS,
     UNCLEAR_TYPE,
     Account,
     Automation,
@@ -37,6 +41,9 @@ from worker.storage import errors
 from worker.storage.arrays import bigints, texts
 from worker.storage.prepared import Prepared, Rows
 from worker.storage.view_columns import Columns, columns_of, forget, made_for, one_of
+
+Key = TypeVar("Key")
+Row = TypeVar("Row")
 
 _TYPES = tuple(map(str, JobType))
 _KINDS = ("user", "group")
@@ -195,7 +202,9 @@ _HOST_MASKS = ("/32", "/128")
 
 def select_jobs(connection: Connection, ids: Collection[int]) -> dict[int, Job]:
     """Jobs by id; one that does not exist is absent."""
-    return {row[0]: Job._make(row) for row in _rows(connection, "preflight_job", _JOBS, ids)}
+    rows = _rows(connection, "preflight_job", _JOBS, ids)
+    jobs = {row[0]: Job._make(row) for row in rows}
+    return _once(jobs, rows, lambda job, said: job._replace(unclear=said))
 
 
 def select_job_rows(connection: Connection, ids: Collection[int]) -> dict[int, JobRow]:
@@ -203,10 +212,9 @@ def select_job_rows(connection: Connection, ids: Collection[int]) -> dict[int, J
 
     Their lengths cost the server nothing: a large value is kept apart from its row.
     """
-    return {
-        row[0]: new(JobRow, (new(Job, row[:-1]), row[-1]))
-        for row in _rows(connection, "preflight_job", _JOBS_OF_A_BATCH, ids)
-    }
+    rows = _rows(connection, "preflight_job", _JOBS_OF_A_BATCH, ids)
+    jobs = {row[0]: new(JobRow, (new(Job, row[:-1]), row[-1])) for row in rows}
+    return _once(jobs, rows, lambda row, said: row._replace(job=row.job._replace(unclear=said)))
 
 
 def select_parameters(connection: Connection, ids: Collection[int]) -> dict[int, str | None]:
@@ -225,12 +233,12 @@ def select_canaries(connection: Connection, ids: Collection[int]) -> frozenset[i
 def select_servers(connection: Connection, ids: Collection[int]) -> dict[int, Server]:
     """Servers by id. A state that is unclear is `unknown`; an address goes without its mask."""
     unknown = ServerState.UNKNOWN
-    return {
+    rows = _rows(connection, "preflight_server", _SERVERS, ids)
+    servers = {
         server_id: new(Server, (server_id, name, _host(ip), _STATES.get(state, unknown), unclear))
-        for server_id, name, ip, state, unclear in _rows(
-            connection, "preflight_server", _SERVERS, ids
-        )
+        for server_id, name, ip, state, unclear in rows
     }
+    return _once(servers, rows, lambda row, said: row._replace(state=unknown, unclear=said))
 
 
 def _host(ip: str | None) -> str | None:
@@ -242,26 +250,31 @@ def select_accounts(
 ) -> dict[tuple[int, str], Account]:
     """Accounts by server id and name."""
     ids, names = zip(*keys, strict=True) if keys else ((), ())
-    return {
-        (row[0], row[1]): new(Account, row)
-        for row in _rows(connection, "preflight_account", _ACCOUNTS, ids, accounts=texts(names))
-    }
+    rows = _rows(connection, "preflight_account", _ACCOUNTS, ids, accounts=texts(names))
+    accounts = {(row[0], row[1]): new(Account, row) for row in rows}
+    return _once(
+        accounts,
+        rows,
+        lambda row, said: row._replace(enabled=False, unclear=said),
+        itemgetter(0, 1),
+    )
 
 
 def select_credentials(connection: Connection, ids: Collection[int]) -> dict[int, Credential]:
     """Credentials by id."""
     rows = _rows(connection, "preflight_credential", _CREDENTIALS, ids)
-    return {row[0]: new(Credential, row) for row in rows}
+    credentials = {row[0]: new(Credential, row) for row in rows}
+    return _once(credentials, rows, lambda row, said: row._replace(usable=False, unclear=said))
 
 
 def select_owners(connection: Connection, ids: Collection[int]) -> dict[int, Owner]:
     """Owners by id, each with the groups that they are in."""
-    return {
+    rows = _rows(connection, "preflight_owner", _OWNERS, ids)
+    owners = {
         owner_id: Owner(owner_id, name, enabled, tuple(group_ids or ()), unclear)
-        for owner_id, name, enabled, group_ids, unclear in _rows(
-            connection, "preflight_owner", _OWNERS, ids
-        )
+        for owner_id, name, enabled, group_ids, unclear in rows
     }
+    return _once(owners, rows, lambda row, said: row._replace(enabled=False, unclear=said))
 
 
 def select_automations(
@@ -279,7 +292,13 @@ def select_automations(
         if automation.unclear and automation.job_type not in _TYPES:
             automation = automation._replace(job_type=UNCLEAR_TYPE)
         found[automation.job_type, automation.target_id] = automation
-    return found
+    return _once(found, rows, _closed_automation, itemgetter(0, 1))
+
+
+def _closed_automation(row: Automation, said: UnclearColumns) -> Automation:
+    if row.job_type == UNCLEAR_TYPE:  # which may be several automations, and starts nothing
+        return row
+    return row._replace(enabled=False, unclear=said)
 
 
 def select_grants(
@@ -303,6 +322,23 @@ def select_grants(
         groups=bigints(groups),
     )
     return {Grant._make(row[:-1]): row[-1] for row in rows}
+
+
+def _once(
+    found: dict[Key, Row],
+    rows: Rows,
+    closed: Callable[[Row, UnclearColumns], Row],
+    key: Callable[[tuple[Any, ...]], Any] = itemgetter(0),
+) -> dict[Key, Row]:
+    """What was found in these rows; `closed` is what becomes of one whose key several rows have.
+
+    Which of them counts nobody knows, so nothing may be started with it.
+    """
+    if len(found) != len(rows):
+        for each, count in Counter(map(key, rows)).items():
+            if count > 1 and each in found:
+                found[each] = closed(found[each], (ROWS, str(count)))
+    return found
 
 
 def _rows(

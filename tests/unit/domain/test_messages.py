@@ -326,6 +326,11 @@ SAID = [
         ),
     ),
     (
+        Finding(Code.INVENTORY_INVALID, DB07 | _said("server", "preflight_server", "rows", "2")),
+        "Server 7 (10.0.0.7, db-07) has 2 rows in the view preflight_server; one row is allowed.",
+        "服务器 7（10.0.0.7，db-07）在视图 preflight_server 中有 2 行；只允许一行。",
+    ),
+    (
         Finding(
             Code.INVENTORY_INVALID, DB07 | _said("server", "preflight_server", "state", "Asleep")
         ),

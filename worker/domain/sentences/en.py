@@ -73,30 +73,29 @@ SENTENCES = {
     "permission_denied": (
         "User {owner_id}{owner_note}, the job's owner, may not use {kind} {target_id}{target_note}."
     ),
-    "inventory_invalid": "The view {view} says {column} {unclear}; {allowed}.",
+    "inventory_invalid": "The view {view} says {unclear}; {allowed}.",
     "inventory_invalid.job": (
-        "Job {job_id}{job_note} has {column} {unclear} in the view {view}; {allowed}."
+        "Job {job_id}{job_note} has {unclear} in the view {view}; {allowed}."
     ),
     "inventory_invalid.server": (
-        "Server {server_id}{server_note} has {column} {unclear} in the view {view}; {allowed}."
+        "Server {server_id}{server_note} has {unclear} in the view {view}; {allowed}."
     ),
     "inventory_invalid.account": (
-        "Account '{account}' on {place} has {column} {unclear} in the view {view}; {allowed}."
+        "Account '{account}' on {place} has {unclear} in the view {view}; {allowed}."
     ),
     "inventory_invalid.credential": (
-        "Credential {credential_id} of '{account}' on {place} has {column} {unclear} in the view"
+        "Credential {credential_id} of '{account}' on {place} has {unclear} in the view"
         " {view}; {allowed}."
     ),
     "inventory_invalid.owner": (
-        "User {owner_id}{owner_note}, the job's owner, has {column} {unclear} in the view {view};"
-        " {allowed}."
+        "User {owner_id}{owner_note}, the job's owner, has {unclear} in the view {view}; {allowed}."
     ),
     "inventory_invalid.automation": (
-        "{Kind} {target_id}{target_note} has {column} {unclear} in the view {view}; {allowed}."
+        "{Kind} {target_id}{target_note} has {unclear} in the view {view}; {allowed}."
     ),
     "inventory_invalid.grant": (
         "Whether user {owner_id}{owner_note}, the job's owner, may use {kind}"
-        " {target_id}{target_note} is not clear: a row has {column} {unclear} in the view {view};"
+        " {target_id}{target_note} is not clear: a row has {unclear} in the view {view};"
         " {allowed}."
     ),
     "event_invalid": "The trigger cannot be used: {problem}.",
@@ -159,6 +158,9 @@ WORDS = {
     "path": " at {path}",
     "value": "'{value}'",
     "null": "null",
+    "said": "{column} {value}",
+    "several": "{count} rows",
+    "allowed.rows": "one row is allowed",
     "allowed.flag": "true or false is allowed",
     "allowed.state": "on, off, offline or unknown is allowed",
     "allowed.job_type": "action or workflow is allowed",

@@ -54,30 +54,26 @@ SENTENCES = {
     "permission_denied": (
         "任务所有者用户 {owner_id}{owner_note}没有{kind} {target_id}{target_note}的权限。"
     ),
-    "inventory_invalid": "视图 {view} 中 {column} 的值为 {unclear}；{allowed}。",
-    "inventory_invalid.job": (
-        "任务 {job_id}{job_note}在视图 {view} 中 {column} 的值为 {unclear}；{allowed}。"
-    ),
+    "inventory_invalid": "视图 {view} 中{unclear}；{allowed}。",
+    "inventory_invalid.job": ("任务 {job_id}{job_note}在视图 {view} 中{unclear}；{allowed}。"),
     "inventory_invalid.server": (
-        "服务器 {server_id}{server_note}在视图 {view} 中 {column} 的值为 {unclear}；{allowed}。"
+        "服务器 {server_id}{server_note}在视图 {view} 中{unclear}；{allowed}。"
     ),
     "inventory_invalid.account": (
-        "{place} 上的账号“{account}”在视图 {view} 中 {column} 的值为 {unclear}；{allowed}。"
+        "{place} 上的账号“{account}”在视图 {view} 中{unclear}；{allowed}。"
     ),
     "inventory_invalid.credential": (
-        "{place} 上账号“{account}”的凭据 {credential_id} 在视图 {view} 中 {column} 的值为"
-        " {unclear}；{allowed}。"
+        "{place} 上账号“{account}”的凭据 {credential_id} 在视图 {view} 中{unclear}；{allowed}。"
     ),
     "inventory_invalid.owner": (
-        "任务所有者用户 {owner_id}{owner_note}在视图 {view} 中 {column} 的值为 {unclear}；"
-        "{allowed}。"
+        "任务所有者用户 {owner_id}{owner_note}在视图 {view} 中{unclear}；{allowed}。"
     ),
     "inventory_invalid.automation": (
-        "{Kind} {target_id}{target_note}在视图 {view} 中 {column} 的值为 {unclear}；{allowed}。"
+        "{Kind} {target_id}{target_note}在视图 {view} 中{unclear}；{allowed}。"
     ),
     "inventory_invalid.grant": (
         "无法确定任务所有者用户 {owner_id}{owner_note}能否使用{kind} {target_id}{target_note}："
-        "视图 {view} 中有一行 {column} 的值为 {unclear}；{allowed}。"
+        "视图 {view} 中有一行{unclear}；{allowed}。"
     ),
     "event_invalid": "触发事件无法使用：{problem}。",
     "event_invalid.no_canary": (
@@ -131,6 +127,9 @@ WORDS = {
     "path": " {path} ",
     "value": "“{value}”",
     "null": "null",
+    "said": " {column} 的值为 {value}",
+    "several": "有 {count} 行",
+    "allowed.rows": "只允许一行",
     "allowed.flag": "只允许 true 或 false",
     "allowed.state": "只允许 on、off、offline 或 unknown",
     "allowed.job_type": "只允许 action 或 workflow",
