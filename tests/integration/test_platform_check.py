@@ -170,6 +170,20 @@ def test_rows_that_raise_are_named_and_the_others_are_looked_at(
     ]
 
 
+def test_a_row_that_raises_what_a_view_raises_that_cannot_be_read_is_named(
+    database: str, session: Session
+) -> None:
+    _fill(database)
+    said = "case when job_id = 3 then concat('NaN')::numeric::int else version end"
+    redefine(database, "preflight_job", {"version": said})
+    said = "case when server_id = 4 then concat('gone')::regclass::text else name end"
+    redefine(database, "preflight_server", {"name": said})
+    assert _messages(check(session.snapshot)) == [
+        "The view preflight_job raises (0A000: cannot convert NaN to integer) for job_id=3.",
+        'The view preflight_server raises (42P01: relation "gone" does not exist) for server_id=4.',
+    ]
+
+
 def test_views_and_columns_that_are_not_there_or_of_no_use_are_named_all_at_once(
     database: str, session: Session
 ) -> None:

@@ -18,7 +18,7 @@ from tests.support.platform import Platform
 from tests.support.statements import saying
 from worker.domain.delivery import Delivery
 from worker.domain.record import Claim
-from worker.errors import Stop, Unknown, ViewRaised
+from worker.errors import ConnectionLost, Stop, Unknown, ViewRaised
 
 JOBS = 102
 EMPTY_PARAMETER = """
@@ -326,3 +326,64 @@ def test_a_view_that_is_not_as_it_has_to_be_stops_the_worker_and_is_named(
     words: Any = str(stopped.value)
     assert words.startswith(said), words
     assert remedy in words
+
+
+OF_A_VALUE = {
+    "42P01": "length(cast(cast(concat('no_such_table') as regclass) as text))",
+    "0A000": "cast(cast(concat('NaN') as numeric) as int)",
+}
+
+
+@pytest.mark.parametrize("state", OF_A_VALUE)
+def test_a_row_that_raises_what_a_view_raises_that_does_not_fit_costs_its_own_jobs(
+    database: str, feed: Feed, taker: Taker, state: str
+) -> None:
+    """From the first batch on, and after one that was planned before there was such a row."""
+    jobs = _plain_jobs(feed, 6)
+    bad = jobs[2]
+    said = f"max_lateness_s + case when job_id in (select n from odd) then {OF_A_VALUE[state]} end"
+    sql.execute(database, "create table odd (n bigint)")
+    _redefine(database, "preflight_job", "max_lateness_s", f"({said})::int as max_lateness_s")
+    sql.execute(database, "update awp_automcation_job set max_lateness_s = 3600")
+    assert _decided(feed, taker, jobs) == dict.fromkeys(jobs, "passed")
+    feed.empty()
+    sql.execute(database, f"insert into odd values ({bad})")
+
+    with pytest.raises(ConnectionLost):
+        taker.intake.decide(_deliveries(jobs), {0: taker.take(0)})
+    for _ in range(3):
+        feed.empty()
+        assert _decided(feed, taker, jobs) == dict.fromkeys(jobs, "passed") | {
+            bad: "internal_error"
+        }
+    feed.empty()
+    sql.execute(database, "delete from odd")
+    assert _decided(feed, taker, jobs) == dict.fromkeys(jobs, "passed")
+
+
+def test_a_view_that_raises_such_a_thing_for_every_row_is_an_outage_until_it_is_redefined(
+    database: str, feed: Feed, taker: Taker
+) -> None:
+    jobs = _plain_jobs(feed, 2)
+    definition = sql.value(database, "select pg_get_viewdef('preflight_job')")
+    _redefine(database, "preflight_job", "version", f"({OF_A_VALUE['42P01']})::int as version")
+    claims = {0: taker.take(0)}
+    for expected in (ViewRaised, ConnectionLost, ViewRaised):
+        with pytest.raises(expected):
+            taker.intake.decide(_deliveries(jobs), claims)
+
+    sql.execute(database, f"create or replace view preflight_job as {definition}")
+    assert _decided(feed, taker, jobs) == dict.fromkeys(jobs, "passed")
+
+
+def test_a_view_that_goes_away_under_a_worker_stops_it_in_its_next_session(
+    database: str, feed: Feed, taker: Taker
+) -> None:
+    jobs = _plain_jobs(feed, 2)
+    assert _decided(feed, taker, jobs) == dict.fromkeys(jobs, "passed")
+    claims = {0: taker.take(0)}
+    sql.execute(database, "drop view preflight_server")
+    with pytest.raises(ConnectionLost):
+        taker.intake.decide(_deliveries(jobs), claims)
+    with pytest.raises(Stop, match=r"^The view preflight_server cannot be read \(42P01\)"):
+        taker.intake.decide(_deliveries(jobs), claims)

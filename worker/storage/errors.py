@@ -24,6 +24,7 @@ from worker.errors import (
     Unknown,
     ViewRaised,
 )
+from worker.storage.prepared import RaisedByValues
 
 _OF_THE_ROW = ("09", "21", "22", "23", "27", "2F", "38", "39", "44", "54", "P0")
 """Classes that a row's values may raise, also in a function or trigger of the platform."""
@@ -71,13 +72,13 @@ _VIEW_REMEDIES = {
 
 
 @contextmanager
-def reading(view: str | None = None) -> Iterator[None]:
+def reading(view: str | None = None, *, fits: bool = False) -> Iterator[None]:
     """Turn what a read raises into ours: a view that raises is `Unknown`, never a finding.
 
     With the name of the `view` that is read, an error says so, and is a `ViewRaised` where a row's
-    values may have raised it.
+    values may have raised it: whatever it is where the statement is known to fit the view.
     """
-    with _translated(is_write=False, view=view):
+    with _translated(is_write=False, view=view, fits=fits):
         yield
 
 
@@ -126,11 +127,11 @@ def editing(view: str) -> Iterator[None]:
 
 
 @contextmanager
-def _translated(*, is_write: bool, view: str | None) -> Iterator[None]:
+def _translated(*, is_write: bool, view: str | None, fits: bool = False) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        raise classify(error, is_write=is_write, view=view) from error
+        raise classify(error, is_write=is_write, view=view, fits=fits) from error
     except UnicodeDecodeError as error:
         raise ConnectionLost(
             "The database ended the session, in words that are not UTF-8."
@@ -144,8 +145,13 @@ def _translated(*, is_write: bool, view: str | None) -> Iterator[None]:
         raise
 
 
-def classify(error: DBAPIError, *, is_write: bool, view: str | None = None) -> TriggerWorkerError:
-    """Say what a database error means for the caller, by its SQLSTATE."""
+def classify(
+    error: DBAPIError, *, is_write: bool, view: str | None = None, fits: bool = False
+) -> TriggerWorkerError:
+    """Say what a database error means for the caller, by its SQLSTATE.
+
+    `fits` where a statement is known to fit what it reads.
+    """
     state, words = _state(error), _words(error)
     if state is None:
         return ConnectionLost(f"The database session broke: {words}.")
@@ -159,7 +165,8 @@ def classify(error: DBAPIError, *, is_write: bool, view: str | None = None) -> T
         return kind(f"{what} ({state}): {words}.")
     if is_write:
         return _of_a_write(error, state, words)
-    return _of_a_read(state, words, view)
+    fits = (fits or isinstance(error, RaisedByValues)) and state != _NO_RIGHT
+    return _of_a_read(state, words, view, is_structure=state.startswith(_STRUCTURE) and not fits)
 
 
 def _of_a_write(error: DBAPIError, state: str, words: str) -> TriggerWorkerError:
@@ -183,8 +190,9 @@ def _of_an_edit(error: DBAPIError, found: TriggerWorkerError, view: str) -> Trig
     return NotTaken(message, sqlstate=state, said=said)
 
 
-def _of_a_read(state: str, words: str, view: str | None) -> TriggerWorkerError:
-    is_structure = state.startswith(_STRUCTURE)
+def _of_a_read(
+    state: str, words: str, view: str | None, *, is_structure: bool
+) -> TriggerWorkerError:
     if view is None:
         if is_structure:
             return Stop(f"{_CANNOT_SERVE} ({state}): {words}.", remedy=_CHECK_TABLES)

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 from worker.errors import ViewRaised
 from worker.storage import errors, inventory
 from worker.storage.arrays import bigints, texts
+from worker.storage.prepared import doubt
 from worker.storage.view_columns import Columns, columns_of
 
 _MOST = 64
@@ -104,8 +105,11 @@ def can_be_read(connection: Connection, view: str, keys: Collection[Key]) -> boo
             pick = text(beside.pick(columns_of(connection, view)))
             others = connection.execute(pick, beside.values(keys)).all()
     except ViewRaised:
-        return False
-    return any(_is_read(connection, beside, row) for row in others if None not in row)
+        others = []
+    is_read = any(_is_read(connection, beside, row) for row in others if None not in row)
+    if not is_read:
+        doubt(connection)
+    return is_read
 
 
 def _is_read(connection: Connection, beside: _Beside, row: Any) -> bool:

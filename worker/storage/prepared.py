@@ -20,19 +20,30 @@ from sqlalchemy.exc import DBAPIError
 _CANNOT = ("0A000", "42883", "42804")
 """What a plan raises whose view was redefined: other columns come, or ids are of another type."""
 
+_NO_RIGHT = "42501"
+_OF_DEFINITIONS = ("42", "0A")
+"""Classes of what a plan raises that does not fit, and that a row's value may raise, too: NaN that
+is cast to a whole number, a name of what does not exist that is cast to `regclass`."""
+
 _KNOWN = "trigger_worker_prepared"
+_TRUSTED = "trigger_worker_trusted_plans"
 _PARAMETER = re.compile(r"(?<!:):([a-z_]+)")
 
 Rows = list[tuple[Any, ...]]
 
 
+class RaisedByValues(DBAPIError):
+    """A view raised what a plan raises that does not fit, though the plan is as new as the view."""
+
+
 class Prepared:
     """One statement; `preparation` and `call` are what the server is sent."""
 
-    __slots__ = ("call", "name", "preparation", "statement")
+    __slots__ = ("call", "name", "preparation", "reads_view", "statement")
 
-    def __init__(self, statement: str) -> None:
+    def __init__(self, statement: str, *, reads_view: bool = False) -> None:
         self.statement = statement
+        self.reads_view = reads_view
         self.name = f"tw_{sha256(statement.encode()).hexdigest()[:16]}"
         parameters = list(dict.fromkeys(_PARAMETER.findall(statement)))
         numbers = {parameter: f"${place}" for place, parameter in enumerate(parameters, 1)}
@@ -51,7 +62,11 @@ class Prepared:
     def _run(
         self, connection: Connection, values: Mapping[str, object], *, returns_rows: bool
     ) -> tuple[Rows, int]:
-        """Raises `DBAPIError` like a statement of SQLAlchemy's, without the values."""
+        """Raises `DBAPIError` like a statement of SQLAlchemy's, without the values.
+
+        A plan that does not fit its view any more ends the session: in a new one, what cannot be
+        planned is told while it is prepared, and what a plan just made raises comes from values.
+        """
         known: set[str] = connection.info.setdefault(_KNOWN, set())
         cursor: Any = connection.connection.cursor()
         is_known = self.name in known
@@ -64,9 +79,14 @@ class Prepared:
         except Error as error:
             fault: Any = error
             is_lost = connection.dialect.is_disconnect(fault, cursor.connection, cursor)
-            # A plan whose view was redefined is of no use any more, and its session's others are as
-            # old: what is prepared in a new one is planned anew.
-            is_lost = is_lost or (is_known and error.pgcode in _CANNOT)
+            if not is_lost and self.name in known and self._may_not_fit(error.pgcode or ""):
+                trusted: set[str] = connection.info.setdefault(_TRUSTED, set())
+                if self.reads_view and not is_known:
+                    trusted.add(self.name)
+                if self.name in trusted:
+                    raise RaisedByValues(self.statement, {}, error) from error
+                # The session's other plans are as old.
+                is_lost = is_known
             if is_lost:
                 connection.invalidate(error)
             raise DBAPIError.instance(
@@ -75,7 +95,24 @@ class Prepared:
         finally:
             cursor.close()
 
+    def _may_not_fit(self, state: str) -> bool:
+        """Whether a plan that its view does not fit any more may raise this."""
+        if self.reads_view and state != _NO_RIGHT:
+            return state.startswith(_OF_DEFINITIONS)
+        return state in _CANNOT
 
-def every_batch(statement: str) -> Prepared:
-    """A statement worth preparing. Each of its parameters has to be cast: nothing else types it."""
-    return Prepared(statement)
+
+def every_batch(statement: str, *, reads_view: bool = False) -> Prepared:
+    """A statement worth preparing. Each of its parameters has to be cast: nothing else types it.
+
+    `reads_view` where it reads a view of the platform, whose rows may raise anything.
+    """
+    return Prepared(statement, reads_view=reads_view)
+
+
+def doubt(connection: Connection) -> None:
+    """Take what the session's plans raise for a sign that they do not fit, also where it was not.
+
+    For a view of which nothing can be read: it may have been redefined since.
+    """
+    connection.info.pop(_TRUSTED, None)

@@ -295,7 +295,7 @@ def made_for(build: Callable[[Columns], str]) -> Callable[[Columns], Prepared]:
 
     @lru_cache(maxsize=64)
     def made(columns: Columns) -> Prepared:
-        return every_batch(build(columns))
+        return every_batch(build(columns), reads_view=True)
 
     return made
 

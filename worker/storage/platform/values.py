@@ -43,7 +43,7 @@ class Rows(NamedTuple):
     def select(self, connection: Connection, columns: str, rest: str = "") -> list[RowMapping]:
         """What a statement finds of them. Raises with the name of the view."""
         statement = text(f"select {columns} from {self.source} as v {rest}")
-        with errors.reading(self.view.name):
+        with errors.reading(self.view.name, fits=True):  # its columns were looked at before
             return list(connection.execute(statement, dict(self.parameters)).mappings())
 
     def _where(self, how: str, name: str, keys: Sequence[str]) -> Rows:
