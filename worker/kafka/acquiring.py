@@ -166,6 +166,7 @@ class Acquisition:
         if refusals is None:
             if self._clock.monotonic() > proving.deadline_s:
                 self._proving = None
+                self._consumer.offsets.give_up()
                 reason = "the group does not say that we are a member of it"
                 self._postponed.note(dict.fromkeys(proving.partitions, reason))
             return None

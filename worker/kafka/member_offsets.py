@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -16,12 +17,18 @@ log = logging.getLogger(__name__)
 
 
 class MemberOffsets:
-    """Offsets of one topic, which only a current member may commit. Used by one thread."""
+    """Offsets of one topic, which only a current member may commit. Used by one thread.
+
+    An answer names the partitions of its commit and nothing else; those to commits of the same
+    partitions come in the order of these. So what was asked before is counted, and passed.
+    """
 
     def __init__(self, consumer: Consumer, topic: str) -> None:
         self._consumer = consumer
         self._topic = topic
-        self._asked: set[int] = set()
+        self._unanswered: Counter[frozenset[int]] = Counter()
+        self._asked: frozenset[int] = frozenset()
+        self._before = 0
         self._answer: dict[int, KafkaError | None] | None = None
 
     def prove(self, copies: Mapping[int, GroupCopy]) -> None:
@@ -29,10 +36,11 @@ class MemberOffsets:
 
         The answer comes with a poll. Raises `Transient` when it cannot be asked.
         """
-        self._asked, self._answer = set(copies), None
+        self._asked, self._answer = frozenset(copies), None
+        self._before = self._unanswered[self._asked]
         places = [self._place(partition, copy) for partition, copy in copies.items()]
         try:
-            self._consumer.commit(offsets=places, asynchronous=True)
+            self._begin(places)
         except KafkaException as failure:
             raise self._not_ours(error_of(failure)) from failure
 
@@ -46,11 +54,25 @@ class MemberOffsets:
         found, self._answer = self._answer, None
         return {each: str(self._not_ours(why)) for each, why in found.items() if why is not None}
 
+    def give_up(self) -> None:
+        """Wait for no answer any more, nor count on those that are still to come."""
+        self._asked, self._answer = frozenset(), None
+        self._unanswered.clear()
+
     def note(self, error: KafkaError | None, places: Iterable[TopicPartition]) -> None:
         """Hear of a commit that did not wait for its answer, from inside of a poll."""
         found = {place.partition: error or place.error for place in places}
-        if found.keys() == self._asked:
-            self._asked, self._answer = set(), found
+        partitions = frozenset(found)
+        if self._unanswered[partitions] > 1:
+            self._unanswered[partitions] -= 1
+        else:
+            del self._unanswered[partitions]
+        if partitions != self._asked:
+            return
+        if self._before:
+            self._before -= 1
+        else:
+            self._asked, self._answer = frozenset(), found
 
     def commit(self, partition: int, copy: GroupCopy) -> None:
         """Commit an offset and wait for the answer; raises `Transient` without, and `Stop`."""
@@ -72,11 +94,15 @@ class MemberOffsets:
         if not places:
             return
         try:
-            self._consumer.commit(offsets=places, asynchronous=True)
+            self._begin(places)
         except KafkaException as error:
             log.warning(
                 "action=copy_offsets topic=%s error=%s", self._topic, words(error_of(error))
             )
+
+    def _begin(self, places: list[TopicPartition]) -> None:
+        self._consumer.commit(offsets=places, asynchronous=True)
+        self._unanswered[frozenset(place.partition for place in places)] += 1
 
     def _place(self, partition: int, copy: GroupCopy) -> TopicPartition:
         return TopicPartition(self._topic, partition, copy.offset, copy.metadata)
