@@ -28,6 +28,12 @@ log = logging.getLogger(__name__)
 
 _SLICE_S = 0.2
 _TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE}
+_GAP = KafkaError._GAPLESS_GUARANTEE  # noqa: SLF001
+"""A record batch was refused, and nothing that was to follow it has been taken."""
+
+_SMALL_BATCH = 16 * 1024
+"""Bytes of a record batch of several events, once a broker has refused one."""
+
 _MISSING = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
@@ -58,6 +64,13 @@ class EventProducer:
     without one, a request that was refused when a later one was taken: so it is for a leader that
     knows the producer, and takes nothing out of sequence. One that does not yet, as after an
     election, takes the later one alone, and the earlier one is nowhere.
+
+    Brokers refuse a record batch as a whole, for the size of one event or of all; those that came
+    with it must not come after what follows. So the first refusal ends the producer, with nothing
+    behind it taken, and raises `Transient`; from then on a larger event goes in a record batch of
+    its own. Two holes are left, both where a topic takes less than `topics check` asks for: the
+    first refusal when another record batch is on its way to a leader that has nothing of this
+    producer yet, and so takes it; and small events on a topic that refuses `_SMALL_BATCH` bytes.
     """
 
     def __init__(self, kafka: KafkaSettings, clock: Clock | None = None) -> None:
@@ -70,6 +83,7 @@ class EventProducer:
             **kafka.confluent(),
             "acks": "all",
             "enable.idempotence": True,
+            "enable.gapless.guarantee": True,
             "compression.type": "lz4",
             # A set gathers into few, large requests; waiting for it ends the gathering.
             "linger.ms": 5,
@@ -140,7 +154,7 @@ class EventProducer:
         untaken = [event for _, event in self._untaken]
         if len(refused) + len(untaken) == 1 == len(self._sent):
             return refused + untaken
-        # A broker refuses a set of messages for the size of one: alone, each speaks for itself.
+        # Of several that were refused together, alone each speaks for itself.
         return untaken + [event for each in refused for event in self._alone(each, tick)]
 
     def take_append(self) -> Append | None:
@@ -188,6 +202,9 @@ class EventProducer:
             yield
         except FAILURES as failure:
             error = self._cause(error_of(failure))
+            if error.code() == _GAP:
+                self._config |= {"enable.gapless.guarantee": False, "batch.size": _SMALL_BATCH}
+                log.warning("action=small_batches bytes=%d reason='%s'", _SMALL_BATCH, words(error))
             self.abandon()
             if not is_fatal(error):
                 raise
