@@ -91,7 +91,7 @@ class Projector:
             self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
             self._is_deferred = True
             self._after = 0
-            self._say(None, str(error), 0)
+            self._say(None, self._who() or str(error), 0)
             is_more, wait_s = False, self._pause_s
         else:
             wait_s = _TRY_EVERY_S if self._behind else _LOOK_EVERY_S
@@ -137,6 +137,11 @@ class Projector:
             found = lock_holders.of_jobs(connection, waiting)
             job_id, holder = found or (min(waiting), "not known")
             self._say(job_id, str(holder), len(waiting))
+
+    def _who(self) -> str:
+        """Who has locked what could not be locked, where that is known."""
+        with self._session.transaction() as connection:
+            return str(lock_holders.alone_with_jobs(connection) or "")
 
     def _end_pass(self) -> None:
         """Every note has been looked at once since the last call."""

@@ -22,6 +22,7 @@ from worker.projecting import Projector
 from worker.storage import projection, records, reprojections
 from worker.storage.engine import Session, make_engine
 
+OLDER = "update awp_job_reprojection set noted_at = noted_at - interval '1 minute'"
 BEHIND = "select distinct job_id from awp_job_reprojection order by 1"
 
 
@@ -204,36 +205,70 @@ def test_a_locked_table_is_waited_for_once(desk: Desk, hasty: Worker, database: 
         assert desk.shown(job_id) == desk.calculated(job_id)
 
 
-@pytest.mark.parametrize("grouped", ["", " group by id"], ids=["that can be locked", "that cannot"])
-def test_behind_a_view_a_locked_job_is_waited_for_once(
-    desk: Desk, hasty: Worker, database: str, grouped: str
+COLUMNS = (
+    "trigger_status, trigger_message, last_execution_id, last_scheduled_at, failing_since, "
+    "consecutive_failures"
+)
+WITH_A_TRIGGER = f"""
+    create function keep() returns trigger language plpgsql as $$ begin
+        update their_job set ({COLUMNS}) = (
+            new.trigger_status, new.trigger_message, new.last_execution_id,
+            new.last_scheduled_at, new.failing_since, new.consecutive_failures)
+        where id = new.id;
+        return new;
+    end $$;
+    create trigger keep instead of update on awp_automcation_job
+        for each row execute function keep();
+"""
+RENAMED = "alter table awp_automcation_job rename to their_job;"
+OF_ONE_TABLE = {
+    "updatable": f"create view awp_automcation_job as select id, {COLUMNS} from their_job;",
+    "with a trigger": (
+        f"create view awp_automcation_job as select id, {COLUMNS} from their_job;{WITH_A_TRIGGER}"
+    ),
+}
+OF_MORE = {
+    "that groups": (
+        f"create view awp_automcation_job as select id, {COLUMNS} from their_job group by id;"
+        f"{WITH_A_TRIGGER}"
+    ),
+    "of two tables": f"""
+        create view awp_automcation_job as select j.id, {COLUMNS} from their_job j
+            left join awp_user u on u.id = j.owner_id; {WITH_A_TRIGGER}
+    """,
+}
+
+
+@pytest.mark.parametrize("view", OF_ONE_TABLE)
+def test_behind_a_view_of_one_table_a_locked_job_is_left_and_its_holder_named(
+    desk: Desk, hasty: Worker, database: str, view: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A view tells nothing of locks; one that groups cannot even be asked for them."""
-    columns = (
-        "trigger_status, trigger_message, last_execution_id, last_scheduled_at, failing_since, "
-        "consecutive_failures"
-    )
-    sql.execute(
-        database,
-        f"""
-        alter table awp_automcation_job rename to their_job;
-        create view awp_automcation_job as select id, {columns} from their_job{grouped};
-        create function keep() returns trigger language plpgsql as $$ begin
-            update their_job set ({columns}) = (
-                new.trigger_status, new.trigger_message, new.last_execution_id,
-                new.last_scheduled_at, new.failing_since, new.consecutive_failures)
-            where id = new.id;
-            return new;
-        end $$;
-        create trigger keep instead of update on awp_automcation_job
-            for each row execute function keep();
-        """
-        if grouped
-        else f"""
-        alter table awp_automcation_job rename to their_job;
-        create view awp_automcation_job as select id, {columns} from their_job;
-        """,
-    )
+    sql.execute(database, RENAMED + OF_ONE_TABLE[view])
+    hasty.write([Firing(1, 0, FAILED), Firing(2, 0, PASSED)], 0)
+    assert noted(database) == []
+    with sql.session(database, application="report") as person, person.cursor() as cursor:
+        cursor.execute("select from their_job where id = 1 for update")
+        hasty.write([Firing(1, 1, FAILED), Firing(2, 1, FAILED)], 1)
+        sql.execute(database, OLDER)
+        hasty.catch_up()
+        assert (noted(database), hasty.behind) == ([1], 1)
+        assert desk.shown(2) == desk.calculated(2)
+        assert f'job=1 holder="session {person.info.backend_pid} (application' in caplog.text
+        assert "'report'" in caplog.text
+        person.rollback()
+    hasty.catch_up()
+    hasty.write([Firing(2, 2, FAILED)], 2)
+    assert noted(database) == []
+    for job_id in JOBS:
+        assert desk.shown(job_id) == desk.calculated(job_id)
+
+
+@pytest.mark.parametrize("view", OF_MORE)
+def test_behind_another_view_a_locked_job_is_waited_for_once(
+    desk: Desk, hasty: Worker, database: str, view: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its rows cannot be locked, or only with rows that other jobs share."""
+    sql.execute(database, RENAMED + OF_MORE[view])
     batch = [Firing(1, 0, FAILED), Firing(2, 0, PASSED)]
     with sql.session(database) as person, person.cursor() as cursor:
         cursor.execute("select from their_job where id = 1 for update")
@@ -241,8 +276,10 @@ def test_behind_a_view_a_locked_job_is_waited_for_once(
             hasty.write(batch, 0)
         hasty.projector.defer()
         hasty.write(batch, 0)
+        sql.execute(database, OLDER)
         hasty.catch_up()
-        assert noted(database) == ([1, 2] if grouped else [1])
+        assert 1 in noted(database)
+        assert f'holder="session {person.info.backend_pid} (application' in caplog.text
         hasty.write([Firing(1, 1, PASSED)], 1)
         person.rollback()
     hasty.catch_up()

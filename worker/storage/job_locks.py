@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import NamedTuple, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from worker.errors import JobsLocked, Locked
@@ -23,10 +23,11 @@ from worker.storage.prepared import Prepared, every_batch
 
 Result = TypeVar("Result")
 
+_SKIPS = "trigger_worker_skips_locked"
 _ALLOWED = "trigger_worker_allowed"
 _NOT_ALLOWED = {
     "0A000",  # a view that groups, or joins in a way that has no rows of its own to lock
-    "42703",  # any view: it has no xmax
+    "42703",  # any view: it has no xmax, so its rows are locked before they are written
     "42501",  # roles of before: deploy/sql/roles.sql grants it
 }
 
@@ -60,6 +61,12 @@ _LOCK_IN_TURN = every_batch(
 )
 
 
+# A view over several tables would have the rows of all of them locked, which its jobs share.
+_HAS_ROWS_OF_ONE_TABLE = text(
+    "select pg_relation_is_updatable(cast('awp_automcation_job' as regclass), false) & 4 = 4"
+)
+
+
 class JobRow(NamedTuple):
     """What a job shows; `shown_at` is the moment of the record that it shows."""
 
@@ -81,6 +88,15 @@ def take(connection: Connection, shown: Mapping[int, int | None]) -> tuple[list[
         found = _LOCK_IN_TURN.rows(connection, values)
     rows = [JobRow(*shown) for *shown, is_locked in found if not is_locked]
     return rows, sorted(row[0] for row in found if row[-1])
+
+
+def skips_locked(connection: Connection) -> bool:
+    """True where `take` leaves out the jobs that somebody else has locked, and waits for none."""
+    has_own_rows: bool | None = connection.info.get(_SKIPS)
+    if has_own_rows is None:
+        has_own_rows = bool(connection.execute(_HAS_ROWS_OF_ONE_TABLE).scalar_one())
+        connection.info[_SKIPS] = has_own_rows
+    return has_own_rows and not is_refused(connection, _LOCK)
 
 
 def allowed(

@@ -64,6 +64,27 @@ _OF_JOBS = text(
     where j.id = any(cast(:job_ids as bigint[])) order by j.id limit 1
     """
 )
+# Whoever has locked a row has one of these locks on its table, too.
+_ALONE = text(
+    """
+    with recursive reads (oid) as (
+        select cast(cast('awp_automcation_job' as regclass) as oid)
+        union
+        select d.refobjid from reads r join pg_rewrite w on w.ev_class = r.oid
+        join pg_depend d on d.classid = cast('pg_rewrite' as regclass) and d.objid = w.oid
+            and d.refclassid = cast('pg_class' as regclass)
+    )
+    select s.pid as holder, a.application_name, a.usename,
+        extract(epoch from clock_timestamp() - a.xact_start) as open_s
+    from (
+        select distinct l.pid from pg_locks l join reads r on r.oid = l.relation
+        where l.granted and l.mode not in ('AccessShareLock', 'ShareUpdateExclusiveLock')
+          and l.database = (select oid from pg_database where datname = current_database())
+          and l.pid is distinct from pg_backend_pid()
+    ) as s
+    left join pg_stat_activity a on a.pid = s.pid limit 2
+    """
+)
 _OF_PARTITIONS = text(
     """
     select l.pid as holder, a.application_name, a.usename,
@@ -173,17 +194,28 @@ def waits(connection: Connection, pids: Collection[int]) -> dict[int, Wait]:
 def of_jobs(connection: Connection, job_ids: Collection[int]) -> tuple[int, Holder] | None:
     """The first of these jobs that is locked, and by whom; None where that is not known.
 
-    It is not where several sessions share a lock, where the platform's jobs are a view, or where
-    nobody holds it any more.
+    It is not where several sessions share a lock, or where nobody holds it any more. Where the
+    platform's jobs are a view, it is known of a session that is the only one.
     """
     try:
         with connection.begin_nested():
             row = connection.execute(_OF_JOBS, {"job_ids": bigints(job_ids)}).one_or_none()
     except DBAPIError as error:
-        if getattr(error.orig, "pgcode", None) not in {_NO_COLUMN, _NO_RIGHT}:
+        state = getattr(error.orig, "pgcode", None)
+        if state not in {_NO_COLUMN, _NO_RIGHT}:
             raise
-        return None
+        alone = alone_with_jobs(connection) if state == _NO_COLUMN else None
+        return None if alone is None else (min(job_ids), alone)
     return None if row is None else (row.id, _holder(row))
+
+
+def alone_with_jobs(connection: Connection) -> Holder | None:
+    """The one other session that has locked anything of the platform's jobs.
+
+    None where there are several, or none. Waits for no lock, whatever is locked.
+    """
+    found = connection.execute(_ALONE).all()
+    return _holder(found[0]) if len(found) == 1 else None
 
 
 def of_partitions(

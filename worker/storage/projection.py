@@ -7,7 +7,8 @@ which is nearly always: one statement. Only what comes late is held against the 
 None of this waits for somebody else's transaction: a row that is locked is left as it is, and its
 job is noted (`reprojections`). The first statement takes the rows that nobody has locked since they
 were written last, which costs nothing (their `xmax` is 0); only the others are asked for one by
-one. A view has no `xmax`: there a row is waited for, for as long as `lock_timeout` says.
+one. A view has no `xmax`: its rows are asked for first, where they are those of one table. Behind
+any other view a row is waited for, for as long as `lock_timeout` says.
 """
 
 from __future__ import annotations
@@ -195,8 +196,9 @@ def reproject(connection: Connection, job_ids: Collection[int]) -> Reprojected:
 
 
 def waits_for_rows(connection: Connection) -> bool:
-    """True where a batch waits for a locked row, because the platform's jobs are a view."""
-    return job_locks.is_refused(connection, _PROJECT_UNLOCKED)
+    """True where a batch waits for a locked row: behind a view that is more than one table's."""
+    is_view = job_locks.is_refused(connection, _PROJECT_UNLOCKED)
+    return is_view and not job_locks.skips_locked(connection)
 
 
 def jobs_after(
@@ -223,12 +225,12 @@ def _project(
     shown = job_locks.allowed(
         connection, _PROJECT_UNLOCKED, lambda each: each.count(connection, values)
     )
-    is_tried = shown is None
-    if shown is None:
+    is_tried = shown is None and not job_locks.skips_locked(connection)
+    if is_tried:
         shown = _PROJECT_IN_TURN.count(connection, values)
     if shown == len(jobs):
         return []
-    # Late, locked, locked once, or no job of ours.
+    # Late, locked, locked once, or no job of ours; or all of them, of a view.
     rows, locked = job_locks.take(connection, {job_id: by_job[job_id][-1].id for job_id in jobs})
     if not is_tried:
         newer = [row.id for row in rows if _is_newer(by_job[row.id][0], row)]
