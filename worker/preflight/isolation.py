@@ -146,7 +146,7 @@ def _rest_of(
                 (account.credential_id, job_id)
                 for key, account in accounts.items()
                 if account.credential_id is not None
-                for job_id in targets[key]
+                for job_id in targets.get(key, ())  # where it was asked for by just that name
             ),
             ("credential_id",),
         )

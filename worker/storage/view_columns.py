@@ -146,7 +146,7 @@ class Columns(NamedTuple):
         """A condition: the value is an array of ids, of one dimension; it may be empty."""
         kind = self.kind(column, Kind.WHOLES)
         if kind is Kind.TEXT:  # as far as it can be cast
-            is_array = f"{column} ~ '^[{{] *([0-9]+ *(, *[0-9]+ *)*)?[}}]$'"
+            is_array = f"{_exactly(column)} ~ '^[{{] *([0-9]+ *(, *[0-9]+ *)*)?[}}]$'"
             every = _every(_texts(column), _is_id("id"))
             return f"coalesce(case when {is_array} then {every} end, false)"
         is_flat = f"coalesce(array_ndims({column}), 1) = 1"
@@ -161,7 +161,7 @@ class Columns(NamedTuple):
         """A condition: the value is a whole number, 0 or more."""
         if self._is_number(column):
             return _is_whole_number(column, self.kind(column, Kind.WHOLE), least=0)
-        said = f"cast({column} as text)"
+        said = _exactly(column)
         return (
             f"coalesce(case when {said} ~ '^ *[+]?[0-9]{{1,40}} *$'"
             f" then cast({said} as numeric) < {_ABOVE} end, false)"
@@ -208,8 +208,8 @@ def _is_id(column: str) -> str:
     """SQL of a condition: a text is an id."""
     # The shortest form, for that is what is compared; nineteen digits may be more than 64 bits.
     return (
-        f"coalesce(cast({column} as text) ~ '^[1-9][0-9]{{0,17}}$' or case when"
-        f" cast({column} as text) ~ '^[1-9][0-9]{{18}}$' then"
+        f"coalesce({_exactly(column)} ~ '^[1-9][0-9]{{0,17}}$' or case when"
+        f" {_exactly(column)} ~ '^[1-9][0-9]{{18}}$' then"
         f" cast(cast({column} as text) as numeric) <= 9223372036854775807 end, false)"
     )
 
@@ -225,9 +225,10 @@ def _texts(column: str) -> str:
 
 def one_of(column: str, allowed: tuple[str, ...]) -> str:
     """SQL: a word in lower case if it is allowed; otherwise as the view says it, '' for null."""
+    listed = _listed(allowed)
     return (
-        f"case when cast({column} as text) in ({_listed(allowed)}) then cast({column} as text)"
-        f" when {_word(column)} in ({_listed(allowed)}) then {_word(column)}"
+        f"case when {_exactly(column)} in ({listed}) then {_exactly(column)}"
+        f" when {_word(column)} in ({listed}) then {_word(column)}"
         f" else coalesce(cast({column} as text), '') end"
     )
 
@@ -235,7 +236,7 @@ def one_of(column: str, allowed: tuple[str, ...]) -> str:
 def is_word(column: str, allowed: tuple[str, ...]) -> str:
     """SQL of a condition: the value is one of these words, in whatever case."""
     listed = _listed(allowed)  # nearly always as it is written here, which costs less to see
-    return f"coalesce(cast({column} as text) in ({listed}) or {_word(column)} in ({listed}), false)"
+    return f"coalesce({_exactly(column)} in ({listed}) or {_word(column)} in ({listed}), false)"
 
 
 def columns_of(connection: Connection, view: str) -> Columns:
@@ -301,7 +302,15 @@ def made_for(build: Callable[[Columns], str]) -> Callable[[Columns], Prepared]:
 
 
 def _word(column: str) -> str:
-    return f"lower(btrim(cast({column} as text)))"
+    return f"lower(btrim({_exactly(column)}))"
+
+
+def _exactly(column: str) -> str:
+    """The text, equal to itself alone: by its column's collation, 'OFF' may be equal to 'off'.
+
+    Nor may a column of such a collation be compared with a pattern, before PostgreSQL 18.
+    """
+    return f'cast({column} as text) collate "C"'
 
 
 def _listed(words: tuple[str, ...]) -> str:
