@@ -176,3 +176,22 @@ def test_a_job_of_a_platform_with_other_types_is_edited(filled: str) -> None:
         answer = browser.post("/api/v1/jobs/1/disable", headers={"X-Form-Token": token})
         assert answer.status_code == 200, answer.text
     assert sql.rows(filled, "select live, edits from job") == [(0, "2")]
+
+
+@pytest.mark.parametrize("value", ["'NaN'::numeric", "0.6", "'-Infinity'::float8"])
+def test_a_number_that_is_none_costs_no_page_and_stands_for_no_other(
+    expected: dict[str, Any], filled: str, value: str
+) -> None:
+    odd = {each: f"case when job_id = 1 then {value} else {each} end" for each in
+           ("owner_id", "target_id", "version")}  # fmt: skip
+    redefine(filled, "console_job", odd)
+    with (
+        serving(filled, clock=Still()) as console,
+        console.signed_in(Role.ADMIN, "demo-admin") as browser,
+    ):
+        _text(browser, "/jobs")
+        listed = json.loads(_text(browser, "/api/v1/jobs?sort=name"))["items"]
+    before = expected["demo-admin jobs?sort=name"][0]["items"]
+    assert [job["id"] for job in listed] == [job["id"] for job in before]
+    (job,) = [each for each in listed if each["id"] == "1"]
+    assert (job["owner_id"], job["target_id"], job["version"]) == (None, None, 0)

@@ -4,8 +4,8 @@ The console's statements are written for the types that our own views have. Wher
 its name in a statement stands for a select that casts them, made from the catalog, so that no
 statement has to know; where it has ours, the statement is sent as it is written.
 
-A time without a zone is taken for one in the database's TimeZone. Ids, flags and UUIDs that are
-none are null.
+A time without a zone is taken for one in the database's TimeZone. Ids, numbers, flags and UUIDs
+that are none are null.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from worker.storage.view_columns import FALSE, TRUE, Columns, Kind, columns_of, 
 _CONSOLE = {view.name: view for view in VIEWS if not view.is_needed}
 _USUAL = {
     Holds.ID: Kind.WHOLE,
+    Holds.NUMBER: Kind.WHOLE,
     Holds.FLAG: Kind.FLAG,
     Holds.TIME: Kind.TIME,
     Holds.UUID: Kind.UUID,
@@ -76,6 +77,8 @@ def _read(column: Column, columns: Columns) -> str:
     name = column.name
     if column.holds is Holds.ID:
         return columns.id(name)
+    if column.holds is Holds.NUMBER:
+        return columns.number(name)
     if column.holds is Holds.TIME:
         return f"cast({name} as timestamptz)"
     if column.holds is Holds.FLAG:
