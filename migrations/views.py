@@ -168,6 +168,7 @@ def create(name: str) -> str:
     """SQL that makes a view, if it is absent and its tables are there with the columns it reads."""
     view = VIEWS[name]
     tables = ", ".join(f"'{table}'" for table in view.tables)
+    over = f" over {', '.join(view.tables)}" if view.tables else ""
     trigger = _WRITE_JOB if name == "console_job_write" else ""
     return f"""
         do $migration$ begin
@@ -182,7 +183,7 @@ def create(name: str) -> str:
             {trigger}
             execute 'comment on view {name} is ' || quote_literal({_fingerprint(name)});
         exception when undefined_column or datatype_mismatch or undefined_function then
-            raise warning using message = 'View {name} is not made: ' || sqlerrm || '.';
+            raise warning using message = 'View {name} is not made{over}: ' || sqlerrm || '.';
         end $migration$
         """
 

@@ -103,7 +103,7 @@ def test_every_value_that_is_not_allowed_is_named_with_its_rows(
         ),
         (
             "preflight_account.enabled is null in 1 row (server_id=6, account=deploy); it has to "
-            "be true or false."
+            "be true or false, yes or no, y or n, on or off, 1 or 0."
         ),
         (
             "preflight_grant.principal_kind is 'role' in 1 row (target_id=1, job_type=action, "

@@ -221,10 +221,16 @@ def test_a_flag_of_bits_is_one(database: str, feed: Feed, jobs: list[int]) -> No
     assert _messages(feed, jobs) == [
         None,
         None,
-        "Job 3 (log-backup) has enabled '10' in the view preflight_job; true or false is allowed.",
+        (
+            "Job 3 (log-backup) has enabled '10' in the view preflight_job; true or false, yes or "
+            "no, y or n, on or off, 1 or 0 is allowed."
+        ),
     ]
     assert _problems(feed) == [
-        "preflight_job.enabled is '10' in 1 row (job_id=3); it has to be true or false."
+        (
+            "preflight_job.enabled is '10' in 1 row (job_id=3); it has to be true or false, yes or "
+            "no, y or n, on or off, 1 or 0."
+        )
     ]
 
 

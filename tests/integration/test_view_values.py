@@ -156,7 +156,7 @@ def test_a_credential_that_is_not_known_to_be_usable_starts_nothing(
     record = _records(feed, taker, [job_id])[job_id]
     assert record["trigger_message"] == (
         "Credential 1 of 'deploy' on db-1 has usable null in the view preflight_credential; "
-        "true or false is allowed."
+        "true or false, yes or no, y or n, on or off, 1 or 0 is allowed."
     )
 
 

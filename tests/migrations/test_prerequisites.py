@@ -184,6 +184,16 @@ def test_a_view_of_jobs_may_take_its_updates_in_any_way(empty: str, case: str) -
     assert schema.upgrade(empty, stamp="0001").is_current
 
 
+def test_a_view_that_is_not_made_is_told_with_what_it_would_read(empty: str) -> None:
+    execute(empty, JOBS.format("since", "outcome"))
+    over = "is not made over awp_automcation_job: column"
+    assert schema.upgrade(empty, stamp="0001").warnings == (
+        f'View preflight_job {over} "name" does not exist.',
+        f"View console_job_target {over} j.job_type does not exist.",
+        f'View console_job_write {over} "name" does not exist.',
+    )
+
+
 def test_everything_that_does_not_fit_is_named_at_once(empty: str) -> None:
     execute(
         empty,

@@ -39,6 +39,8 @@ class Column(NamedTuple):
     @property
     def allowed(self) -> str:
         """What may stand in it, in words."""
+        if self.holds is Holds.FLAG:
+            return f"{self.holds}, yes or no, y or n, on or off, 1 or 0"
         if not self.words:
             return str(self.holds)
         return f"{', '.join(self.words[:-1])} or {self.words[-1]}"

@@ -349,11 +349,11 @@ SAID = [
         ),
         (
             "Account 'deploy' on web-12 has enabled null in the view preflight_account; true or"
-            " false is allowed."
+            " false, yes or no, y or n, on or off, 1 or 0 is allowed."
         ),
         (
             "web-12 上的账号“deploy”在视图 preflight_account 中 enabled 的值为 null；"
-            "只允许 true 或 false。"
+            "只允许 true 或 false（也可写作 yes/no、y/n、on/off 或 1/0）。"
         ),
     ),
     (
@@ -365,22 +365,22 @@ SAID = [
         ),
         (
             "Credential 3 of 'deploy' on web-12 has usable 'maybe' in the view"
-            " preflight_credential; true or false is allowed."
+            " preflight_credential; true or false, yes or no, y or n, on or off, 1 or 0 is allowed."
         ),
         (
             "web-12 上账号“deploy”的凭据 3 在视图 preflight_credential 中 usable 的值为 “maybe”；"
-            "只允许 true 或 false。"
+            "只允许 true 或 false（也可写作 yes/no、y/n、on/off 或 1/0）。"
         ),
     ),
     (
         Finding(Code.INVENTORY_INVALID, OWNER | _said("owner", "preflight_owner", "enabled", "2")),
         (
             "User 5 (wang.fang), the job's owner, has enabled '2' in the view preflight_owner;"
-            " true or false is allowed."
+            " true or false, yes or no, y or n, on or off, 1 or 0 is allowed."
         ),
         (
             "任务所有者用户 5（wang.fang）在视图 preflight_owner 中 enabled 的值为 “2”；"
-            "只允许 true 或 false。"
+            "只允许 true 或 false（也可写作 yes/no、y/n、on/off 或 1/0）。"
         ),
     ),
     (
@@ -390,11 +390,11 @@ SAID = [
         ),
         (
             "Action 9 (Rotate logs) has enabled null in the view preflight_automation; true or"
-            " false is allowed."
+            " false, yes or no, y or n, on or off, 1 or 0 is allowed."
         ),
         (
             "操作 9（Rotate logs）在视图 preflight_automation 中 enabled 的值为 null；"
-            "只允许 true 或 false。"
+            "只允许 true 或 false（也可写作 yes/no、y/n、on/off 或 1/0）。"
         ),
     ),
     (

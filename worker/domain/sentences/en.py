@@ -161,7 +161,7 @@ WORDS = {
     "said": "{column} {value}",
     "several": "{count} rows",
     "allowed.rows": "one row is allowed",
-    "allowed.flag": "true or false is allowed",
+    "allowed.flag": "true or false, yes or no, y or n, on or off, 1 or 0 is allowed",
     "allowed.state": "on, off, offline or unknown is allowed",
     "allowed.job_type": "action or workflow is allowed",
     "allowed.principal_kind": "user or group is allowed",

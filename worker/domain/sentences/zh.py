@@ -130,7 +130,7 @@ WORDS = {
     "said": " {column} 的值为 {value}",
     "several": "有 {count} 行",
     "allowed.rows": "只允许一行",
-    "allowed.flag": "只允许 true 或 false",
+    "allowed.flag": "只允许 true 或 false（也可写作 yes/no、y/n、on/off 或 1/0）",
     "allowed.state": "只允许 on、off、offline 或 unknown",
     "allowed.job_type": "只允许 action 或 workflow",
     "allowed.principal_kind": "只允许 user 或 group",
