@@ -467,3 +467,28 @@ def test_a_view_of_jobs_that_cannot_be_written_is_told_by_the_check_and_ends_a_w
     assert str(stopped.value) == (
         f"{said[0]} {remedy} {said[1]} {remedy} `trigger-worker platform check` says more."
     )
+
+
+@pytest.mark.parametrize("rest", ["", " group by id"], ids=["some columns", "nothing"])
+def test_what_an_edit_cannot_save_is_a_note(database: str, session: Session, rest: str) -> None:
+    sql.execute(
+        database,
+        f"""
+        drop view console_job_write;
+        create view console_job_write as select id as job_id, name, schedule,
+            coalesce(timezone, 'UTC') as timezone, enabled::int as enabled, paramter, version
+        from awp_automcation_job{rest};
+        """,
+    )
+    report = check(session.snapshot)
+    assert report.problems == []
+    columns = ["timezone", "enabled"]
+    if rest:
+        columns = ["name", "schedule", "timezone", "enabled", "paramter"]
+    assert [note.message for note in report.notes] == [
+        (
+            f"The column {column} of the view console_job_write cannot be updated, so the console "
+            "cannot save it. Give the view an INSTEAD OF UPDATE trigger (docs/platform.md)."
+        )
+        for column in columns
+    ]

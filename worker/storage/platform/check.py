@@ -38,6 +38,7 @@ def check(
         report.add(findings)
         report.add(tables.unfit(connection))
         if most_rows is None:
+            report.add(tables.uneditable(connection))
             report.add(indexes.missing_of_jobs(connection))
     for view in views:
         if view.name in readable:

@@ -1,4 +1,4 @@
-"""What the worker writes to, and what of it cannot be written: tables, and a view of jobs."""
+"""What worker and console write to, and what of it cannot be written: tables and views of jobs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,23 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from migrations import prerequisites
+from worker.storage.arrays import texts
 from worker.storage.platform.report import Fault, Finding
 
 _PROBLEMS = text(prerequisites.PROBLEMS)
+# What takes updates and no deletes has a trigger or a rule, which takes every column.
+_UNEDITABLE = text(
+    """
+    select a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid
+    where c.oid = to_regclass('console_job_write') and c.relkind = 'v'
+      and a.attname = any(cast(:edited as text[]))
+      and case pg_relation_is_updatable(c.oid, true) & 20 when 20
+          then not pg_column_is_updatable(c.oid, a.attnum, true)
+          else pg_relation_is_updatable(c.oid, true) & 4 = 0 end
+    order by a.attnum
+    """
+)
+_EDITED = ("name", "schedule", "timezone", "enabled", "paramter")
 
 
 def unfit(connection: Connection) -> Iterator[Finding]:
@@ -25,6 +39,19 @@ def unwritable_jobs(connection: Connection) -> Iterator[Finding]:
     for row in connection.execute(_PROBLEMS):
         if row.relation == prerequisites.JOBS and row.place in prerequisites.NOT_WRITABLE:
             yield _finding(row)
+
+
+def uneditable(connection: Connection) -> Iterator[Finding]:
+    """What the console could not save of an edit. It costs no trigger, so these are notes."""
+    for column in connection.execute(_UNEDITABLE, {"edited": texts(_EDITED)}).scalars():
+        yield Finding(
+            Fault.UNFIT_TABLE,
+            "console_job_write",
+            f"The column {column} of the view console_job_write cannot be updated, so the console "
+            "cannot save it. Give the view an INSTEAD OF UPDATE trigger (docs/platform.md).",
+            column,
+            is_note=True,
+        )
 
 
 def _finding(row: Row[Any]) -> Finding:
