@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from psycopg2 import Error
 from sqlalchemy import Connection
@@ -73,7 +73,7 @@ class Columns(NamedTuple):
 
     def id(self, column: str) -> str:
         """The value as bigint; null for null and for what is no id."""
-        return f"case when {self.is_id(column)} then {self._as_bigint(column)} end"
+        return f"case when {self._is_whole(column, 1)} then {self._as_bigint(column)} end"
 
     def ids(self, column: str) -> str:
         """The value as bigint[] of one dimension; null for null and for what is no array of ids."""
@@ -83,7 +83,7 @@ class Columns(NamedTuple):
 
     def number(self, column: str) -> str:
         """The value as bigint; null for null and for what is no whole number, 0 or more."""
-        return f"case when {self.is_number(column)} then {self._as_bigint(column)} end"
+        return f"case when {self._is_whole(column, 0)} then {self._as_bigint(column)} end"
 
     def address(self, column: str) -> str:
         """The value as text; of an address of a network, which has a mask, the address alone."""
@@ -118,10 +118,9 @@ class Columns(NamedTuple):
         """
         clear = {column: self.is_flag(column) for column in flags}
         clear |= {column: is_word(column, allowed) for column, allowed in words.items()}
-        or_null = {column: self.is_id(column) for column in ids}
-        or_null |= {column: self.is_number(column) for column in numbers}
-        or_null |= {column: self.is_ids(column) for column in arrays}
-        clear |= {column: f"({column} is null or {is_})" for column, is_ in or_null.items()}
+        clear |= {column: f"coalesce({self._is_whole(column, 1)}, true)" for column in ids}
+        clear |= {column: f"coalesce({self._is_whole(column, 0)}, true)" for column in numbers}
+        clear |= {column: f"({column} is null or {self.is_ids(column)})" for column in arrays}
         if not clear:
             return "cast(null as text[])"
         said = " || ".join(
@@ -138,9 +137,7 @@ class Columns(NamedTuple):
 
     def is_id(self, column: str) -> str:
         """A condition: the value is an id."""
-        if self._is_number(column):
-            return _is_whole_number(column, self.kind(column, Kind.WHOLE), least=1)
-        return _is_id(column)
+        return f"coalesce({self._is_whole(column, 1)}, false)"
 
     def is_ids(self, column: str) -> str:
         """A condition: the value is an array of ids, of one dimension; it may be empty."""
@@ -154,18 +151,12 @@ class Columns(NamedTuple):
             return f"(coalesce(1 <= all({column}), false) and {is_flat})"
         is_id = _is_id("id")
         if kind is Kind.DECIMALS:
-            is_id = _is_whole_number("id", Kind.DECIMAL, least=1)
+            is_id = _is_whole("id", 1)
         return f"({column} is not null and {is_flat} and {_every(column, is_id)})"
 
     def is_number(self, column: str) -> str:
         """A condition: the value is a whole number, 0 or more."""
-        if self._is_number(column):
-            return _is_whole_number(column, self.kind(column, Kind.WHOLE), least=0)
-        said = _exactly(column)
-        return (
-            f"coalesce(case when {said} ~ '^ *[+]?[0-9]{{1,40}} *$'"
-            f" then cast({said} as numeric) < {_ABOVE} end, false)"
-        )
+        return f"coalesce({self._is_whole(column, 0)}, false)"
 
     def any_of(self, column: str, parameter: str, alias: str = "") -> str:
         """A condition: the id is one of a parameter's, an array literal of numbers."""
@@ -187,35 +178,48 @@ class Columns(NamedTuple):
     def _is_number(self, column: str) -> bool:
         return self.kind(column, Kind.WHOLE) in {Kind.WHOLE, Kind.DECIMAL}
 
+    def _is_whole(self, column: str, least: Literal[0, 1]) -> str:
+        """A condition: the value is a whole number from the least on; null for null alone."""
+        kind = self.kind(column, Kind.WHOLE)
+        if kind is Kind.WHOLE:
+            return f"cast({column} as bigint) >= {least}"
+        if kind is Kind.DECIMAL:
+            return _is_whole(column, least)
+        return _is_id(column) if least else _is_number(_exactly(column))
+
     def _as_bigint(self, column: str) -> str:
         number = column if self._is_number(column) else f"cast({column} as text)"
         return f"cast({number} as bigint)"
 
 
-def _is_whole_number(number: str, kind: Kind, *, least: int) -> str:
-    """SQL of a condition: a number is a whole one from the least on, and fits into a bigint."""
-    if kind is Kind.WHOLE:
-        return f"coalesce(cast({number} as bigint) >= {least}, false)"
+def _is_whole(number: str, least: int) -> str:
+    """SQL of a condition: a number of a type with decimals is a whole one that a bigint holds."""
     # In the column's own type, because numeric has fewer digits of a float than the float. NaN is
     # greater than every number.
-    return (
-        f"coalesce({number} >= {least} and {number} < {_ABOVE} and {number} = trunc({number}),"
-        " false)"
-    )
+    return f"({number} >= {least} and {number} < {_ABOVE} and {number} = trunc({number}))"
 
 
 def _is_id(column: str) -> str:
     """SQL of a condition: a text is an id."""
     # The shortest form, for that is what is compared; nineteen digits may be more than 64 bits.
     return (
-        f"coalesce({_exactly(column)} ~ '^[1-9][0-9]{{0,17}}$' or case when"
+        f"({_exactly(column)} ~ '^[1-9][0-9]{{0,17}}$' or case when"
         f" {_exactly(column)} ~ '^[1-9][0-9]{{18}}$' then"
-        f" cast(cast({column} as text) as numeric) <= 9223372036854775807 end, false)"
+        f" cast(cast({column} as text) as numeric) < {_ABOVE} else false end)"
+    )
+
+
+def _is_number(text: str) -> str:
+    """SQL of a condition: a text is a whole number, 0 or more, as PostgreSQL reads one."""
+    return (
+        f"case when {text} ~ '^ *[+]?[0-9]{{1,40}} *$' then cast({text} as numeric) < {_ABOVE}"
+        f" when {text} is not null then false end"
     )
 
 
 def _every(array: str, is_good: str) -> str:
     """SQL of a condition: it holds for each `id` of an array."""
+    is_good = f"coalesce({is_good}, false)"
     return f"not exists (select from unnest({array}) as each (id) where not {is_good})"
 
 
