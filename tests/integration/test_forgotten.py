@@ -178,6 +178,11 @@ def test_another_database_is_refused_until_a_person_says_which_of_the_two_is_rig
     _serve(settings, other, 5, tmp_path / "second.log")
     assert sql.rows(other, LOST) == [("{[0,20)}",)]
     there = settings.model_copy(update={"database_url": SecretStr(other)})
+    unread = f"{topics.triggers} partition 0: offsets 0 to 19 were never read here: "
+    unread += "the log deleted them before, or `topics resume` skipped them."
+    assert unread in [
+        each for line in run(there, progress=lambda *_: None).lines for each in line.differences
+    ]
     known = Word(Kind.LOST, "li", "the other database has them")
     found = run(there, is_deep=True, words=[known], progress=lambda *_: None)
     assert [line.differences for line in found.lines if not line.holds] == []

@@ -158,7 +158,7 @@ def _lost(rows: Sequence[LedgerRow], names: _Names) -> Line:
     total = sum(each.at_least for _, each in lost)
     is_open = any(each.last is None for _, each in lost)
     return Line(
-        "Nothing was deleted unread",
+        "Nothing was left unread",
         f"{'at least ' if is_open else ''}{counted(total, 'offset')} lost"
         if lost
         else "no lost offsets that nobody has acknowledged",
@@ -185,7 +185,10 @@ def _rewound(rows: Sequence[LedgerRow], names: _Names) -> Line:
 
 def _told(lost: LostRange) -> str:
     if lost.last is not None:
-        return f"the log deleted offsets {lost.first} to {lost.last} before they were read."
+        return (
+            f"offsets {lost.first} to {lost.last} were never read here: the log deleted them "
+            "before, or `topics resume` skipped them."
+        )
     return (
         f"the topic with the id {lost.topic_id} was deleted, with what stood there unread from "
         f"offset {lost.first} on: {_at_least(lost.at_least)}."

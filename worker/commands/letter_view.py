@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
@@ -26,7 +26,7 @@ def described(letter: Described) -> dict[str, Any]:
     values = asdict(letter)
     for name in ("job_id", "execution_id"):
         values[name] = None if values[name] is None else str(values[name])
-    return {n: v.isoformat() if isinstance(v, datetime) else v for n, v in values.items()}
+    return {name: _in_utc(value) for name, value in values.items()}
 
 
 def whole(letter: Described, kept: Kept, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -105,10 +105,7 @@ def _of(
     """The letter's own record, and that of its replay."""
     own, replay = None, None
     for row in records:
-        named = {
-            name: value.isoformat() if isinstance(value, datetime) else value
-            for name, value in row.items()
-        }
+        named = {name: _in_utc(value) for name, value in row.items()}
         if letter.execution_id is not None and row["execution_id"] == str(letter.execution_id):
             own = named
         else:
@@ -148,4 +145,9 @@ def _cut(line: str) -> str:
 
 
 def _moment(at: datetime | None) -> str:
-    return "unknown" if at is None else at.isoformat(sep=" ", timespec="seconds")
+    return "unknown" if at is None else at.astimezone(UTC).isoformat(" ", "seconds")
+
+
+def _in_utc(value: Any) -> Any:
+    """A value for programs; the database tells moments in its own zone."""
+    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value

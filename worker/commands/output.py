@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -42,9 +43,14 @@ def finish(
     """Print a result for a program or for a person, and leave with 0 or 1."""
     if as_json:
         is_ascii = not holds_everything(sys.stdout.encoding)
-        sys.stdout.write(json.dumps(result, ensure_ascii=is_ascii, default=str) + "\n")
+        sys.stdout.write(json.dumps(result, ensure_ascii=is_ascii, default=_plain) + "\n")
         sys.stdout.flush()
     else:
         show(console())
     if not is_good:
         raise SystemExit(1)
+
+
+def _plain(value: object) -> str:
+    """What JSON has no form for: a moment in UTC, anything else as text."""
+    return str(value.astimezone(UTC) if isinstance(value, datetime) else value)

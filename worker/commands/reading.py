@@ -100,8 +100,8 @@ def status(found: Status) -> Text:
 
 
 def at(found: datetime | None) -> str:
-    """A time on a terminal: local, to the second."""
-    return "" if found is None else found.astimezone().isoformat(" ", "seconds")
+    """A time on a terminal: UTC, to the second, as in logs and answers."""
+    return "" if found is None else found.astimezone(UTC).isoformat(" ", "seconds")
 
 
 def words(found: str | None) -> Text:

@@ -88,7 +88,7 @@ def _show_job(out: Console, named: Named, job: JobRow | None, outcomes: Sequence
         _say(out, "failing", f"{job.consecutive_failures} in a row since {at(job.failing_since)}")
     _say(out, "last success", at(job.last_success_at))
     _say(out, "last slot", at(job.last_scheduled_at))
-    _say(out, "schedule", f"{job.schedule} {job.timezone}" if job.schedule else "none")
+    _say(out, "schedule", f"{job.schedule} {job.timezone or 'UTC'}" if job.schedule else "none")
     _say(out, "enabled", "yes" if job.is_enabled else "no")
     _say(out, "owner", f"{job.owner_name or 'unknown'} ({job.owner_id})")
     _say(out, "automation", f"{job.automation_name or 'unknown'} ({job.target_id})")

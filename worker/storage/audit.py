@@ -134,8 +134,9 @@ class LedgerSums:
 
 @dataclass(frozen=True, slots=True)
 class LostRange:
-    """Offsets `first` to `last` of a partition that the log deleted before they were read.
+    """Offsets `first` to `last` of a partition that were never read.
 
+    The log deleted them before, or `topics resume` skipped them: the ledger does not say which.
     `last` is None where the topic was deleted as a whole: then nobody knows how many stood behind
     `first`; somebody saw that there were `at_least` so many.
     """

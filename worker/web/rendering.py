@@ -93,6 +93,11 @@ class Page:
         """A moment in a given zone (a job's), else in the chosen one."""
         return times.moment(at, times.zone_of(zone, self.zone.key), self.now)
 
+    def foreign(self, zone: str) -> str:
+        """The name of the zone that `moment` takes for this one, '' where it is the chosen one."""
+        found = times.zone_of(zone, self.zone.key).key
+        return "" if found == self.zone.key else found
+
     def counted(self, statuses: Sequence[str]) -> str:
         """How many there are of each status, in words: `7 Succeeded, 3 Trigger failed`."""
         return ", ".join(

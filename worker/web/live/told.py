@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -61,8 +62,8 @@ def _event(record: RecordRow, language: Words, clock: Clock) -> dict[str, Any]:
         "code": record.code,
         "message": it.sentence,
         "causes": list(record.causes),
-        "scheduled_at": record.scheduled_at,
-        "decided_at": record.decided_at,
+        "scheduled_at": _in_utc(record.scheduled_at),
+        "decided_at": _in_utc(record.decided_at),
         "execution_id": _text(record.execution_id),
         "trigger_id": _text(record.trigger_id),
         "duplicate_count": record.duplicate_count,
@@ -88,3 +89,7 @@ def _row(record: RecordRow, language: Words, zone: ZoneInfo, clock: Clock) -> di
 
 def _text(value: object) -> str | None:
     return None if value is None else str(value)
+
+
+def _in_utc(at: datetime | None) -> datetime | None:
+    return None if at is None else at.astimezone(UTC)

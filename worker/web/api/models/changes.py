@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from job_trigger_schemas.fields import Id
 from worker.web.api.models.executions import Execution
 from worker.web.api.models.jobs import Preflight
+from worker.web.api.models.values import Moment
 
 
 class RunAsked(BaseModel):
@@ -40,7 +40,7 @@ class TriggerState(BaseModel):
         description="pending: it was asked for, and the worker has not written its record yet."
     )
     asked_by: str | None = Field(description="Whoever asked for it in the console.")
-    asked_at: datetime | None
+    asked_at: Moment | None
     record: Execution | None
 
 
@@ -98,7 +98,7 @@ class JobEdited(BaseModel):
     targets_added: list[str] = Field(description="At most fifty.", examples=[["7 deploy"]])
     targets_removed: list[str] = Field(description="At most fifty.")
     is_saved: bool = Field(description="False after a dry run, and where nothing was different.")
-    next_slots: list[datetime]
+    next_slots: list[Moment]
     preflight: Preflight
 
 
@@ -106,7 +106,7 @@ class JobChange(BaseModel):
     """What somebody changed with the console or the API, with what looks secret hidden."""
 
     id: str = Field(examples=["41"])
-    at: datetime
+    at: Moment
     login: str = Field(examples=["li.wei"])
     action: str = Field(description="run, enable, disable or edit.", examples=["edit"])
     before: dict[str, Any] | None = Field(examples=[{"name": "log-backup"}])
