@@ -11,7 +11,7 @@ from job_trigger_schemas import ExecutionStatus, JobDispatch
 
 FOLDER = Path(__file__).parents[2] / "schemas"
 README = (FOLDER / "README.md").read_text(encoding="utf-8")
-(PROGRAM,) = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+(*_, PROGRAM) = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 EXAMPLE = json.loads((FOLDER / "examples/good/awp.job.dispatch.v1/action.json").read_bytes())
 
 

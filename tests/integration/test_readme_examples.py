@@ -1,7 +1,8 @@
-"""The README's programs do what they are shown to do."""
+"""The programs of the READMEs do what they are shown to do."""
 
 import json
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests.support.waiting import wait_until
 from worker.domain.topics import Topics
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+PACKAGE = (Path(__file__).parents[2] / "schemas/README.md").read_text(encoding="utf-8")
 READ_S = 30.0
 DIED = 9
 PREAMBLE = """
@@ -89,3 +91,26 @@ def test_a_trigger_is_sent_as_the_readme_sends_it(
     assert message.key == b"17"
     sent = json.loads(message.value or b"")
     assert (sent["job_id"], sent["scheduled_at"]) == ("17", "2026-11-23T08:00:00Z")
+
+
+@pytest.mark.parametrize("broker", ["kafka"], indirect=True)
+def test_the_first_programs_of_the_package_send_a_trigger_and_read_failures_until_ctrl_c(
+    broker: Broker, topics: Topics, tmp_path: Path
+) -> None:
+    send, read, *_ = re.findall(r"^```python\n(.*?)^```", PACKAGE, re.MULTILINE | re.DOTALL)
+    address = '"127.0.0.1:9092"'
+    send = send.replace(address, f'"{broker.address}", topic="{topics.triggers}"')
+    with failures.program(send, tmp_path) as process:
+        assert process.wait(READ_S) == 0
+    (message,) = read_topic(broker, topics.triggers, until=1)
+    said = f"Job 17 stands in partition {message.partition} at offset 0.\n"
+    log = tmp_path / "program.log"
+    assert log.read_text() == said
+    failures.send(broker, topics.failures, range(1, 4))
+    read = read.replace(address, f'"{broker.address}", topic="{topics.failures}"')
+    with failures.program(read, tmp_path) as process:
+        wait_until(lambda: log.read_text().count("\n") == 4, READ_S, "three failures shown")
+        process.send(signal.SIGINT)
+        assert process.wait(READ_S) == 0
+    shown = [line.split()[0] for line in log.read_text().removeprefix(said).splitlines()]
+    assert shown == ["1", "2", "3"]
