@@ -285,8 +285,8 @@ def test_ids_that_are_none_or_there_twice_are_named(database: str, session: Sess
             "number from 1 to 9223372036854775807."
         ),
         (
-            "preflight_server has several rows of the same server_id (server_id=7); which of "
-            "them counts is not defined."
+            "preflight_server has several rows of the same server_id (server_id=7); what needs "
+            "one of them fails as inventory_invalid."
         ),
         (
             "preflight_account.credential_id is '0' in 2 rows (server_id=7, account=root; "
@@ -295,7 +295,7 @@ def test_ids_that_are_none_or_there_twice_are_named(database: str, session: Sess
         ),
         (
             "preflight_account has several rows of the same server_id and account (server_id=7, "
-            "account=root); which of them counts is not defined."
+            "account=root); what needs one of them fails as inventory_invalid."
         ),
     ]
 

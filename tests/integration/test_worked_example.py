@@ -191,6 +191,8 @@ def test_a_view_of_jobs_with_a_trigger_shows_what_the_page_says(scheduler: Sched
         (102, 2, "Job 102 (good workflow) is switched off.", 4, later, 2, SLOT),
         (103, 2, "Server 8 (10.0.0.8, db-08) is powered off.", 5, later, 2, SLOT),
     ]
+    lock = "select from awp_automcation_job where id = 101 for no key update skip locked"
+    assert execute(scheduler.worker, lock) == 1
     stored = rows(scheduler.owner, "select outcome, slot from timer where timer_no = '103'")
     assert stored == [("failed", datetime(2026, 11, 30, 16, 1))]  # noqa: DTZ001  # in Shanghai
 

@@ -142,11 +142,14 @@ def duplicates(connection: Connection, rows: Rows) -> Iterator[Finding]:
     )
     if found:
         ids, count = tuple(row["id"] for row in found), found[0]["keys"]
+        what = "which of them counts is not defined"
+        if view.is_needed:
+            what = "what needs one of them fails as inventory_invalid"
         yield Finding(
             Fault.DUPLICATE,
             view.name,
             f"{view.name} has several rows of the same {' and '.join(view.key)} "
-            f"({named(ids, count)}); which of them counts is not defined.",
+            f"({named(ids, count)}); {what}.",
             view.key[0],
             count,
             ids,
