@@ -103,6 +103,31 @@ def test_groups_that_are_no_array_of_ids_grant_nothing_and_are_named(
 
 
 @pytest.mark.parametrize(
+    ("groups", "value"),
+    [
+        ("array['']", '{""}'),
+        ("array['x', 'y']", "{x,y}"),
+        ("array['NaN']::numeric[]", "{NaN}"),
+        ("'1,2'::text", "1,2"),
+        ("array[array[1, 2]]", "{{1,2}}"),
+    ],
+)
+def test_groups_that_a_view_says_of_everybody_are_no_outage(
+    database: str, feed: Feed, jobs: list[int], groups: str, value: str
+) -> None:
+    """A constant is cast while the statement is planned, unless it is written so that it is not."""
+    redefine(database, "preflight_owner", {"group_ids": groups})
+    assert _messages(feed, jobs[1:2]) == [
+        (
+            f"User 2 (li.wei), the job's owner, has group_ids '{value}' in the view "
+            "preflight_owner; an array of whole numbers from 1 to 9223372036854775807 is allowed."
+        )
+    ]
+    (problem,) = _problems(feed)
+    assert problem.startswith(f"preflight_owner.group_ids is '{value}' in 2 rows (owner_id=1; ")
+
+
+@pytest.mark.parametrize(
     "groups",
     [
         "array[1.0, 7.00]",

@@ -78,8 +78,12 @@ class Columns(NamedTuple):
     def ids(self, column: str) -> str:
         """The value as bigint[] of one dimension; null for null and for what is no array of ids."""
         kind = self.kind(column, Kind.WHOLES)
-        array = column if kind in {Kind.WHOLES, Kind.DECIMALS} else _texts(column)
-        return f"case when {self.is_ids(column)} then cast({array} as bigint[]) end"
+        if kind is Kind.WHOLES:
+            read = f"cast({column} as bigint[])"
+        else:  # each by itself: the planner casts a constant array, whatever it is asked before
+            array = column if kind is Kind.DECIMALS else _texts(column)
+            read = f"array(select cast(id as bigint) from unnest({array}) as each (id))"
+        return f"case when {self.is_ids(column)} then {read} end"
 
     def number(self, column: str) -> str:
         """The value as bigint; null for null and for what is no whole number, 0 or more."""
