@@ -1,7 +1,7 @@
 """Numbers that a platform's views may not say: fractions, NaN, negative ones, arrays of no ids.
 
 Each costs the jobs that need it, is named by preflight and by `platform check`, and never stands
-for another number. Through the real intake on a real database, without a broker.
+for another number. Through the real intake on a real database, without a broker but for the last.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,12 @@ from tests.support import sql
 from tests.support.feed import Feed, feeding
 from tests.support.platform import Platform
 from tests.support.platform_types import redefine
+from tests.support.topics import Broker, produce_raw
+from tests.support.waiting import wait_until
+from tests.support.worker import running
+from worker.config import Settings
 from worker.domain.delivery import Delivery
+from worker.domain.topics import Topics
 from worker.storage.platform.check import check
 
 ID = "a whole number from 1 to 9223372036854775807"
@@ -270,3 +276,33 @@ def test_an_address_goes_out_without_its_mask(
     (event,) = feed.waiting(ledger["id"])
     assert event.value is not None
     assert json.loads(event.value)["targets"][0]["ip"] == written.partition("/")[0]
+
+
+@pytest.mark.parametrize("broker", ["embedded"], indirect=True)
+def test_a_worker_goes_on_beside_rows_that_no_cast_takes(
+    broker: Broker,
+    database: str,
+    topics: Topics,
+    settings: Settings,
+    jobs: list[int],
+    tmp_path: Path,
+) -> None:
+    """A whole worker: groups of two dimensions, and NaN that a view itself casts."""
+    said = "case owner_id when 2 then array[array[1, 2]] else group_ids end"
+    redefine(database, "preflight_owner", {"group_ids": said})
+    said = "case when job_id = 3 then concat('NaN')::numeric::int else max_lateness_s end"
+    redefine(database, "preflight_job", {"max_lateness_s": said})
+
+    def codes() -> list[tuple[int, str]]:
+        return sql.rows(
+            database,
+            "select job_id, coalesce(trigger_code, 'passed') from awp_job_execution order by 1",
+        )
+
+    now = datetime.now(UTC).isoformat()
+    with running(settings, tmp_path / "worker.log") as worker:
+        bodies = [json.dumps({"job_id": str(job), "scheduled_at": now}).encode() for job in jobs]
+        produce_raw(broker, topics.triggers, [(None, body, []) for body in bodies])
+        wait_until(lambda: len(codes()) == 3, 30, "three records")
+        assert worker.child.exit_status() is None
+    assert codes() == [(1, "passed"), (2, "inventory_invalid"), (3, "internal_error")]
