@@ -37,6 +37,11 @@ def test_the_help_of_every_command_fits_80_columns_without_a_blemish(
     assert [line for line in rest if line.endswith("...")] == []
 
 
+def test_the_help_says_how_long_a_password_is() -> None:
+    ended = CliRunner().invoke(app, ["users", "add", "-h"], terminal_width=80)
+    assert "A password has 12 to 1024 characters." in " ".join(ended.output.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

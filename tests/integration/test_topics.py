@@ -159,7 +159,10 @@ def test_more_replicas_than_brokers_is_one_sentence(broker: Broker, topic_prefix
     )
     assert ended.status == 1
     assert ended.stderr.startswith(f"trigger-worker: The brokers at {broker.address} refused: ")
-    assert "replication" in ended.stderr.lower()
+    assert "target replication factor of 3 cannot be reached" in ended.stderr
+    remedy = "Give `topics create --replication N` at most as many replicas as there are brokers."
+    assert ended.stderr.endswith(f"{remedy}\n")
+    assert ".." not in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

@@ -49,9 +49,10 @@ def add(
 ) -> None:
     """Add a user, or give one another role or password.
 
-    Asks for the password twice. A service (--role service) gets a token instead, printed this once;
-    it sends triggers with it and may do nothing else. A person sees the jobs of the groups that the
-    platform gives this login (view console_member); an admin sees all.
+    Asks for the password twice. A password has 12 to 1024 characters. A service (--role service)
+    gets a token instead, printed this once; it sends triggers with it and may do nothing else. A
+    person sees the jobs of the groups that the platform gives this login (view console_member); an
+    admin sees all.
     """
     if not _LOGIN.fullmatch(login):
         raise Misused(f"{login!r} cannot be a login.", remedy="No blanks, colons or slashes.")

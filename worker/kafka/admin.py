@@ -13,6 +13,7 @@ from uuid import UUID
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource
 from kafka.errors import (
+    InvalidReplicationFactorError,
     KafkaConnectionError,
     KafkaError,
     KafkaTimeoutError,
@@ -43,6 +44,9 @@ _RETENTION_MS = 7 * _DAY_MS
 _DEAD_LETTER_RETENTION_MS = 30 * _DAY_MS
 _SAFE_REPLICAS = 3
 _POLL_S = 0.02
+_TOO_FEW_BROKERS = (
+    "Give `topics create --replication N` at most as many replicas as there are brokers."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +215,10 @@ class TopicAdmin:
             raise no_answer(self._brokers, self._timeout_s, error) from error
         except KafkaError as error:
             raise Stop(
-                f"The brokers at {self._brokers} refused: {error}.",
-                remedy="Check the rights of this user and the values given.",
+                f"The brokers at {self._brokers} refused: {str(error).rstrip('.')}.",
+                remedy=_TOO_FEW_BROKERS
+                if isinstance(error, InvalidReplicationFactorError)
+                else "Check the rights of this user and the values given.",
             ) from error
 
 

@@ -465,6 +465,17 @@ def _names(template: str) -> set[str]:
     return {name.lower() for _, name, _, _ in string.Formatter().parse(template) if name}
 
 
+def test_a_parameter_is_corrected_where_it_can_be() -> None:
+    """The console edits no targets of a parameter that it cannot read; the platform does."""
+    assert remedy(Code.PARAMETER_INVALID, "en") == (
+        "Correct the job's parameter on the platform; where the console can edit its targets, also"
+        " there."
+    )
+    assert remedy(Code.PARAMETER_INVALID, "zh") == (
+        "请在平台上改正任务的参数；控制台能够编辑其目标时，也可以在控制台改正。"
+    )
+
+
 def test_each_code_has_a_remedy() -> None:
     assert remedy(Code.SERVER_POWERED_OFF, "en") == "Power the server on, or choose another one."
     assert remedy(Code.SERVER_POWERED_OFF, "zh") == "请将服务器开机，或选择其他服务器。"

@@ -123,7 +123,10 @@ REMEDIES = {
         " comes again at its time."
     ),
     "automation_not_found": "Choose another action or workflow, or restore this one.",
-    "parameter_invalid": "Edit the job and choose its servers again.",
+    "parameter_invalid": (
+        "Correct the job's parameter on the platform; where the console can edit its targets, also"
+        " there."
+    ),
     "no_targets": "Edit the job and choose at least one server for each step.",
     "server_not_found": "Edit the job and choose another server.",
     "server_offline": "Put the server back into service, or choose another one.",

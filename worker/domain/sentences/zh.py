@@ -96,7 +96,7 @@ REMEDIES = {
     "expired": "如仍有意义，请立即运行该任务，或放宽允许的延迟。",
     "too_early": "请校正调度器的时钟或其发送的时间；到时再次触发即可运行。",
     "automation_not_found": "请选择其他操作或编排，或将其恢复。",
-    "parameter_invalid": "请编辑任务并重新选择服务器。",
+    "parameter_invalid": "请在平台上改正任务的参数；控制台能够编辑其目标时，也可以在控制台改正。",
     "no_targets": "请编辑任务，为每一步至少选择一台服务器。",
     "server_not_found": "请编辑任务并选择其他服务器。",
     "server_offline": "请将服务器重新上线，或选择其他服务器。",
