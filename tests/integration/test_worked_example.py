@@ -225,6 +225,15 @@ def _edit(browser: httpx.Client, owner: str) -> None:
         headers={"If-Match": "*"},
     )
     assert removed.status_code == 200, removed.text
+    moved = browser.patch(
+        "/api/v1/jobs/101", json={"timezone": "Europe/Berlin"}, headers={"If-Match": "*"}
+    )
+    assert moved.status_code == 422, moved.text
+    assert moved.json()["title"] == "The platform does not take this change"
+    zone = rows(owner, "select current_setting('timezone')")[0][0]
+    assert moved.json()["detail"] == (
+        f"Nothing was changed. It says: Timers run in the time zone {zone}."
+    )
     stored = "select timer_no, title, cron, active, edition, args from timer where edition > 1"
     (first, second, third) = rows(owner, f"{stored} order by timer_no")
     assert first[:5] == ("101", "better", "0 3 * * *", 1, 2)
