@@ -98,7 +98,7 @@ def test_a_letter_that_was_replayed_or_has_its_record_is_nobody_s_worry(filled: 
 def test_what_the_log_deleted_unread_is_red_until_it_is_acknowledged(filled: str) -> None:
     sql.execute(filled, "update awp_trigger_ledger set lost = '{[3,6)}'")
 
-    assert "deleted offsets 3 to 5 before" in _differences(_audit(filled))[0]
+    assert "offsets 3 to 5 were never read here" in _differences(_audit(filled))[0]
     _green_again(filled, "lost")
 
     sql.execute(filled, "update awp_trigger_ledger set lost = '{[3,6),[8,9)}'")
