@@ -5,6 +5,6 @@ from __future__ import annotations
 new = tuple.__new__
 """`new(Origin, (3, 17))`: a named tuple of all its fields, in their order.
 
-Its class, called with the fields, takes two to three times as long, and so takes a twentieth of
-what a trigger costs.
+Its class, called with the fields, takes two to three times as long. How many fields there are is
+not looked at.
 """

@@ -1,9 +1,8 @@
 """The usual case of preflight: a trigger with which nothing is wrong, seen at one look.
 
-Nearly every trigger is such a one, and ten checks that each look for one fault cost three times as
-much as a single look at all that has to be right. What is not right here is the checks' to judge
-and to name, so nothing may pass here that one of them would stop: a test holds the two against each
-other.
+Nearly every trigger is such a one, and a single look at all that has to be right costs less than
+ten checks that each look for one fault. What is not right here is the checks' to judge and to name,
+so nothing may pass here that one of them would stop: a test holds the two against each other.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ def _may(owner: Owner, job: Job, facts: Facts) -> bool:
     grants, job_type, target_id = facts.grants, job.job_type, job.target_id
     if ("user", owner.owner_id, job_type, target_id) in grants:
         return True
-    for group_id in owner.group_ids:  # noqa: SIM110  # a generator takes three times as long
+    for group_id in owner.group_ids:  # noqa: SIM110  # no generator a trigger
         if ("group", group_id, job_type, target_id) in grants:
             return True
     return False
