@@ -38,6 +38,8 @@ from worker.kafka.settings import KafkaSettings
 
 PARTITIONS = 6
 RECOVERY_S = 60.0
+START_S = 180.0
+"""How long everything may take to begin: several arenas begin together, on brokers just started."""
 _LOOK_S = 0.1
 _SAMPLE_S = 2.0
 _DAY_S = 86_400
@@ -51,6 +53,9 @@ _UP_TO = """
 """Each firing has a slot of its own. Those of which it is not known whether they are there count
 for nothing: they would hide others."""
 PENDING = "select count(*) from awp_trigger_outbox"
+_REWOUND = """
+    select topic, partition, rewound::text from awp_trigger_ledger where not isempty(rewound)
+"""
 _BEHIND = "select count(*) from awp_job_reprojection"
 
 
@@ -91,7 +96,7 @@ class Arena:
         self.may_expire: set[Slot] = set()
         self._is_over = Event()
         self._looking = Lock()
-        self._is_forgetting = False
+        self._is_forgetting = self._has_forgotten = False
         self._sampler = Thread(target=self._sample, name="sampler", daemon=True)
         ground.create(name)
         self.proxy = Proxy(self.database)
@@ -129,7 +134,7 @@ class Arena:
         self.traffic.start()
         self.start(workers)
         self._sampler.start()
-        self.recovered()
+        self.recovered(START_S)
         self.tally.recover_s = 0.0  # this was the start
 
     def start(self, count: int = 1, **more: Any) -> list[WorkerProcess]:
@@ -141,7 +146,7 @@ class Arena:
         for worker in started:
             wait_until(
                 worker.is_ready,
-                RECOVERY_S,
+                START_S,
                 f"a ready worker; its log is {worker.log}",
                 every_s=_LOOK_S,
             )
@@ -209,7 +214,7 @@ class Arena:
     def forgetting(self) -> Iterator[None]:
         """A block in which the database goes back: offsets are ahead of its records meanwhile."""
         with self._looking:
-            self._is_forgetting = True
+            self._is_forgetting = self._has_forgotten = True
         try:
             yield
         finally:
@@ -281,6 +286,8 @@ class Arena:
         self._sampler.join(30)
         for worker in list(self.workers):
             self.stop(worker)
+        if not self._has_forgotten and (gone_back := sql.rows(self.database, _REWOUND)):
+            self.broken(Kind.FORGOTTEN, f"says the ledger, and nothing was: {gone_back}")
         count = evidence.count(self.database, self.topics.triggers)
         log = evidence.log(self.topics.triggers, self._read)
         found = self._evidence(self._committed())
@@ -336,7 +343,7 @@ class Arena:
 
     def admin(self) -> TopicAdmin:
         """For topics; to be closed."""
-        return TopicAdmin(self.kafka())
+        return TopicAdmin(self.kafka(), timeout_s=RECOVERY_S)
 
     def _prepared(self) -> Traffic:
         with self.admin() as admin:

@@ -19,8 +19,9 @@ from worker.domain.topics import Topics
 from worker.errors import Transient
 from worker.kafka.admin import TopicAdmin
 from worker.kafka.consumer import TopicConsumer
-from worker.kafka.producer import EventProducer
+from worker.kafka.producer import EventProducer, Interrupted
 from worker.kafka.settings import KafkaSettings
+from worker.kafka.topic_ids import TopicIds
 
 PARTITIONS = 12
 BEFORE, BEHIND = 5, 5
@@ -36,6 +37,8 @@ HALF = 600_000
 REFUSED_S = 1.0
 """After which the broker has refused what has arrived: its answer waits on the silent way."""
 KEY = b"17"
+DEADLINE_S = 1.0
+"""Of a question to brokers of which one does not answer."""
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +143,78 @@ def test_an_event_that_was_refused_is_not_taken_as_published_because_the_next_on
     finally:
         producer.close()
         cluster.restore()
+
+
+def test_of_a_log_whose_leader_does_not_answer_nobody_says_where_it_begins_and_ends(
+    cluster: KafkaCluster, topics: Topics, settings: Settings
+) -> None:
+    """librdkafka (2.16) answers -1001 for both, and no error: a position that nobody has told."""
+    frozen = cluster.leader(topics.triggers, 0)
+    with TopicIds(KafkaSettings.of(settings), DEADLINE_S) as topic_ids:
+        everything = _told_of_all(topic_ids, topics.triggers)
+        led = [each for each in everything if cluster.leader(topics.triggers, each) is frozen]
+        frozen.freeze()
+        try:
+            bounds, reasons = topic_ids.bounds(topics.triggers, range(PARTITIONS))
+        finally:
+            frozen.wake()
+    assert led
+    assert bounds == {each: (0, 0) for each in everything if each not in led}
+    assert reasons == {
+        each: f"The bounds of partition {each} of {topics.triggers} cannot be read: no answer."
+        for each in led
+    }
+
+
+def test_where_a_log_begins_and_ends_is_told_again_soon_after_another_broker_leads_it(
+    cluster: KafkaCluster, topics: Topics, settings: Settings
+) -> None:
+    """librdkafka (2.16) goes on asking under the epoch of a leader that is gone."""
+    with TopicIds(KafkaSettings.of(settings), DEADLINE_S) as topic_ids:
+        _told_of_all(topic_ids, topics.triggers)
+        cluster.leader(topics.triggers, 0).kill()
+        try:
+            _told_of_all(topic_ids, topics.triggers)
+        finally:
+            cluster.restore()
+
+
+def test_events_that_are_given_up_on_their_way_are_no_error(
+    cluster: KafkaCluster, topics: Topics, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """So it is whenever partitions are lost: the outbox has them, and nobody is to be called."""
+    producer = EventProducer(KafkaSettings.of(settings))
+    event = Event(topics.failures, KEY, [], b"{}")
+    leader = cluster.leader(topics.failures, _partition())
+
+    def give_up() -> None:
+        raise Interrupted("the assignment changed")
+
+    try:
+        producer.send([event])
+        assert producer.wait() == []
+        leader.freeze()
+        producer.send([event])
+        with pytest.raises(Interrupted):
+            producer.wait(give_up)
+        leader.wake()
+        producer.send([event])
+        assert producer.wait() == []
+    finally:
+        leader.wake()
+        producer.close()
+    assert [each.message for each in caplog.records if each.name.startswith("worker")] == []
+
+
+def _told_of_all(topic_ids: TopicIds, topic: str) -> dict[int, tuple[int, int]]:
+    """The bounds of all partitions, which are empty, once they are told."""
+    everything = dict.fromkeys(range(PARTITIONS), (0, 0))
+    wait_until(
+        lambda: topic_ids.bounds(topic, range(PARTITIONS)) == (everything, {}),
+        ANSWER_S,
+        "the bounds of all partitions",
+    )
+    return everything
 
 
 def _partition() -> int:

@@ -14,6 +14,7 @@ from tests.support.topics import Broker
 
 CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 _ANSWER_MS = 20_000
+_NOT_LEADER, _AGAIN_S = 6, 0.1
 _AFTER_EPOCH = struct.calcsize(">qii")
 _CRC = struct.calcsize(">qiib")
 _ATTRIBUTES = struct.calcsize(">qiibI")
@@ -84,8 +85,13 @@ def produce(broker: Broker, topic: str, raw: bytes, *, partition: int = 0) -> in
             ],
             max_version=12,
         )
-        answer = client.send_and_receive(leader, request, _ANSWER_MS)
-        (one,) = answer.responses[0].partition_responses
+        end = time.monotonic() + _ANSWER_MS / 1000
+        while True:
+            answer = client.send_and_receive(leader, request, _ANSWER_MS)
+            (one,) = answer.responses[0].partition_responses
+            if one.error_code != _NOT_LEADER or time.monotonic() > end:
+                break
+            time.sleep(_AGAIN_S)  # of a new topic it hears later than those who say that it leads
         assert one.error_code == 0, f"{topic} refused a batch: {one.error_code} {one.error_message}"
         return int(one.base_offset)
     finally:

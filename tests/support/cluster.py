@@ -19,7 +19,7 @@ from worker.embedded.child import free_port
 NODES = 3
 _TRIES = 3
 _ANSWER_S = 10.0
-_READY_S = 60.0
+_READY_S = 120.0
 
 
 class KafkaCluster:

@@ -22,7 +22,7 @@ from worker.kafka.admin import answers
 
 POM = Path(__file__).parent / "jars" / "pom.xml"
 OLDEST_JAVA = 17
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 20.0
 _DOWNLOAD_TIMEOUT_S = 600.0
 _PORTS_TRIED = 3

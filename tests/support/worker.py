@@ -14,7 +14,8 @@ from worker.config import PREFIX, Settings
 from worker.embedded.child import Child, last_lines
 
 READY_S = 40.0
-STOP_S = 20.0
+STOP_S = 30.0
+"""What Kubernetes gives a process to end in, unless told otherwise."""
 _ABORT_S = 5.0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -15,6 +16,11 @@ _LEASH = 'read -r _; kill -KILL "$1" 2>/dev/null'
 PR_SET_PDEATHSIG, fires when the *thread* that forked ends and needs a hook between fork and exec,
 which a process with threads must not have."""
 
+
+_PORTS = range(20_000, 32_768)
+"""Below those that Linux and macOS give to connections going out."""
+
+_PORTS_TRIED = 100
 
 _PEEK = os.WEXITED | os.WNOHANG | os.WNOWAIT
 """Look whether it ended without freeing its id."""
@@ -116,7 +122,13 @@ def last_lines(log_path: Path, lines: int = 15) -> str:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that nobody had a moment ago, and that no connection going out is given.
+
+    So a server that is started again finds its port as it left it. Raises `OSError` where many
+    ports in a row are taken.
+    """
+    for port in random.sample(_PORTS, _PORTS_TRIED):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError(f"{_PORTS_TRIED} ports from {_PORTS.start} to {_PORTS.stop - 1} are all taken")

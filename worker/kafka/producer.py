@@ -25,6 +25,9 @@ from worker.kafka.refusals import FAILURES, REFUSALS, error_of, is_fatal, words
 from worker.kafka.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
+_client_log = log.getChild("client")
+_client_log.addFilter(lambda record: not record.getMessage().startswith("FATAL "))
+"""librdkafka's fatal errors come as exceptions, and are said in our words where they matter."""
 
 _SLICE_S = 0.2
 _TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE}
@@ -99,7 +102,7 @@ class EventProducer:
         self._sent: Sequence[Event] = ()
         self._reports: list[tuple[KafkaError | None, Message]] = []
         self._untaken: list[tuple[KafkaError, Event]] = []
-        self._producer = Producer(self._config, logger=log)
+        self._producer = Producer(self._config, logger=_client_log)
 
     def send(self, events: Sequence[Event], tick: Callable[[], None] = lambda: None) -> None:
         """Hand events over, in order. `tick` runs about every 0.2 s while the queue is full.
@@ -175,7 +178,7 @@ class EventProducer:
         """Another producer: what is still under way in this one can no longer be told apart."""
         self.close()
         self._sent, self._reports, self._untaken = (), [], []
-        self._producer = Producer(self._config, logger=log)
+        self._producer = Producer(self._config, logger=_client_log)
 
     def _alone(self, event: Event, tick: Callable[[], None]) -> list[Event]:
         self.send([event], tick)
@@ -188,7 +191,11 @@ class EventProducer:
         def close() -> None:
             # Waits for nothing, whatever its argument `blocking` is called (as of 2.16).
             producer.purge(in_queue=True, in_flight=True)
-            producer.close()
+            try:
+                producer.close()
+            except FAILURES as failure:
+                if error_of(failure).code() != _GAP:  # the purge itself leaves one
+                    raise
 
         close_client("producer", close)
 

@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 _ENDS: tuple[Any, ...] = (OffsetSpec.earliest(), OffsetSpec.latest())  # type: ignore[no-untyped-call]
 
+_SILENCE = "no answer"
+
 
 @dataclass(frozen=True, slots=True)
 class TopicDescription:
@@ -112,6 +114,10 @@ class TopicIds:
         stand behind the fetch that a broker may hold for half a second. The embedded broker names
         the last batch's first message as the end: a position beyond it is beyond the log only if
         the broker refuses it, too (`Flow.out_of_range`). Raises `Stop` when they refuse us.
+
+        librdkafka (2.16) gives what no leader has told as a negative offset, and no error; and it
+        goes on asking under the epoch of a leader that is gone. So after a question that is not
+        answered for every partition the next one is another client's.
         """
         places = [TopicPartition(topic, partition) for partition in partitions]
         asked = [
@@ -125,26 +131,27 @@ class TopicIds:
         ]
         bounds: dict[int, tuple[int, int]] = {}
         reasons: dict[int, str] = {}
-        is_late = False
         for place in places:
             try:
                 first, end = (
                     each[place].result(timeout=self._deadline_s + 1).offset for each in asked
                 )
             except Late:
-                is_late, reason = True, "no answer"
+                reason = _SILENCE
             except KafkaException as failure:
                 error = error_of(failure)
                 if error.code() in REFUSALS:
                     raise may_not_read(topic, error) from failure
                 reason = words(error)
             else:
-                bounds[place.partition] = first, end
-                continue
+                if min(first, end) >= 0:
+                    bounds[place.partition] = first, end
+                    continue
+                reason = _SILENCE
             reasons[place.partition] = (
                 f"The bounds of partition {place.partition} of {topic} cannot be read: {reason}."
             )
-        if is_late:
+        if reasons:
             self._connect_anew()
         return bounds, reasons
 

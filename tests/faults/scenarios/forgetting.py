@@ -13,11 +13,9 @@ from collections.abc import Iterator
 from tests.faults.arena import RECOVERY_S, Arena
 from tests.faults.scenarios.scenario import Scenario
 from tests.support import sql
-from tests.support.checker import Kind
 from tests.support.standby import Standby, let_stream
 from tests.support.waiting import wait_until
 
-_REWOUND = "select count(*) from awp_trigger_ledger where not isempty(rewound)"
 _SAID = "action=rewound"
 
 
@@ -64,7 +62,10 @@ def promote_a_standby(arena: Arena) -> None:
 
 
 def answer_early(arena: Arena) -> None:
-    """The server is told to answer before a commit is on disk, and dies: ours wait all the same."""
+    """The server is told to answer before a commit is on disk, and dies: ours wait all the same.
+
+    So the ledger may not say that anything was forgotten, which the arena looks at.
+    """
     _as_admin(arena, "alter system set synchronous_commit = off", "select pg_reload_conf()")
     arena.proxy.cut()
     arena.recovered()
@@ -80,8 +81,6 @@ def answer_early(arena: Arena) -> None:
         arena.proxy.lead_to(arena.database)
         arena.recovered()
     _as_admin(arena, "alter system reset synchronous_commit", "select pg_reload_conf()")
-    if sql.value(arena.database, _REWOUND):
-        arena.broken(Kind.FORGOTTEN, "although a worker's commits wait for the disk")
 
 
 @contextlib.contextmanager
