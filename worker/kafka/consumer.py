@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 _SLICE = 200
 """Most messages that are taken at once after the first; fewer where they are large."""
 
+_LAST_POLLS = 3
+
 
 class TopicConsumer:
     """What this process is assigned of one topic. Used by one thread.
@@ -123,7 +125,15 @@ class TopicConsumer:
         their way as long as a session lasts. Then the group notices when the session times out.
         """
         self._on_revoked = self._on_lost = _nothing
-        close_client(f"consumer of {self.topic}", self._consumer.close, self._call_s)
+        close_client(f"consumer of {self.topic}", self._leave, self._call_s)
+
+    def _leave(self) -> None:
+        # What the group has asked is answered first. Answered while it closes, librdkafka (2.16,
+        # its issue 4884) now and then waits for ever, inside of a callback, and the whole process
+        # with it: the binding lets no other thread run there.
+        for _ in range(_LAST_POLLS):
+            self._consumer.poll(0)
+        self._consumer.close()
 
     def _consume(self, most: int, wait_s: float) -> list[Delivery]:
         try:
