@@ -24,7 +24,8 @@ _SIZES = text(
       and c.reltuples >= :large
     """
 )
-_READS_ALL = ("Seq Scan", "Index Scan", "Index Only Scan")
+_READS = ("Seq Scan", "Index Scan", "Index Only Scan", "Bitmap Heap Scan")
+_FINDS = ("Index Cond", "Recheck Cond")
 
 
 def missing(connection: Connection, view: View) -> Iterator[Finding]:
@@ -61,7 +62,7 @@ def _unserved(
             connection.execute(text("set local enable_seqscan = default"))
     except (ViewRaised, Stop):
         return  # told where its rows are read
-    tables = sorted(set(_read_whole(plan[0]["Plan"])))
+    tables = sorted(set(read_whole(plan[0]["Plan"])))
     sizes = connection.execute(
         _SIZES, {"names": "{" + ",".join(f'"{each}"' for each in tables) + "}", "large": _LARGE}
     )
@@ -77,9 +78,9 @@ def _unserved(
         )
 
 
-def _read_whole(plan: dict[str, Any]) -> Iterator[str]:
-    """The tables of which a plan reads everything."""
-    if plan["Node Type"] in _READS_ALL and "Index Cond" not in plan:
+def read_whole(plan: dict[str, Any]) -> Iterator[str]:
+    """The tables of which a plan reads everything, also by way of an index that finds nothing."""
+    if plan["Node Type"] in _READS and not any(each in plan for each in _FINDS):
         yield plan["Relation Name"]
     for part in plan.get("Plans", ()):
-        yield from _read_whole(part)
+        yield from read_whole(part)
