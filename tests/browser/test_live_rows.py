@@ -11,7 +11,7 @@ from tests.support.console import Served, serving
 from tests.support.history import writing
 from worker.embedded.child import free_port
 
-SOON_MS = 15_000
+SOON_MS = 30_000
 NAMES = (
     "<script>document.title='taken'</script>",
     '"><img src=x onerror="document.title=\'taken\'">',

@@ -465,6 +465,7 @@ def test_what_the_log_deleted_unread_fails_the_audit_until_a_person_acknowledges
         assert shown.status == 0
         assert "offsets 10 to 14, acknowledged by li" in shown.stdout
         assert ": retention was too short\n" in shown.stdout
+        assert "Nothing was acknowledged: nothing is open of lost." in _audit(rig, *word).stdout
         found = _found(rig, "--deep", *word)
         assert (found["lost"], found["acknowledged"]) == ([], 0)
         assert found["deep"]["triggers_read"] == 5

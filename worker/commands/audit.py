@@ -6,7 +6,7 @@ import getpass
 import logging
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC
@@ -114,7 +114,7 @@ def command(
     finish(
         _result(found, seconds=time.monotonic() - began),
         as_json=as_json,
-        show=lambda out: _show(out, found),
+        show=lambda out: _show(out, found, words),
         is_good=found.closes,
     )
 
@@ -182,7 +182,7 @@ def _deep(deep: Deep, offences: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _show(out: Console, found: Audit) -> None:
+def _show(out: Console, found: Audit, words: Sequence[Word]) -> None:
     width = max(len(line.promise) for line in found.lines)
     for line in found.lines:
         mark = Text("✓", "green") if line.holds else Text("✗", "bold red")
@@ -191,6 +191,9 @@ def _show(out: Console, found: Audit) -> None:
             out.print(f"    {difference}", markup=False, soft_wrap=True)
     if found.deep is not None:
         _show_reach(out, found.deep)
+    if words and not found.accepted:
+        kinds = ", ".join(dict.fromkeys(each.kind for each in words))
+        out.print(f"Nothing was acknowledged: nothing is open of {kinds}.")
     for each in found.acknowledgements:
         out.print(_acknowledged(each), markup=False, soft_wrap=True)
     for kind in _open(found):

@@ -103,7 +103,7 @@ def owner_now(live: Live, words: Words) -> Now:
     if live.facts is None or job is None:
         return Now("still", words.gettext(_COULD_NOT))
     if job.owner_id is None:
-        return Now("bad", words.gettext(marked("None")))
+        return Now("bad", words.gettext(marked("Not set")))
     owner = live.facts.owners.get(job.owner_id)
     if owner is None:
         return Now("bad", words.gettext(marked("No longer exists")))
