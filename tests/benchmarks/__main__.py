@@ -25,6 +25,7 @@ from tests.benchmarks import (
     latency,
     machine,
     memory,
+    proof,
     scaling,
     shapes,
     tables,
@@ -184,6 +185,13 @@ def _shapes(on: Measuring) -> None:
         )
 
 
+def _proof(on: Measuring) -> None:
+    for triggers in (on.asked.triggers // 4, on.asked.triggers):
+        found = proof.measure(on.stage, on.node, triggers=triggers)
+        on.report.proofs[triggers] = found
+        on.say(f"audit --deep of {triggers:,}: {found.per_s:,.0f}/s, {found.rss_mb:.0f} MB")
+
+
 MEASURES: dict[str, Callable[[Measuring], None]] = {
     "throughput": _throughput,
     "latency": _latency,
@@ -191,6 +199,7 @@ MEASURES: dict[str, Callable[[Measuring], None]] = {
     "crash": _crash,
     "memory": _memory,
     "shapes": _shapes,
+    "proof": _proof,
     "growth": _growth,
 }
 PARTS = (*MEASURES, "embedded")

@@ -11,6 +11,7 @@ from tests.benchmarks.crash import CatchUp
 from tests.benchmarks.growth import Growth
 from tests.benchmarks.latency import Latency
 from tests.benchmarks.memory import Memory
+from tests.benchmarks.proof import Proof
 from tests.benchmarks.scaling import Scaled
 from tests.benchmarks.shapes import Shaped
 
@@ -22,6 +23,7 @@ JUDGED_PER_S = 200
 P50_MS = 10
 P99_MS = 30
 RSS_MB = 150
+PROOF_PER_S = 30_000
 
 
 class Goal(NamedTuple):
@@ -50,6 +52,7 @@ class Report:
     scaling: dict[int, Scaled] = field(default_factory=dict)
     crash: CatchUp | None = None
     shapes: dict[str, Shaped] = field(default_factory=dict)
+    proofs: dict[int, Proof] = field(default_factory=dict)
     not_run: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
@@ -72,6 +75,7 @@ class Report:
                 "workers": {str(count): each.as_json() for count, each in self.scaling.items()},
             },
             "shapes": {name: found.as_json() for name, found in self.shapes.items()},
+            "proof": {str(size): found.as_json() for size, found in self.proofs.items()},
             "crash": self.crash and self.crash.as_json(),
             "rss_mb": round(self.memory[max(self.memory)].rss_mb) if self.memory else None,
             "rss_mb_by_waiting": {
@@ -118,6 +122,10 @@ class Report:
         for name, found in self.shapes.items():
             goals.append(_at_least(f"{name}: ratio to batches of {found.best}", 1, found.ratio))
             goals.append(_at_most(f"{name}: RSS, MB", RSS_MB, found.product.rss_mb))
+        if self.proofs:
+            most = max(self.proofs)
+            name = f"audit --deep of {most:,}, triggers/s"
+            goals.append(_at_least(name, PROOF_PER_S, self.proofs[most].per_s))
         return goals
 
 

@@ -49,6 +49,11 @@ def _words(report: Report) -> Iterator[str]:
     """What needs no table."""
     if report.crash:
         yield _crash_words(report.crash)
+    for triggers, proof in report.proofs.items():
+        yield (
+            f"audit --deep of {triggers:,} triggers: {proof.per_s:,.0f} a second, "
+            f"{proof.rss_mb:.0f} MB at most."
+        )
     for waiting, found in report.memory.items():
         yield f"{found.rss_mb:.0f} MB at most with {waiting:,} triggers waiting."
 

@@ -16,12 +16,16 @@ from worker.storage.engine import Session
 
 
 class _Set(SystemClock):
-    """A clock that may be set ahead."""
+    """A clock that may be set ahead, and time that may be let pass."""
 
     ahead = timedelta()
+    passed = timedelta()
 
     def now(self) -> datetime:
-        return super().now() + self.ahead
+        return super().now() + self.passed + self.ahead
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.passed.total_seconds()
 
 
 @pytest.fixture
@@ -49,6 +53,21 @@ def test_a_decision_that_begins_while_the_clocks_are_compared_is_believed(feed: 
     session.close()
 
 
+def test_the_clocks_are_compared_each_minute(feed: Feed) -> None:
+    clock = _Set()
+    session = Session(feed.engine)
+    looks: list[None] = []
+    watch = _watch(session, clock, lambda: looks.append(None), max_skew_s=3600)
+    watch.check(is_taking=True)
+    looked = []
+    for passed_s in (50, 59, 61, 110, 122):
+        clock.passed = timedelta(seconds=passed_s)
+        watch.check(is_taking=False)
+        looked.append(len(looks))
+    assert looked == [1, 1, 2, 2, 3]
+    session.close()
+
+
 def test_nothing_is_believed_from_a_look_that_failed_until_one_that_did_not(feed: Feed) -> None:
     clock = _Set()
     session = Session(feed.engine)
@@ -71,10 +90,16 @@ def test_nothing_is_believed_from_a_look_that_failed_until_one_that_did_not(feed
     session.close()
 
 
-def _watch(session: Session, clock: _Set, meanwhile: Callable[[], None]) -> ClockWatch:
+def _watch(
+    session: Session, clock: _Set, meanwhile: Callable[[], None], max_skew_s: float = 30
+) -> ClockWatch:
     metrics = LoopMetrics(
         Metrics(CollectorRegistry()), TOPICS.triggers, Backlog(TOPICS.triggers, clock)
     )
     return ClockWatch(
-        session=session, take_append=meanwhile, clock=clock, max_skew_s=30, metrics=metrics
+        session=session,
+        take_append=meanwhile,
+        clock=clock,
+        max_skew_s=max_skew_s,
+        metrics=metrics,
     )

@@ -92,6 +92,27 @@ def test_a_mended_letter_runs_once_and_its_page_leads_to_the_record(
     )
 
 
+def test_a_trigger_that_only_claims_to_be_its_replay_is_no_result_of_a_letter(
+    rig: Rig, console: Served
+) -> None:
+    with rig.platform() as platform:
+        platform.action_job(id=7003)
+        platform.action_job(id=7004)
+    rig.fire({"job_id": 7003, "scheduled_at": "2026-11-23T10:00:00"})
+    (letter,) = letters(rig, "job_id = 7003")
+    forged = json.dumps(trigger(7004, scheduled_at=at(-60))).encode()
+    for claimed in (f"{letter}", f"{letter}:{'0' * 64}"):
+        headers = [("replay-of", claimed.encode())]
+        produce_raw(rig.broker, rig.topics.triggers, [("7004", forged, headers)])
+
+    (record,) = rig.records(7004, 1)
+
+    page = console.signed_in(Role.ADMIN).get(f"/dead-letters/{letter}")
+    assert record["trigger_kind"] == "schedule"
+    assert f'href="/history/{record["id"]}"' not in page.text
+    assert "Record of the replay none" in content(page)
+
+
 def test_many_of_a_reason_are_sent_as_they_came_and_once(rig: Rig, console: Served) -> None:
     produce_raw(
         rig.broker, rig.topics.triggers, [(str(n), b" " * 978 + b"x", None) for n in range(30)]

@@ -170,3 +170,19 @@ def test_each_new_column_has_its_documented_type(empty: str) -> None:
     assert jobs["last_scheduled_at"] == "timestamp with time zone"
     assert types("awp_trigger_ledger")["lost"] == "int8multirange"
     assert types("preflight_owner")["group_ids"] == "bigint[]"
+
+
+def test_a_new_record_is_in_no_index_of_random_ids(filled: str) -> None:
+    """Its identity is ordered by time, and found by one index; the platform's rows have another."""
+    schema.upgrade(filled)
+    found = rows(
+        filled,
+        "select regexp_replace(indexdef, '.* USING ', '') from pg_indexes "
+        "where tablename = 'awp_job_execution' and indexdef ~ 'execution_id|idempotency_key' "
+        "order by 1",
+    )
+    assert [definition for (definition,) in found] == [
+        "btree (execution_id) WHERE (idempotency_key IS NULL)",
+        "btree (idempotency_key)",
+        "btree (trigger_id) WHERE (trigger_id <> idempotency_key)",
+    ]
