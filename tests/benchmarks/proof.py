@@ -14,6 +14,7 @@ from tests.benchmarks.triggers import backlog, send
 from tests.support.topics import Broker
 from tests.support.worker import environment
 from worker.domain.topics import Topics
+from worker.embedded.child import last_lines
 
 PARTITIONS = 6
 SAMPLE_S = 0.1
@@ -40,12 +41,17 @@ def measure(stage: Stage, broker: Broker, *, triggers: int) -> Proof:
         drain(settings, PRODUCT, stage.folder / "proof.log", total=triggers)
         most = 0.0
         end = time.monotonic() + DEADLINE_S
-        with subprocess.Popen(
-            [sys.executable, "-c", PRODUCT, "audit", "--deep", "--json"],
-            env={**os.environ, **environment(settings)},
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as audit:
+        complaints = stage.folder / "proof-audit.log"
+        with (
+            complaints.open("w") as log,
+            subprocess.Popen(
+                [sys.executable, "-c", PRODUCT, "audit", "--deep", "--json"],
+                env={**os.environ, **environment(settings)},
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            ) as audit,
+        ):
             try:
                 while audit.poll() is None and time.monotonic() < end:
                     with contextlib.suppress(ValueError):  # it has just ended
@@ -54,6 +60,7 @@ def measure(stage: Stage, broker: Broker, *, triggers: int) -> Proof:
             finally:
                 audit.kill()
             said = audit.stdout.read() if audit.stdout else ""
+        assert said, f"the audit said nothing:\n{last_lines(complaints)}"
     found = json.loads(said)
     assert found["closes"], said
     read = int(found["deep"]["triggers_read"])
