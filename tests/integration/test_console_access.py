@@ -311,6 +311,31 @@ def test_forms_are_protected_behind_a_proxy_too(database: str) -> None:
         assert browser.post("/sign-out", data={"form_token": mine}).status_code == 303
 
 
+def test_a_program_behind_a_proxy_gets_its_token_from_the_api_alone(database: str) -> None:
+    execute(database, MEMBERS)
+    settings = {"console_proxies": "127.0.0.1", "console_user_header": "X-User"}
+    with serving(database, **settings) as console:
+        api = console.browser(**{"X-User": "wang"})
+        untold = api.post("/api/v1/jobs/7/enable")
+        assert (untold.status_code, untold.json()["title"]) == (403, "The form token is not right")
+        assert untold.json()["remedy"] == (
+            "Send `form_token` of GET /api/v1/me as X-Form-Token, and the cookies that you were "
+            "given with it."
+        )
+        told = api.get("/api/v1/me")
+        token = told.json()["form_token"]
+        assert token
+        assert f"awp-form={token};" in told.headers["set-cookie"]
+        assert "HttpOnly" in told.headers["set-cookie"]
+        right = api.post("/api/v1/jobs/7/enable", headers={"X-Form-Token": token})
+        assert right.status_code == 404  # it was let in: there is no such job
+        again = api.get("/api/v1/me")
+        assert again.json()["form_token"] == token
+        assert "set-cookie" not in again.headers
+        without_cookie = console.browser(**{"X-User": "wang", "X-Form-Token": token})
+        assert without_cookie.post("/api/v1/jobs/7/enable").status_code == 403
+
+
 @pytest.mark.parametrize("proxies", ["10.1.0.0/16", "127.0.0.2", "::1"])
 def test_a_header_from_another_address_is_nothing(database: str, proxies: str) -> None:
     execute(database, MEMBERS)

@@ -27,7 +27,7 @@ async def sent_token(request: Request) -> str:
 
 
 def check(request: Request, sent: str, expected: str | None) -> None:
-    """Raise a refusal unless a page of ours has sent this.
+    """Raise a refusal unless a page of ours has sent this, or a program with its token.
 
     The browser says where a request comes from (`Sec-Fetch-Site`, older ones `Origin`); the token
     says it once more. `expected` None: the token is checked against the browser's own form cookie,
@@ -43,7 +43,8 @@ def check(request: Request, sent: str, expected: str | None) -> None:
         expected = cookies.secret(request, cookies.FORM) or ""
     is_right = compare_digest(sent.encode(errors="replace"), expected.encode(errors="replace"))
     if not is_ours or not expected or not is_right:
-        raise problems.foreign_form()
+        is_call = request.url.path.startswith("/api/")
+        raise problems.foreign_call() if is_call else problems.foreign_form()
 
 
 def new_token() -> str:

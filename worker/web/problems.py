@@ -285,6 +285,25 @@ def foreign_form() -> Refusal:
     )
 
 
+def foreign_call() -> Refusal:
+    """The same on the API, where whoever asks has no page to load again."""
+    return Refusal(
+        Problem(
+            HTTPStatus.FORBIDDEN,
+            "foreign-form",
+            marked("The form token is not right"),
+            marked(
+                "X-Form-Token is missing or is not that of this session, or another site's page "
+                "has sent this. Nothing was changed."
+            ),
+            marked(
+                "Send `form_token` of GET /api/v1/me as X-Form-Token, and the cookies that you "
+                "were given with it."
+            ),
+        )
+    )
+
+
 def not_private() -> Refusal:
     """Signing in where anybody could read the password."""
     return Refusal(

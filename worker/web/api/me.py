@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
 
-from worker.web import problems
+from worker.web import cookies, forms, problems
 from worker.web.access import PUBLIC
 from worker.web.api import models
 from worker.web.auth.identify import SignedIn
@@ -23,14 +23,22 @@ def _somebody(request: Request) -> SignedIn:
 
 
 @router.get("/me", responses=models.problems())
-def show_me(asking: Annotated[SignedIn, Depends(_somebody)]) -> models.Me:
-    """Tell who is asking, and whose jobs they see."""
-    who = asking.principal
+def show_me(
+    request: Request, response: Response, asking: Annotated[SignedIn, Depends(_somebody)]
+) -> models.Me:
+    """Tell who is asking, and whose jobs they see.
+
+    Behind a proxy that signs people in, `form_token` holds with the cookie that comes with it.
+    """
+    who, token = asking.principal, asking.form_token
+    if token == "":  # no page has given this client one
+        token = forms.new_token()
+        cookies.set_secret(request, response, cookies.FORM, token)
     return models.Me(
         login=who.login,
         name=who.name,
         role=who.role.value,
         user_id=None if who.user_id is None else str(who.user_id),
         group_ids=None if who.sees_all_jobs else [str(each) for each in who.group_ids],
-        form_token=asking.form_token,
+        form_token=token,
     )

@@ -35,7 +35,8 @@ may not see is not there.
 - Errors are problem details (RFC 9457) with a `remedy`, in English or Chinese by Accept-Language.
   Findings are said in that language, too; a stored `message` stays as it was stored.
 - Values of parameter keys that look secret are masked: `••••••`.
-- Requests that change something carry a session's `form_token` in `X-Form-Token`.
+- Requests that change something carry `form_token` of `/api/v1/me` in `X-Form-Token`; behind a
+  proxy that signs people in, also the cookie that came with it.
 """
 _TAGS = [
     {"name": "jobs", "description": "Jobs, their combined status, and whether they could start."},

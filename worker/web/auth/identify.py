@@ -21,7 +21,8 @@ _LONGEST_LOGIN = 200
 class SignedIn:
     """Who is asking, and the token that this browser's forms have to carry.
 
-    `form_token` is None for a service: it sends no cookie, so nobody can send one in its name.
+    `form_token` is None for a service: it sends no cookie, so nobody can send one in its name. It
+    is empty behind a proxy for who has no cookie of ours yet: a page or `/api/v1/me` sets one.
     `can_sign_out` is False where a proxy signs people in.
     """
 
