@@ -95,6 +95,53 @@ def test_a_cause_names_the_jobs_that_it_broke(console: Served, database: str) ->
         assert browser.get(f"/failures/jobs{query}").status_code == 404, query
 
 
+def test_a_cause_that_an_action_and_a_workflow_share_is_told_without_the_node(
+    console: Served, database: str
+) -> None:
+    with writing(database) as (p, h):
+        action, workflow = p.action_job(), p.workflow_job()
+        h.failed(action, slot=NOW - timedelta(minutes=30))
+        record = h.failed(workflow, IN_A_NODE, slot=NOW - timedelta(minutes=10))
+    browser = console.signed_in(Role.ADMIN)
+    cause = "server_not_found:server=7"
+    for language, said in (
+        ("en", "Server 7 (10.0.0.7) does not exist."),
+        ("zh", "服务器 7（10.0.0.7）不存在。"),
+    ):
+        home = page(browser, "/jobs", language).text
+        assert re.findall(r'class="why">(.*?)</bdi>', home)[0] == said
+        heading = {"en": "By cause", "zh": "按原因"}[language]
+        assert rows(page(browser, "/failures", language), heading)[0].startswith(said)
+        assert rows(page(browser, "/failures/causes", language))[0].startswith(said)
+        jobs = content(page(browser, f"/failures/jobs?cause={cause}", language))
+        assert said in jobs
+        assert "Node" not in jobs
+        assert "节点" not in jobs
+    for path in ("causes", "causes/standing"):
+        (told,) = browser.get(f"/api/v1/failures/{path}").json()["items"]
+        assert (told["jobs"], told["message"]) == (2, "Server 7 (10.0.0.7) does not exist.")
+    assert "Node 2: Server 7 (10.0.0.7)" in content(page(browser, f"/history/{record}"))
+
+
+def test_a_cause_that_is_never_the_first_of_its_record_is_told_by_its_own_finding(
+    console: Served, database: str
+) -> None:
+    other = IN_A_NODE | {"server_id": "9", "ip": None, "node_id": "7", "message": "Node 7: of 9"}
+    causes = ["server_not_found:server=9", "server_not_found:server=7"]
+    with writing(database) as (p, h):
+        h.failed(p.workflow_job(), other, IN_A_NODE, causes=causes)
+    browser = console.signed_in(Role.ADMIN)
+    for path in ("causes", "causes/standing"):
+        found = browser.get(f"/api/v1/failures/{path}").json()["items"]
+        assert {each["cause"]: each["message"] for each in found} == {
+            "server_not_found:server=7": "Server 7 (10.0.0.7) does not exist.",
+            "server_not_found:server=9": "of 9",
+        }
+    shown = content(page(browser, "/failures/jobs?cause=server_not_found:server=7"))
+    assert "Server 7 (10.0.0.7) does not exist. Edit" in shown
+    assert "Server 9" not in shown
+
+
 def test_hostile_values_are_text(console: Served, database: str) -> None:
     with writing(database) as (p, h):
         job = p.action_job(name=HOSTILE)

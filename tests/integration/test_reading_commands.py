@@ -1,5 +1,6 @@
 """`failures`, `history` and `show`, as the person on call and a script use them."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -47,6 +48,13 @@ def run(database: str, *arguments: str) -> Ended:
     return trigger_worker(*arguments, env=env)
 
 
+def gone(node: str | None = None) -> str:
+    """The findings of a job whose server 7 is gone, as they are stored."""
+    told = f"{'' if node is None else f'Node {node}: '}Server 7 does not exist."
+    found = {"code": "server_not_found", "message": told, "server_id": "7"}
+    return json.dumps([found if node is None else found | {"node_id": node}])
+
+
 def test_failures_name_what_broke_in_the_last_hour(filled: str) -> None:
     ended = run(filled, "failures")
     assert ended.status == 0
@@ -59,6 +67,22 @@ def test_failures_name_what_broke_in_the_last_hour(filled: str) -> None:
     assert [(c["cause"], c["jobs"], c["triggers"]) for c in told["causes"]] == [(GONE, 1, 3)]
     assert [row["id"] for row in told["latest"]] == ["4", "3", "2"]
     assert (told["causes_in_all"], told["window"]["is_complete"]) == (1, True)
+
+
+def test_a_cause_is_named_without_the_node_of_whichever_job_came_last(
+    engine: Engine, database: str
+) -> None:
+    with engine.begin() as connection:
+        history = History(connection)
+        history.failed(16, NOW - timedelta(minutes=20), GONE, findings=gone())
+        history.failed(17, NOW - timedelta(minutes=10), GONE, findings=gone("2"))
+    ended = run(database, "failures")
+    causes, _, latest = ended.stdout.partition("RECORD")
+    assert causes.splitlines()[-2].split()[-5:] == ["Server", "7", "does", "not", "exist."]
+    assert "Node" not in causes
+    assert latest
+    (told,) = run(database, "failures", "--json").json["causes"]
+    assert (told["jobs"], told["message"]) == (2, "Server 7 does not exist.")
 
 
 def test_no_failure_is_said_and_good(database: str) -> None:

@@ -52,8 +52,7 @@ class History:
             trigger_code=code,
             trigger_message=message,
             causes=list(causes),
-            findings=json.dumps(findings),
-            **columns,
+            **({"findings": json.dumps(findings)} | columns),
         )
 
     def without_us(self, job_id: int, **columns: Any) -> int:

@@ -107,6 +107,20 @@ def in_language(stored: Mapping[str, Any], language: Language) -> str:
     return sentence(Finding(code, objects), language)
 
 
+def of_cause(stored: Mapping[str, Any], language: Language | None = None) -> str:
+    """The sentence of a cause, from one stored finding of it: the same in every node it breaks.
+
+    In a language; where none is given, in that in which it was stored.
+    """
+    objects = {name: value for name, value in stored.items() if name != "node_id"}
+    message = str(stored.get("message", "?"))
+    if (node_id := stored.get("node_id")) is not None:
+        for words in _WORDS.values():
+            of_node = words["node"].format(node_id=shown(node_id), sentence="")
+            message = message.removeprefix(of_node)
+    return message if language is None else in_language(objects | {"message": message}, language)
+
+
 def shown(value: object) -> str:
     """A value inside a sentence: one line, without control and direction marks, not too long."""
     text = "?" if value is None else str(value)

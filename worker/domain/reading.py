@@ -316,8 +316,8 @@ class JobCounts:
 class CauseRow:
     """One root and what it broke, in a window of failures.
 
-    `message` is of its newest record, `newest_id`, and `findings` the one that it was made of. A
-    trigger that failed for two causes counts in both.
+    `message` is its sentence as it was stored, without the node where that was, and `findings` the
+    one that this was made of. A trigger that failed for two causes counts in both.
     """
 
     cause: str
@@ -344,7 +344,8 @@ class Causes:
 class BrokenJob:
     """A job that a cause broke: how often in the window, and its newest failure for it.
 
-    `is_broken` says that this failure is still the job's newest record.
+    `is_broken` says that this failure is still the job's newest record, `message` all that this
+    record says, and `findings` the one of the cause.
     """
 
     job_id: int

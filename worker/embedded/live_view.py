@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,7 +27,6 @@ _ROOMY_LISTS = 14
 _WIDE = 100
 _MOST_LATEST = 10
 _LONGEST_JOB = 30
-_NODE = re.compile(r"^(Node|节点) ?[^:：]{1,40}[:：] ?")
 _MINUTE_MS = 60_000
 
 
@@ -259,7 +257,7 @@ def _causes(causes: Sequence[Cause] | None, rows: int) -> Sequence[RenderableTyp
         return [Text("  the streams are starting to count", "dim")][:rows]
     shown = causes if len(causes) <= rows else causes[: max(0, rows - 1)]
     listed = [
-        _row(Text(f"  {_NODE.sub('', cause.message)}"), f"{cause.jobs:,}", f"{cause.triggers:,}")
+        _row(Text(f"  {cause.message}"), f"{cause.jobs:,}", f"{cause.triggers:,}")
         for cause in shown
     ]
     left = len(causes) - len(shown)

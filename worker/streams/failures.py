@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from pydantic import ValidationError
 
 from job_trigger_schemas import FailureFinding, TriggerFailure, explain
+from worker.domain import messages
 
 MOST_CAUSES = 20
 """Causes of one event that are counted, its first ones: one job may name a thousand servers."""
@@ -55,7 +56,9 @@ def read(value: bytes | None) -> Failure:
 
 
 def _causes(event: TriggerFailure) -> Iterator[Cause]:
-    yield _cause(event.cause, event.code, event.message)
+    code, _, root = event.cause.partition(":")
+    message = _message(event.findings, code, root) or event.message
+    yield _cause(event.cause, event.code, message)
     others = [key for key in dict.fromkeys(event.causes[:MOST_CAUSES]) if key != event.cause]
     for key in others[: MOST_CAUSES - 1]:
         code, _, root = key.partition(":")
@@ -67,13 +70,18 @@ def _cause(key: str, code: str, message: str) -> Cause:
 
 
 def _message(findings: list[FailureFinding], code: str, root: str) -> str | None:
-    """The sentence of the first finding about that root (`server=9,account=deploy`).
+    """The sentence of that root (`server=9,account=deploy`), from the first finding about it.
 
     Findings and causes are no pairs: a server that is gone is two findings in a workflow with two
     nodes, and one cause.
     """
     named = {unquote(part.partition("=")[2]) for part in root.split(",")}
     for finding in findings:
-        if finding.code == code and named <= {str(value) for _, value in finding}:
-            return finding.message
+        if finding.code == code and named <= _named(finding):
+            return messages.of_cause(dict(finding))
     return None
+
+
+def _named(finding: FailureFinding) -> set[str]:
+    """What a finding names; its node is no root of anything."""
+    return {str(value) for name, value in finding if name != "node_id"}

@@ -5,7 +5,17 @@ import string
 import pytest
 
 from worker.domain.codes import FailureCode as Code
-from worker.domain.messages import as_json, in_language, remedy, retold, sentence, shown, summary
+from worker.domain.messages import (
+    Language,
+    as_json,
+    in_language,
+    of_cause,
+    remedy,
+    retold,
+    sentence,
+    shown,
+    summary,
+)
 from worker.domain.sentences import en, zh
 from worker.domain.verdict import Finding
 
@@ -495,6 +505,23 @@ def test_a_stored_finding_is_its_code_message_and_objects() -> None:
 def test_a_stored_finding_can_be_said_in_another_language_later() -> None:
     stored = as_json(Finding(Code.SERVER_POWERED_OFF, DB07), "en")
     assert in_language(stored, "zh") == "服务器 7（10.0.0.7，db-07）已关机。"
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_cause_is_said_without_the_node_in_whichever_language_it_was_stored(
+    language: Language,
+) -> None:
+    stored = as_json(Finding(Code.SERVER_POWERED_OFF, DB07 | {"node_id": "节点：2"}), language)
+    assert of_cause(stored, "en") == "Server 7 (10.0.0.7, db-07) is powered off."
+    assert of_cause(stored, "zh") == "服务器 7（10.0.0.7，db-07）已关机。"
+    assert of_cause(stored) == of_cause(stored, language)
+    whole = as_json(Finding(Code.SERVER_POWERED_OFF, DB07), language)
+    assert of_cause(whole) == whole["message"]
+
+
+def test_a_cause_of_another_version_is_said_without_its_node_too() -> None:
+    stored = {"code": "of_later", "message": "Node 2: As it was.", "node_id": "2"}
+    assert (of_cause(stored), of_cause(stored, "zh")) == ("As it was.", "As it was.")
 
 
 def test_a_stored_code_of_another_version_is_shown_as_it_was_stored() -> None:

@@ -30,7 +30,7 @@ READING = Reading(
     p99_ms=31.0,
     is_worker_ready=True,
     causes=tuple(
-        Cause(f"c{n}", "server_not_found", f"Node 2: Server {n} does not exist.", 62, 31)
+        Cause(f"c{n}", "server_not_found", f"Server {n} does not exist.", 62, 31)
         for n in range(1, 13)
     ),
     latest=tuple(
@@ -94,7 +94,7 @@ def test_one_of_anything_is_said_in_the_singular() -> None:
     assert rows[4].split("  ")[1] == "1 = 0 dispatched + 1 failure · 0 waiting"
 
 
-def test_causes_stand_with_jobs_and_triggers_and_without_the_node_they_were_seen_in() -> None:
+def test_causes_stand_with_jobs_and_triggers() -> None:
     rows = drawn(READING, 80, 24)
     assert rows[11].split() == ["Server", "1", "does", "not", "exist.", "31", "62"]
     assert "  8 more causes" in rows

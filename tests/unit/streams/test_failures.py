@@ -28,9 +28,9 @@ def event(**changes: Any) -> bytes:
             "code": "server_not_found",
             "message": "Node 1: Server 7 does not exist.",
             "findings": [
-                finding("server_not_found", "Node 1: Server 7 does not exist.", server_id="7"),
-                finding("server_not_found", "Node 2: Server 7 does not exist.", server_id="7"),
-                finding("server_not_found", "Node 2: Server 8 does not exist.", server_id="8"),
+                gone("7", node="1"),
+                gone("7", node="8"),
+                gone("8", node="2"),
                 finding(
                     "account_not_found",
                     "账号“财务”在 db-09 上不存在。",
@@ -53,13 +53,18 @@ def finding(code: str, message: str, **objects: str) -> dict[str, str]:
     return {"code": code, "message": message, **objects}
 
 
+def gone(server: str, *, node: str) -> dict[str, str]:
+    said = f"Node {node}: Server {server} does not exist."
+    return finding("server_not_found", said, server_id=server, node_id=node)
+
+
 def test_every_cause_is_counted_with_the_sentence_of_its_own_finding() -> None:
     failure = read(event())
     assert (failure.job_id, failure.code) == ("4711", "server_not_found")
     assert failure.failed_s == pytest.approx(1_795_161_600.131)
     assert failure.causes == (
-        Cause("server_not_found:server=7", "server_not_found", "Node 1: Server 7 does not exist."),
-        Cause("server_not_found:server=8", "server_not_found", "Node 2: Server 8 does not exist."),
+        Cause("server_not_found:server=7", "server_not_found", "Server 7 does not exist."),
+        Cause("server_not_found:server=8", "server_not_found", "Server 8 does not exist."),
         Cause(
             "account_not_found:server=9,account=财务",
             "account_not_found",

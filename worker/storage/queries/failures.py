@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from worker.domain import messages
 from worker.domain.reading import (
     NO_FINDINGS,
     BrokenJob,
@@ -35,7 +36,6 @@ from worker.storage.queries import paging
 from worker.storage.queries.combined import newest
 from worker.storage.queries.job_meaning import SEEN, Meant
 from worker.storage.queries.record_streams import of_records
-from worker.storage.queries.records import findings_of, first_findings
 from worker.storage.queries.scope import SOME, few_jobs, may_see, viewer
 
 MOST = 8_000
@@ -131,8 +131,8 @@ def standing_causes(
 def _broken(looked: str = "null") -> str:
     """SQL that sums `failures` by cause; one row without a cause where there is none.
 
-    What is told is the newest finding that was a record's first. `looked` is how many rows were
-    gone through to find these failures.
+    What is told is a finding of the newest record that has it first. `looked` is how many rows
+    were gone through to find these failures.
     """
     return f"""
         broken as (
@@ -144,17 +144,31 @@ def _broken(looked: str = "null") -> str:
         )
         select b.cause, split_part(b.cause, ':', 1) as code, b.jobs, b.triggers, b.first_at,
             b.last_at, b.newest_id, b.total, summed.read, summed.since, {looked} as looked,
-            coalesce(finding.its ->> 'message', r.trigger_message, '') as message,
-            finding.its as finding
+            coalesce(r.trigger_message, '') as message, finding.its as finding
         from (select count(*) as read, min(decided_at) as since from failures) as summed
         left join (select *, count(*) over () as total from broken
               order by jobs desc, triggers desc, cause limit :limit) as b on true
         left join awp_job_execution r on r.id = b.told_id
-        left join lateral (
-            select f as its from jsonb_array_elements(
-                case when jsonb_typeof(r.findings) = 'array' then r.findings else '[]' end) as f
-            where f ->> 'code' = split_part(b.cause, ':', 1) limit 1) as finding on true
+        left join lateral ({_finding("b.cause", "r")}) as finding on true
         order by b.jobs desc, b.triggers desc, b.cause
+    """
+
+
+def _finding(cause: str, record: str) -> str:
+    """SQL of the finding `its` of a record that a cause is the root of.
+
+    Of those with the cause's code, the first that names most of what the key names
+    (`server=7,account=deploy`): a job may miss several servers.
+    """
+    name, value = "split_part(part, '=', 1)", "split_part(part, '=', 2)"
+    return f"""
+        select item as its from jsonb_array_elements(case when
+            jsonb_typeof({record}.findings) = 'array' then {record}.findings else '[]' end
+        ) with ordinality as found (item, place)
+        where item ->> 'code' = split_part({cause}, ':', 1)
+        order by (
+            select count(*) from string_to_table(split_part({cause}, ':', 2), ',') as part
+            where {value} in (item ->> {name}, item ->> ({name} || '_id'))) desc, place limit 1
     """
 
 
@@ -168,12 +182,17 @@ def _caused(rows: Sequence[Any]) -> tuple[CauseRow, ...]:
             row.first_at,
             row.last_at,
             row.newest_id,
-            row.message,
-            Findings((row.finding,), 1) if row.finding else NO_FINDINGS,
+            messages.of_cause({"message": row.message, **(row.finding or {})}),
+            _findings(row),
         )
         for row in rows
         if row.cause is not None
     )
+
+
+def _findings(row: Any) -> Findings:
+    """The one finding that a cause is told by; none where its record has none."""
+    return Findings((row.finding,), 1) if row.finding else NO_FINDINGS
 
 
 def jobs_of_cause(
@@ -203,14 +222,15 @@ def jobs_of_cause(
                 having cast(:page_below as bigint) is null or max(r.id) < :page_below
                 order by newest_id desc limit :size
             )
-            select b.*, coalesce(f.trigger_message, '') as message, {first_findings("f")},
+            select b.*, coalesce(f.trigger_message, '') as message, finding.its as finding,
                 coalesce(f.job_name, cast(c.name as text)) as job_name, r.id = b.newest_id as is_now
             from broken b join awp_job_execution f on f.id = b.newest_id
+            left join lateral ({_finding("cast(:told as text)", "f")}) as finding on true
             left join console_job c on c.job_id = b.job_id
             {newest("b.job_id")} order by b.newest_id desc
             """
         ),
-        {**meant.values, "size": size + 1, "page_below": below},
+        {**meant.values, "size": size + 1, "page_below": below, "told": cause},
     ).all()
     jobs = tuple(
         BrokenJob(
@@ -221,7 +241,7 @@ def jobs_of_cause(
             row.newest_id,
             row.message,
             bool(row.is_now),
-            findings_of(row._mapping),  # noqa: SLF001  # a public name
+            _findings(row),
         )
         for row in rows[:size]
     )

@@ -21,7 +21,7 @@ from worker.web.live.sums import SPANS, Span, Sums, span_of
 from worker.web.pages.addresses import trail_of
 from worker.web.pages.page import show
 from worker.web.pages.record import remedy
-from worker.web.pages.showing import name_of, root, short, told, why
+from worker.web.pages.showing import name_of, root, short, told
 from worker.web.words import Words
 
 router = APIRouter(include_in_schema=False)
@@ -99,9 +99,7 @@ def jobs_of_cause(request: Request, viewer: Viewing) -> Response:
         raise problems.not_found()
     values = {
         "cause": short(cause, 160),
-        "message": why(page.rows[0].findings, page.rows[0].message, view.words, 400)
-        if page.rows
-        else "",
+        "message": root(page.rows[0], view.words, 400) if page.rows else "",
         "jobs": [(job, name_of(job.job_name, job.job_id, view.words)) for job in page.rows],
         "next_step": remedy(cause.partition(":")[0], view.words),
         "span": span,

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from worker.domain import messages
-from worker.domain.reading import CauseRow, Findings, RecordRow, Status
+from worker.domain.reading import BrokenJob, CauseRow, Findings, RecordRow, Status
 from worker.domain.shortening import cut
 from worker.web import times
 from worker.web.words import Words, marked
@@ -101,13 +101,10 @@ def why(found: Findings, message: str | None, words: Words, limit: int) -> str:
     return short(message or "", limit)
 
 
-def root(cause: CauseRow, words: Words, limit: int) -> str:
-    """What a cause is, in a language: the same in every node that it breaks."""
-    first = [
-        {name: value for name, value in finding.items() if name != "node_id"}
-        for finding in cause.findings.first
-    ]
-    return why(Findings(tuple(first), cause.findings.count), cause.message, words, limit)
+def root(cause: CauseRow | BrokenJob, words: Words, limit: int) -> str:
+    """What a cause is, in a language; as it was stored where no finding stands beside it."""
+    first = cause.findings.first
+    return short(messages.of_cause(first[0], words.language) if first else cause.message, limit)
 
 
 def said(stored: Mapping[str, Any], words: Words) -> str:

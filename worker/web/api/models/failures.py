@@ -17,7 +17,9 @@ class Cause(BaseModel):
 
     cause: str = Field(description="Its stable key.", examples=[_CAUSE])
     code: str = Field(examples=["server_not_found"])
-    message: str = Field(description="Of its newest failure, as stored.", examples=[_MESSAGE])
+    message: str = Field(
+        description="Its sentence as stored, without a workflow's node.", examples=[_MESSAGE]
+    )
     jobs: int = Field(description="How many jobs it broke.", examples=[31])
     triggers: int = Field(description="How many triggers it failed.", examples=[62])
     first_at: Moment
