@@ -60,6 +60,9 @@ _ACCESS_S = 3.0
 _NEWS_S = 3.0
 """How long a topic may be unknown at the start: brokers hear of a new one one after the other."""
 
+_RETRY_S = 1.0
+"""How long until brokers or a database that were away are asked again."""
+
 _VIEWS_MS = 5_000
 """How long a look at the first rows of a view may take before the worker starts without it."""
 
@@ -247,8 +250,10 @@ class Worker:
             try:
                 found = topic_ids.describe(topic)
             except Transient as problem:
-                log.warning("action=wait_for_brokers reason=%s", problem)
-                self._stopping.wait(1.0)
+                log.warning(
+                    "action=wait_for_brokers reason=%s Asked again in %g s.", problem, _RETRY_S
+                )
+                self._stopping.wait(_RETRY_S)
                 access.check(self._kafka, _ACCESS_S)
                 deadline = self._clock.monotonic() + _NEWS_S
                 continue
@@ -276,8 +281,12 @@ class Worker:
                         check_structure(connection)
                     check_group(session, self._kafka, self._settings.group)
                 except Transient as problem:
-                    log.warning("action=wait_for_database reason=%s", problem)
-                    self._stopping.wait(1.0)
+                    log.warning(
+                        "action=wait_for_database reason=%s Asked again in %g s.",
+                        problem,
+                        _RETRY_S,
+                    )
+                    self._stopping.wait(_RETRY_S)
                 else:
                     self._say_what_views_say(session)
                     return

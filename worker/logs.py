@@ -67,6 +67,8 @@ def configure(settings: Settings) -> None:
     root.setLevel(settings.log_level)
     for name in ("kafka", "aiokafka", "faust", "mode", "sqlalchemy"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    # It warns of a step of its own that took 0.1 s, which tells and asks nothing of anybody.
+    logging.getLogger("kafka.net.selector").setLevel(max(logging.ERROR, root.level))
 
 
 def _one_line(text: str) -> str:

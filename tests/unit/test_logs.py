@@ -2,9 +2,11 @@
 
 import json
 import logging
+import time
 from collections.abc import Iterator
 
 import pytest
+from kafka.net.selector import NetworkSelector
 
 from worker import logs
 from worker.config import Settings
@@ -27,6 +29,20 @@ def test_a_line_is_one_line_whatever_stands_in_it(capsys: pytest.CaptureFixture[
         "action=refused name=a\\n2026-01-01 ERROR action=forged\\r\\x1b[2J\\u202e\\ud800 每日"
         " owner=b\\nc"
     )
+
+
+def test_a_slow_step_of_a_client_is_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """kafka-python warns of 0.1 s in its own event loop, as on any machine that is busy."""
+
+    async def slow() -> None:
+        time.sleep(0.15)  # noqa: ASYNC251 - what it warns of
+
+    logs.configure(Settings())
+    loop = NetworkSelector()
+    loop.call_soon(slow())
+    loop.poll(timeout_ms=0)
+    loop.close()
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("form", ["text", "json"])

@@ -7,6 +7,8 @@ import time
 
 from confluent_kafka import KafkaError
 
+from worker.kafka.refusals import words
+
 _QUIET_S = 10.0
 
 
@@ -23,4 +25,4 @@ class Complaints:
         now = time.monotonic()
         if now - self._said_at.get(error.code(), -_QUIET_S) >= _QUIET_S:
             self._said_at[error.code()] = now
-            self._log.warning("action=broker client=%s error=%s", self._client, error.str())
+            self._log.warning("action=broker client=%s error=%s", self._client, words(error))

@@ -171,7 +171,7 @@ class TopicConsumer:
             self.flow.halt(partition, offset, words(error))
         elif error.code() in REFUSALS or is_fatal(error):
             self._failure = error
-        log.warning("action=consume topic=%s error=%s", self.topic, error.str())
+        log.warning("action=consume topic=%s error=%s", self.topic, words(error))
 
     def _note_error(self, error: KafkaError) -> None:
         if error.code() == SIGN_IN:

@@ -44,7 +44,11 @@ def check_group(session: Session, kafka: KafkaSettings, group: str) -> None:
                 topic = topic_ids.describe(name)
                 copies = offsets.read(name, range(topic.partitions)) if topic else {}
             except Transient as problem:
-                log.warning("action=check_group topic=%s reason=%s", name, problem)
+                log.warning(
+                    "action=check_group topic=%s reason=%s Asked again when partitions are taken.",
+                    name,
+                    problem,
+                )
                 return
             if topic is not None:
                 check_copies(session, topic, group, copies)

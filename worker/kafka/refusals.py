@@ -49,8 +49,14 @@ def is_fatal(error: KafkaError) -> bool:
 
 
 def words(error: KafkaError) -> str:
-    """What librdkafka says, for a sentence of ours: without the dot that ends some of it."""
-    return error.str().rstrip(".")
+    """What librdkafka says, for a sentence of ours: without the dot that ends some of it.
+
+    Where it quotes an answer without words, what the code means stands in their place.
+    """
+    said = error.str().strip().rstrip(".")
+    if said and not said.endswith(":"):
+        return said
+    return f"{said} {KafkaError(error.code()).str()}".strip()
 
 
 def refused(error: KafkaError) -> Stop:

@@ -11,6 +11,7 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, To
 from worker.config import Settings
 from worker.errors import Stop, Transient
 from worker.kafka.closing import close_client
+from worker.kafka.refusals import words
 from worker.kafka.settings import KafkaSettings
 from worker.kafka.topic_ids import TopicDescription, TopicIds
 
@@ -143,7 +144,7 @@ class _State:
 
     def note(self, error: KafkaError) -> None:
         """What librdkafka complains about meanwhile; most of it mends itself."""
-        log.debug("action=tail topic=%s error=%s", self._topic, error.str())
+        log.debug("action=tail topic=%s error=%s", self._topic, words(error))
 
 
 def _read(consumer: Consumer, listening: _Listening, longest_s: float, state: _State) -> None:

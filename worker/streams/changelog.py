@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic  # type: 
 
 from worker.errors import Stop, Transient
 from worker.kafka.closing import close_admin
+from worker.kafka.refusals import words
 
 log = logging.getLogger(__name__)
 
@@ -107,20 +108,19 @@ class Changelog:
         self._admin.poll(0)  # has `_hear` called
         if self._heard is not None and self._heard.code() == KafkaError._AUTHENTICATION:  # noqa: SLF001
             return Stop(
-                f"The brokers do not let us in: {self._heard.str()}.",
+                f"The brokers do not let us in: {words(self._heard)}.",
                 remedy="Check TRIGGER_WORKER_KAFKA_USERNAME, …_PASSWORD and …_SASL_MECHANISM.",
             )
-        words = (self._heard or error.args[0]).str()
+        reason = words(self._heard or error.args[0])
         if error.args[0].retriable() or _code(error) in _AWAY:
-            return Transient(f"The brokers do not answer: {words}.")
-        words = words.rstrip(".")
+            return Transient(f"The brokers do not answer: {reason}.")
         if topic != self._name:
             return Stop(
-                f"The streams may not read {topic}: {words}.",
+                f"The streams may not read {topic}: {reason}.",
                 remedy="Grant their principal READ on the topic (deploy/acls.md).",
             )
         return Stop(
-            f"The brokers refused the changelog {self._name}: {words}.",
+            f"The brokers refused the changelog {self._name}: {reason}.",
             remedy="Allow this user to create and describe it, or make it with the failure topic's "
             "number of partitions and cleanup.policy=compact,delete.",
         )

@@ -12,6 +12,7 @@ from confluent_kafka.admin import AclOperation, AdminClient  # type: ignore[attr
 
 from worker.errors import Stop, Transient
 from worker.kafka.closing import close_admin
+from worker.kafka.refusals import words
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ def _require(what: str, asked: Future[Any], needed: Collection[AclOperation]) ->
     except KafkaException as failure:
         error: KafkaError = failure.args[0]
         if error.code() not in _REFUSALS:
-            raise Transient(f"The brokers do not describe the {what}: {error.str()}.") from failure
+            raise Transient(f"The brokers do not describe the {what}: {words(error)}.") from failure
         allowed = []
     else:
         if not allowed:

@@ -116,7 +116,9 @@ class StreamsProcess:
             try:
                 return await asyncio.get_running_loop().run_in_executor(None, ask)
             except Transient as problem:
-                log.warning("action=wait_for_brokers reason=%s", problem)
+                log.warning(
+                    "action=wait_for_brokers reason=%s Asked again in %g s.", problem, _RETRY_S
+                )
             try:
                 await asyncio.wait_for(self._stopping.wait(), _RETRY_S)
             except TimeoutError:
