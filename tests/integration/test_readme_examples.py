@@ -3,17 +3,24 @@
 import json
 import re
 import signal
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.support import failures
-from tests.support.topics import Broker, read_topic
+from tests.support.topics import Broker, produce_raw, read_topic, read_whole
 from tests.support.waiting import wait_until
 from worker.domain.topics import Topics
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 PACKAGE = (Path(__file__).parents[2] / "schemas/README.md").read_text(encoding="utf-8")
+PROGRAMS = re.findall(r"^```python\n(.*?)^```", PACKAGE, re.MULTILINE | re.DOTALL)
+DISPATCH = json.loads(
+    (
+        Path(__file__).parents[2] / "schemas/examples/good/awp.job.dispatch.v1/action.json"
+    ).read_bytes()
+)
 READ_S = 30.0
 DIED = 9
 PREAMBLE = """
@@ -97,7 +104,7 @@ def test_a_trigger_is_sent_as_the_readme_sends_it(
 def test_the_first_programs_of_the_package_send_a_trigger_and_read_failures_until_ctrl_c(
     broker: Broker, topics: Topics, tmp_path: Path
 ) -> None:
-    send, read, *_ = re.findall(r"^```python\n(.*?)^```", PACKAGE, re.MULTILINE | re.DOTALL)
+    send, read, *_ = PROGRAMS
     address = '"127.0.0.1:9092"'
     send = send.replace(address, f'"{broker.address}", topic="{topics.triggers}"')
     with failures.program(send, tmp_path) as process:
@@ -114,3 +121,52 @@ def test_the_first_programs_of_the_package_send_a_trigger_and_read_failures_unti
         assert process.wait(READ_S) == 0
     shown = [line.split()[0] for line in log.read_text().removeprefix(said).splitlines()]
     assert shown == ["1", "2", "3"]
+
+
+def dispatch(run: int, *, expires_in_s: float | None = None) -> tuple[str, bytes, None]:
+    """A dispatch of job 102 as the worker sends it."""
+    expires_at = None
+    if expires_in_s is not None:
+        expires_at = (datetime.now(UTC) + timedelta(seconds=expires_in_s)).isoformat()
+    changes = {"execution_id": run_id(run), "job_id": "102", "expires_at": expires_at}
+    return "102", json.dumps(DISPATCH | changes).encode(), None
+
+
+def run_id(run: int) -> str:
+    return f"0198f3a0-0000-7000-8000-{run:012}"
+
+
+@pytest.mark.parametrize("broker", ["kafka"], indirect=True)
+def test_a_service_begins_each_run_once_and_answers_each_dispatch_also_after_its_death(
+    broker: Broker, topics: Topics, topic_prefix: str, tmp_path: Path
+) -> None:
+    (source,) = (each for each in PROGRAMS if "JobDispatch" in each)
+    source = source.replace("127.0.0.1:9092", broker.address).replace('"awp"', f'"{topic_prefix}"')
+    source = source.replace('"action",', '"action", session_timeout_ms=6000,')
+
+    def lines(beginning: str) -> list[str]:
+        said = (tmp_path / "program.log").read_text().splitlines()
+        return [line for line in said if line.startswith(beginning)]
+
+    def statuses() -> list[tuple[str, str]]:
+        sent = [json.loads(each.value or b"") for each in read_whole(broker, topics.statuses)]
+        return sorted((each["execution_id"], each["status"]) for each in sent)
+
+    two, late, limited = dispatch(2), dispatch(3, expires_in_s=-1), dispatch(4, expires_in_s=600)
+    produce_raw(broker, topics.dispatch_action, [dispatch(1), two, two, late, limited], partition=0)
+    answers = [
+        (run_id(1), "accepted"),
+        (run_id(2), "accepted"),
+        (run_id(2), "accepted"),
+        (run_id(3), "rejected"),
+        (run_id(4), "accepted"),
+    ]
+    with failures.program(source, tmp_path):
+        wait_until(lambda: statuses() == answers, READ_S, "an answer for each dispatch")
+    begun = [f"begun {run_id(run)} 102" for run in (1, 2, 4)]
+    assert lines("begun") == begun
+    produce_raw(broker, topics.dispatch_action, [two, dispatch(5)], partition=0)
+    with failures.program(source, tmp_path):
+        wait_until(lambda: (run_id(5), "accepted") in statuses(), READ_S, "the next run")
+    assert set(statuses()) == {*answers, (run_id(5), "accepted")}
+    assert lines("begun") == [*begun, f"begun {run_id(5)} 102"]
