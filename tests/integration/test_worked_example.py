@@ -241,3 +241,13 @@ def _edit(browser: httpx.Client, owner: str) -> None:
     assert third[0] == "103"
     assert json.loads(third[5])["script"] == "/opt/rotate"
     assert '"7"' in third[5]
+    execute(owner, "update timer set args = null where timer_no = '103'")
+    given = browser.patch(
+        "/api/v1/jobs/103",
+        json={"targets": [{"server_id": 7, "account": "oracle"}]},
+        headers={"If-Match": "*"},
+    )
+    assert given.status_code == 200, given.text
+    assert rows(owner, "select args from timer where timer_no = '103'") == [
+        ('{"servers":[{"server_id":"7","ip":"10.0.0.7","account":"oracle"}]}',)
+    ]

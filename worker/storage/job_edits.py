@@ -25,7 +25,10 @@ _READ = text(
 
 
 class Editable(NamedTuple):
-    """A row of `console_job_write`. `parameter` is JSON text as saved, None for SQL null."""
+    """A row of `console_job_write`. `parameter` is JSON text as saved, None for SQL null.
+
+    `are_ids_text` says that the platform's inventory has the ids of servers as text.
+    """
 
     job_id: int
     name: str
@@ -34,6 +37,7 @@ class Editable(NamedTuple):
     is_enabled: bool
     parameter: str | None
     version: int
+    are_ids_text: bool = False
 
 
 def is_possible(connection: Connection) -> bool:
@@ -47,7 +51,10 @@ def read(connection: Connection, job_id: int) -> Editable | None:
         return None
     with errors.reading(_VIEW):
         row = connection.execute(_READ, {"job_id": job_id}).one_or_none()
-    return None if row is None else Editable(*row)
+    if row is None:
+        return None
+    kind = columns_of(connection, "preflight_server").kind("server_id", Kind.WHOLE)
+    return Editable(*row, are_ids_text=kind is Kind.TEXT)
 
 
 def update(

@@ -70,6 +70,31 @@ def test_nodes_keep_what_is_theirs() -> None:
     )
 
 
+def test_a_new_id_is_written_as_those_of_the_other_nodes() -> None:
+    saved = (
+        '{"nodes":[{"servers":[]},{"servers":[{"account":"a"},{"server_id":"7","account":"a"}]},'
+        '{"servers":[{"server_id":8,"account":"a"}]}]}'
+    )
+    edits = Edits(
+        changed={Place(1, 0): Row(1, Place(1, 0), "4", "a")},
+        added=tuple(Row(place, None, "5", "b") for place in range(3)),
+    )
+    for are_ids_text in (False, True):
+        assert put_together("workflow", saved, edits, are_ids_text=are_ids_text) == (
+            '{"nodes":[{"servers":[{"server_id":"5","account":"b"}]},'
+            '{"servers":[{"account":"a","server_id":"4"},{"server_id":"7","account":"a"},'
+            '{"server_id":"5","account":"b"}]},'
+            '{"servers":[{"server_id":8,"account":"a"},{"server_id":5,"account":"b"}]}]}'
+        )
+
+
+@pytest.mark.parametrize("saved", [None, "null", "{}", '{"servers":[{"server_id":null}]}'])
+def test_where_no_id_is_yet_it_is_written_as_the_platform_has_them(saved: str | None) -> None:
+    edits = Edits(added=(Row(0, None, "5", "a"),), removed=frozenset({Place(0, 0)}))
+    put = put_together("action", saved, edits, are_ids_text=True)
+    assert put == '{"servers":[{"server_id":"5","account":"a"}]}'
+
+
 @pytest.mark.parametrize("saved", [None, "null", "{}"])
 def test_a_job_without_a_parameter_gets_one(saved: str | None) -> None:
     added = Edits(added=(Row(0, None, "5", "a"),))

@@ -72,22 +72,30 @@ def take_apart(job_type: str, text: str | None) -> tuple[ServerList, ...] | None
 
 
 def put_together(
-    job_type: str, text: str | None, edits: Edits, ips: Mapping[int, str | None] | None = None
+    job_type: str,
+    text: str | None,
+    edits: Edits,
+    ips: Mapping[int, str | None] | None = None,
+    *,
+    are_ids_text: bool = False,
 ) -> str | None:
     """The parameter with edits, as JSON; as it was where there are none.
 
     An entry that gets another server loses the ip that was saved of the old one, and takes that of
-    `ips`. Edits of places that are not there are passed over.
+    `ips`. Its id is written as it was, that of a new one as those beside it, else as those of the
+    job; where there are none, as `are_ids_text` says. Edits of places that are not there are passed
+    over.
     """
     value = _read(job_type, text) if edits else None
     if value is None:
         return text
-    for place, node in enumerate(_nodes(job_type, value)):
+    nodes = _nodes(job_type, value)
+    usual = _style((e for node in nodes for e in _entries(node)), str if are_ids_text else int)
+    for place, node in enumerate(nodes):
         if not isinstance(node, dict):
             continue
-        given = node.get("servers")
-        entries = given if isinstance(given, list) else []
-        style = next((type(e.get("server_id")) for e in entries if isinstance(e, dict)), int)
+        given, entries = node.get("servers"), _entries(node)
+        style = _style(entries, usual)
         kept = []
         for position, entry in enumerate(entries):
             at = Place(place, position)
@@ -163,6 +171,17 @@ def _nodes(job_type: str, value: dict[str, Any]) -> list[Any]:
     return nodes if isinstance(nodes, list) else []
 
 
+def _entries(node: Any) -> list[Any]:
+    given = node.get("servers") if isinstance(node, dict) else None
+    return given if isinstance(given, list) else []
+
+
+def _style(entries: Iterable[Any], usual: type) -> type:
+    """As what these entries have their servers' ids: as the first one that has any."""
+    ids = (entry.get("server_id") for entry in entries if isinstance(entry, dict))
+    return next((type(each) for each in ids if _text(each)), usual)
+
+
 def _listed(place: int, node: Any, job_type: str) -> ServerList:
     if not isinstance(node, dict):
         return ServerList(place, None, (), can_grow=False)
@@ -196,7 +215,7 @@ def _changed(entry: Any, row: Row, style: type, ips: Mapping[int, str | None]) -
     made: dict[str, Any] = dict(entry) if isinstance(entry, dict) else {}
     number = as_id(row.server)
     if row.server != before[0] and number is not None:
-        style = type(made["server_id"]) if "server_id" in made else style
+        style = _style([made], style)
         made["server_id"] = str(number) if style is str else orjson.Fragment(str(number))
         if ips.get(number):
             made["ip"] = ips[number]

@@ -66,12 +66,22 @@ def begin(console: Console, who: Principal, opened: Opened, edits: Edits) -> Beg
 
     A job that is switched off is looked at as if it were on: everything else is worth knowing.
     """
-    parameter = draft.put_together(opened.job.job_type, opened.saved.parameter, edits)
+    parameter = _put_together(opened, edits)
 
     def edited(job: Job) -> Job:
         return job._replace(parameter=parameter, enabled=True)
 
     return console.preflight.begin(opened.saved.job_id, who, edited)
+
+
+def _put_together(
+    opened: Opened, edits: Edits, ips: Mapping[int, str | None] | None = None
+) -> str | None:
+    """The parameter with edits, and with new ids as the platform has them."""
+    saved = opened.saved
+    return draft.put_together(
+        opened.job.job_type, saved.parameter, edits, ips, are_ids_text=saved.are_ids_text
+    )
 
 
 def columns(opened: Opened, wanted: Wanted, live: Live) -> dict[Column, str | bool | None]:
@@ -87,7 +97,7 @@ def columns(opened: Opened, wanted: Wanted, live: Live) -> dict[Column, str | bo
     if wanted.timezone != (saved.timezone or ""):
         found["timezone"] = wanted.timezone
     if wanted.edits:
-        parameter = draft.put_together(opened.job.job_type, saved.parameter, wanted.edits, ips)
+        parameter = _put_together(opened, wanted.edits, ips)
         if parameter != saved.parameter:
             found["paramter"] = parameter
     return found
@@ -141,9 +151,8 @@ def target_changes(opened: Opened, edits: Edits) -> tuple[list[str], list[str]]:
     """The targets that would go, and those that would come, at most fifty each."""
     if not edits:
         return [], []
-    job_type, parameter = opened.job.job_type, opened.saved.parameter
-    old = _targets(job_type, parameter)
-    new = _targets(job_type, draft.put_together(job_type, parameter, edits))
+    old = _targets(opened.job.job_type, opened.saved.parameter)
+    new = _targets(opened.job.job_type, _put_together(opened, edits))
     return _only(old, new), _only(new, old)
 
 
