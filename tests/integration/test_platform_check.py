@@ -373,6 +373,7 @@ def test_what_a_login_may_not_read_is_said_and_is_not_right(
         "console_job_write. Run it as the owner of the views, or as a login in the role "
         "trigger_console.\n"
     )
+    assert "1 of 13 views was not looked at: " in _check(roles["trigger_reader"]).stdout
     found = _check(roles["trigger_reader"], "--json")
     assert (found.status, found.json["not_looked_at"]) == (1, ["console_job_write"])
     assert [each["fault"] for each in found.json["problems"]] == [

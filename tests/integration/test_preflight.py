@@ -14,6 +14,7 @@ from sqlalchemy.pool import NullPool
 
 from tests.support.command import trigger_worker
 from tests.support.platform import Platform
+from tests.support.platform_types import redefine
 from tests.support.postgres import PostgresServer
 from tests.support.statements import saying
 from worker.domain.inventory import ServerState
@@ -260,6 +261,28 @@ def test_the_command_says_what_would_happen_and_changes_nothing(
         ),
     )
     assert _tables(engine) == before
+
+
+def test_the_command_puts_nothing_in_brackets_where_the_type_is_not_known(
+    engine: Engine, database: str
+) -> None:
+    with platform(engine) as p:
+        job_id = p.action_job(name="Empty targets")
+    redefine(database, "preflight_job", {"job_type": "null::text"})
+    env = {"TRIGGER_WORKER_DATABASE_URL": database}
+    ended = trigger_worker("preflight", str(job_id), env=env)
+    assert ended.stdout.splitlines()[0] == f"job {job_id} Empty targets: failed"
+
+
+def test_the_command_puts_no_blank_between_chinese_sentences(engine: Engine, database: str) -> None:
+    with platform(engine) as p:
+        job_id = p.action_job([p.account(p.server("db-07", state="off"), "deploy")])
+    env = {"TRIGGER_WORKER_DATABASE_URL": database, "TRIGGER_WORKER_LANGUAGE": "zh"}
+    ended = trigger_worker("preflight", str(job_id), env=env)
+    assert ended.stdout == (
+        f"job {job_id} log-backup (action): failed\n"
+        "  服务器 1（10.0.0.7，db-07）已关机。请将服务器开机，或选择其他服务器。\n"
+    )
 
 
 def test_the_command_says_the_same_to_a_program(engine: Engine, database: str) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.pool import NullPool
 
 from tests.support.command import Ended, trigger_worker
 from tests.support.platform import Platform
+from tests.support.platform_types import redefine
 from tests.support.records import History
 
 GONE = "server_not_found:server=7"
@@ -132,6 +133,14 @@ def test_show_tells_of_a_job(filled: str) -> None:
     assert (found["kind"], found["job"]["status"]) == ("job", "trigger_failed")
     statuses = [outcome["status"] for outcome in found["last_outcomes"]]
     assert statuses == ["succeeded", *["trigger_failed"] * 3]
+
+
+def test_show_puts_nothing_in_brackets_that_is_not_known(filled: str) -> None:
+    unknown = {"name": "null::text", "job_type": "null::text", "owner_id": "null::bigint"}
+    redefine(filled, "console_job", unknown | {"owner_name": "null::text"})
+    lines = run(filled, "show", "17").stdout.splitlines()
+    assert lines[0].split() == ["job", "17"]
+    assert ["owner", "unknown"] in [line.split() for line in lines]
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,11 @@ def confirmed(question: str) -> bool:
         return False
 
 
+def noted(said: str, note: object) -> str:
+    """`log-backup (action)`; without brackets where nothing is known that could stand in them."""
+    return said if note is None or note == "" else f"{said} ({note})"
+
+
 def finish(
     result: Mapping[str, Any],
     *,

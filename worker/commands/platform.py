@@ -85,6 +85,7 @@ def _sum(report: Report, found: int) -> str:
         return f"{read}."
     return (
         f"{read}{'' if found else ' in these'}.\n"
-        f"{len(closed)} of {len(VIEWS)} views were not looked at: this login may not read "
+        f"{len(closed)} of {len(VIEWS)} views {'was' if len(closed) == 1 else 'were'} not looked "
+        "at: this login may not read "
         f"{', '.join(closed)}. Run it as {CHECKER}."
     )

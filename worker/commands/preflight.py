@@ -15,7 +15,7 @@ from worker import config
 from worker.clock import SystemClock
 from worker.commands.database import ANY_ROLE, asking
 from worker.commands.ids import JOB_ID
-from worker.commands.output import as_json, finish
+from worker.commands.output import as_json, finish, noted
 from worker.config import Settings
 from worker.domain import messages
 from worker.domain.trigger import NAMESPACE, Origin, Trigger, TriggerKind
@@ -57,7 +57,7 @@ def command(*, job_ids: tuple[int, ...], at: str | None, as_json: bool) -> None:
     finish(
         result,
         as_json=as_json,
-        show=lambda out: _show(out, result),
+        show=lambda out: _show(out, result, settings.language),
         is_good=result["passed"] == len(triggers),
     )
 
@@ -139,18 +139,19 @@ def _target(target: Target) -> dict[str, str | None]:
     }
 
 
-def _show(out: Console, result: dict[str, Any]) -> None:
+def _show(out: Console, result: dict[str, Any], language: messages.Language) -> None:
     if result["problem"] is not None:
         ids = ", ".join(job["job_id"] for job in result["jobs"])
         words = f"job {ids}: could not check. {result['problem']}"
         out.print(words, markup=False, soft_wrap=True)
         return
     for job in result["jobs"]:
-        name = f" {messages.shown(job['job_name'])} ({job['job_type']})" if job["job_name"] else ""
-        out.print(f"job {job['job_id']}{name}: {job['verdict']}", markup=False, soft_wrap=True)
+        name = noted(messages.shown(job["job_name"]), job["job_type"]) if job["job_name"] else ""
+        called = f"job {job['job_id']} {name}".rstrip()
+        out.print(f"{called}: {job['verdict']}", markup=False, soft_wrap=True)
         for finding in job["findings"]:
-            words = f"  {finding['message']} {finding['remedy']}"
-            out.print(words, markup=False, soft_wrap=True)
+            words = messages.joined((finding["message"], finding["remedy"]), language)
+            out.print(f"  {words}", markup=False, soft_wrap=True)
         if job["findings"]:
             continue
         for target in job["targets"]:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 from sqlalchemy import Connection
 
-from worker.commands.output import as_json, finish
+from worker.commands.output import as_json, finish, noted
 from worker.commands.reading import at, plain, sender, session, status, words
 from worker.domain.counting import counted
 from worker.domain.reading import EVERYTHING, AsOf, JobRow, Kind, Named, Outcome, RecordDetail
@@ -79,7 +79,7 @@ def _show_job(out: Console, named: Named, job: JobRow | None, outcomes: Sequence
     if job is None:
         _say(out, "job", f"{named.job_id}, which is gone; `history {named.job_id}` has its records")
         return
-    _say(out, "job", f"{job.id} {job.name} ({job.job_type})")
+    _say(out, "job", noted(f"{job.id} {job.name or ''}".rstrip(), job.job_type))
     _say(out, "status", status(job.status))
     if job.newest is not None:
         _say(out, "message", job.newest.message)
@@ -90,8 +90,8 @@ def _show_job(out: Console, named: Named, job: JobRow | None, outcomes: Sequence
     _say(out, "last slot", at(job.last_scheduled_at))
     _say(out, "schedule", f"{job.schedule} {job.timezone or 'UTC'}" if job.schedule else "none")
     _say(out, "enabled", "yes" if job.is_enabled else "no")
-    _say(out, "owner", f"{job.owner_name or 'unknown'} ({job.owner_id})")
-    _say(out, "automation", f"{job.automation_name or 'unknown'} ({job.target_id})")
+    _say(out, "owner", noted(job.owner_name or "unknown", job.owner_id))
+    _say(out, "automation", noted(job.automation_name or "unknown", job.target_id))
     _say(out, "last ones", " ".join(str(outcome.status) for outcome in outcomes))
 
 

@@ -141,6 +141,11 @@ def _write(path: Path, users: dict[str, User]) -> None:
 def _password(from_stdin: bool) -> str:
     if from_stdin:
         password = sys.stdin.readline().rstrip("\n")
+    elif not sys.stdin.isatty():
+        raise Misused(
+            "There is no terminal to ask for a password at.",
+            remedy="Send it to stdin, with --password-stdin.",
+        )
     else:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     if not passwords.MIN_LENGTH <= len(password) <= passwords.MAX_LENGTH:

@@ -72,6 +72,11 @@ def summary(
     return _within(sentences, len(findings) + omitted, language, limit)
 
 
+def joined(sentences: Sequence[str], language: Language) -> str:
+    """Sentences in one text: Chinese ones follow each other without a blank."""
+    return _WORDS[language]["between"].join(sentences)
+
+
 def retold(stored: Sequence[Mapping[str, Any]], count: int, language: Language, limit: int) -> str:
     """The `summary` of `count` findings, of which the first ones are `stored`, in a language."""
     return _within([in_language(each, language) for each in stored], count, language, limit)

@@ -81,6 +81,7 @@ def test_a_service_gets_a_token_once(tmp_path: Path) -> None:
         (("add", "li wei", "--role", "viewer"), "", "cannot be a login"),
         (("add", "li", "--role", "viewer", "--password-stdin"), "short\n", "12 to 1024"),
         (("add", "li", "--role", "king"), "", "king"),
+        (("add", "li", "--role", "viewer"), PASSWORD, "with --password-stdin.\n"),
     ],
 )
 def test_what_cannot_be_is_said(
