@@ -54,7 +54,7 @@ def read(connection: Connection, job_id: int) -> Editable | None:
     if row is None:
         return None
     kind = columns_of(connection, "preflight_server").kind("server_id", Kind.WHOLE)
-    return Editable(*row, are_ids_text=kind is Kind.TEXT)
+    return Editable(*row)._replace(are_ids_text=kind is Kind.TEXT)
 
 
 def update(
