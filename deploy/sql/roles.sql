@@ -3,6 +3,9 @@
 --
 --   psql -v ON_ERROR_STOP=1 -f deploy/sql/roles.sql
 --
+-- Again also after a view was dropped and made anew, which takes its grants away. Tables in a schema
+-- of their own: PGOPTIONS='-c search_path=SCHEMA' before it.
+--
 -- Making the roles takes an owner with CREATEROLE, or a superuser who makes them beforehand:
 --
 --   create role trigger_worker nologin;
@@ -29,6 +32,16 @@ declare
     member text;
     relation text;
 begin
+    if to_regclass('awp_trigger_ledger') is null then
+        raise undefined_table using
+            message = format('The worker''s tables are in %s, and search_path is %s.',
+                (select coalesce('schema ' || string_agg(nspname, ', ' order by nspname), 'no schema')
+                 from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+                 where relname = 'awp_trigger_ledger'),
+                current_setting('search_path')),
+            hint = 'Set PGOPTIONS=''-c search_path=SCHEMA'' for psql. Where they are in none: '
+                'trigger-worker migrate up.';
+    end if;
     if missing <> '{}' and not (
         select rolsuper or rolcreaterole from pg_roles where rolname = current_user
     ) then

@@ -50,13 +50,6 @@ def test_an_empty_schema_is_named_with_what_it_lacks(
     assert "trigger-worker migrate" in said
 
 
-def test_a_wrong_search_path_is_told_where_the_tables_are(connection: Connection) -> None:
-    said = _said(connection, "create schema elsewhere", "set search_path = elsewhere")
-
-    assert said.startswith("The worker's tables are in schema public of the database t_")
-    assert "and search_path is elsewhere." in said
-
-
 def test_an_older_layout_is_told_what_is_missing(connection: Connection) -> None:
     said = _said(connection, "alter table awp_trigger_ledger drop column rewound")
 

@@ -12,7 +12,7 @@ from sqlalchemy.pool import NullPool
 
 from worker.config import Settings
 from worker.errors import ConnectionLost, Locked, Misused
-from worker.storage import address, asked, connecting, errors, idle, view_casts
+from worker.storage import address, asked, connecting, elsewhere, errors, idle, view_casts
 from worker.storage.lock_watch import LockWatch
 
 log = logging.getLogger(__name__)
@@ -27,8 +27,9 @@ def make_engine(settings: Settings) -> Engine:
 
     lock_timeout < idle_in_transaction_session_timeout < statement_timeout < half of
     max.poll.interval.ms, and likewise for connecting and for a silent peer. A session that does
-    not have these deadlines raises `Stop`. A statement's values never stand in what is raised.
-    Raises `Misused` for an address that is none.
+    not have these deadlines raises `Stop`, and so does one whose `search_path` passes by the
+    worker's tables. A statement's values never stand in what is raised. Raises `Misused` for an
+    address that is none.
     """
     limit_ms = _limit_ms(settings)
     session = {
@@ -60,6 +61,7 @@ def make_engine(settings: Settings) -> Engine:
             remedy="Write it as postgresql+psycopg2://user:password@host:port/database.",
         ) from None
     asked.ask_and_check(engine, session, said)
+    elsewhere.attend(engine)
     view_casts.attend(engine)
     return connecting.attend(engine)
 

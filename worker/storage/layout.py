@@ -28,11 +28,7 @@ _LOOK = text(
         array(select relation || '.' || "column" from needed where found is not null
             and not exists (select from pg_attribute a where a.attrelid = found
                 and a.attname = "column" and a.attnum > 0 and not a.attisdropped)
-            order by 1) as older,
-        array(select distinct s.nspname
-            from pg_class c join pg_namespace s on s.oid = c.relnamespace
-            where c.relname = 'awp_trigger_ledger' and c.relkind in ('r', 'p')
-            order by 1) as schemas
+            order by 1) as older
     """
 )
 _COUNT = text("select count(*) from awp_trigger_database")
@@ -48,13 +44,6 @@ def check(connection: Connection) -> None:
             "columns": [column for _, column in pairs],
         },
     ).one()
-    if "awp_trigger_ledger" in row.absent and row.schemas:
-        raise Stop(
-            f"The worker's tables are in schema {', '.join(row.schemas)} of the database "
-            f"{row.database}, and search_path is {row.search_path}.",
-            remedy="Name the schema in TRIGGER_WORKER_DATABASE_URL: "
-            "?options=-csearch_path%3DSCHEMA, or set it for the role.",
-        )
     if row.absent:
         raise Stop(
             f"The database {row.database} lacks {', '.join(sorted(row.absent))} "

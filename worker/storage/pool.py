@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as NoneFree
 
 from worker.config import Settings
 from worker.errors import Misused, Transient
-from worker.storage import address, asked, connecting, errors, view_casts
+from worker.storage import address, asked, connecting, elsewhere, errors, view_casts
 
 _STATEMENT_MS = 5_000
 _LOCK_MS = 2_000
@@ -59,6 +59,7 @@ class Pool:
                 remedy="Write it as postgresql+psycopg2://user:password@host:port/database.",
             ) from None
         asked.ask_and_check(self._engine, _SESSION, said)
+        elsewhere.attend(self._engine)
         connecting.attend(self._engine)
         view_casts.attend(self._engine)
         self._reader = self._engine.execution_options(

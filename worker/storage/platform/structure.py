@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from worker.domain.platform_views import Column, Holds, View
+from worker.storage import elsewhere
 from worker.storage.platform.report import Fault, Finding
 from worker.storage.view_columns import is_no_number
 
@@ -64,11 +65,15 @@ def look(
         if not row.may_read:
             closed[row.view] = row.role
         there.setdefault(row.view, {})[row.name] = _Type(row.category, row.type, row.base)
+    missing = [view.name for view in views if view.name not in there]
+    others = elsewhere.find(connection, missing) if missing else {}
     for view in views:
         columns = there.get(view.name)
         if columns is None:
             what = "" if view.is_needed else " What it is for is not available in the console."
             message = f"The view {view.name} does not exist.{what} {_DEFINE}"
+            if view.name in others:
+                message = str(others[view.name].told(f"The view {view.name} is"))
             findings.append(
                 Finding(Fault.MISSING_VIEW, view.name, message, is_note=not view.is_needed)
             )
@@ -76,7 +81,8 @@ def look(
         if view.name in closed:
             message = (
                 f"The role {closed[view.name]} may not read the view {view.name}, so it was not "
-                "looked at. deploy/sql/roles.sql says who may."
+                "looked at. deploy/sql/roles.sql says who may: run it again where the view was "
+                "dropped and made again, which loses its grants."
             )
             findings.append(Finding(Fault.NO_PERMISSION, view.name, message))
             continue
