@@ -58,16 +58,20 @@ _WRITE_REMEDIES = {
     "0A000": "`trigger-worker platform check` names what cannot be written, and what to do.",
 }
 _CANNOT_SERVE = "The database cannot serve this process"
-_EDIT_REMEDY = (
-    "Grant the console's role what the view and its trigger need, as deploy/sql/roles.sql does, "
+_TRIGGER_REMEDY = (
+    "Grant the {role}'s role what the view and its trigger need, as deploy/sql/roles.sql does, "
     "or make the trigger's function `security definer`."
+)
+_FUNCTION_REMEDY = (
+    "Grant the worker's role what this function needs, or make it `security definer`."
 )
 _MOST_SAID = 500
 _LISTED = "docs/platform.md lists its columns and their types."
 _VIEW_REMEDIES = {
     "42P01": f"Define it over the platform's tables, or run `trigger-worker migrate`; {_LISTED}",
     "42703": f"Give it every column that preflight reads; {_LISTED}",
-    _NO_RIGHT: "Grant the worker's role select on it, as deploy/sql/roles.sql does.",
+    _NO_RIGHT: "Run deploy/sql/roles.sql again: a view that was dropped and made again has lost "
+    "its grants.",
 }
 
 
@@ -106,6 +110,21 @@ def lacks_right(stop: Stop) -> bool:
     """True where a statement was refused because this login may not run it."""
     error = stop.__cause__
     return isinstance(error, DBAPIError) and _state(error) == _NO_RIGHT
+
+
+def in_a_trigger(error: DBAPIError, relation: str) -> Stop | None:
+    """What to raise where the platform's trigger may not do what an update of jobs asks of it.
+
+    None for what no function raised. The server says in which one it was, in its own language.
+    """
+    function = _function(error)
+    if not function:
+        return None
+    return Stop(
+        f"{relation} does not save what a job shows ({_state(error)}): {_words(error)} "
+        f"[{function}].",
+        remedy=_TRIGGER_REMEDY.format(role="worker"),
+    )
 
 
 @contextmanager
@@ -172,8 +191,10 @@ def classify(
 def _of_a_write(error: DBAPIError, state: str, words: str) -> TriggerWorkerError:
     if state.startswith(_OF_THE_ROW):
         return Refused(f"The database refused a value ({state}): {words}.", _refusal(error, state))
-    remedy = _WRITE_REMEDIES.get(state, _CHECK_TABLES)
-    return Stop(f"{_CANNOT_SERVE} ({state}): {words}.", remedy=remedy)
+    function = _function(error)
+    where = f" [{function}]" if function else ""
+    remedy = _WRITE_REMEDIES.get(state, _FUNCTION_REMEDY if function else _CHECK_TABLES)
+    return Stop(f"{_CANNOT_SERVE} ({state}): {words}{where}.", remedy=remedy)
 
 
 def _of_an_edit(error: DBAPIError, found: TriggerWorkerError, view: str) -> TriggerWorkerError:
@@ -184,7 +205,7 @@ def _of_an_edit(error: DBAPIError, found: TriggerWorkerError, view: str) -> Trig
             return found
         if isinstance(found, Stop) and routine != _ROW_SECURITY:
             message = f"The view {view} does not save an edit ({state}): {words}."
-            return Stop(message, remedy=_EDIT_REMEDY)
+            return Stop(message, remedy=_TRIGGER_REMEDY.format(role="console"))
     said = cut(words, _MOST_SAID) if is_raised or state in _RAISED else None
     message = f"The view {view} does not take an edit ({state}): {words}."
     return NotTaken(message, sqlstate=state, said=said)
@@ -210,6 +231,12 @@ def _state(error: DBAPIError) -> str | None:
 def _routine(error: DBAPIError) -> str | None:
     """Where in the server it was raised."""
     return getattr(getattr(error.orig, "diag", None), "source_function", None)
+
+
+def _function(error: DBAPIError) -> str:
+    """The function in which it was raised, the outermost of several; '' where it was in none."""
+    context = getattr(getattr(error.orig, "diag", None), "context", None) or ""
+    return "".join(context.strip().splitlines()[-1:])
 
 
 def _refusal(error: DBAPIError, state: str) -> Refusal:

@@ -15,7 +15,8 @@ from typing import NamedTuple, TypeVar
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from worker.errors import JobsLocked, Locked
+from migrations.prerequisites import JOBS
+from worker.errors import JobsLocked, Locked, Stop
 from worker.storage import errors
 from worker.storage.arrays import bigints
 from worker.storage.newest import moment
@@ -130,11 +131,16 @@ def is_refused(connection: Connection, statement: Prepared) -> bool:
 
 @contextmanager
 def not_waiting() -> Iterator[None]:
-    """Raise `JobsLocked` where a lock was waited for in vain."""
+    """Raise `JobsLocked` where a lock was waited for in vain.
+
+    A trigger of the platform that may not do its part is a `Stop` that names the jobs.
+    """
     try:
         yield
     except DBAPIError as error:
         problem = errors.classify(error, is_write=True)
         if isinstance(problem, Locked):
             raise JobsLocked(problem.message) from error
+        if isinstance(problem, Stop) and (told := errors.in_a_trigger(error, JOBS)) is not None:
+            raise told from error
         raise

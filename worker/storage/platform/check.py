@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from worker.domain.platform_views import VIEWS, Column, View
 from worker.errors import Stop, ViewRaised
-from worker.storage.platform import indexes, schedules, structure, tables, values
+from worker.storage.platform import grants, indexes, schedules, structure, tables, values
 from worker.storage.platform.raising import raising, unreadable
 from worker.storage.platform.report import Fault, Finding, Report
 from worker.storage.platform.values import Rows
@@ -39,6 +39,8 @@ def check(
         report.add(tables.unfit(connection))
         if most_rows is None:
             report.add(tables.uneditable(connection))
+            report.add(grants.lost(connection))
+            report.add(grants.invoking(connection))
             report.add(indexes.missing_of_jobs(connection))
     for view in views:
         if view.name in readable:

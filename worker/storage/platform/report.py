@@ -28,6 +28,7 @@ class Fault(StrEnum):
     MISSING_INDEX = "missing_index"
     NO_TIME_ZONE = "no_time_zone"
     UNFIT_TABLE = "unfit_table"
+    LOST_GRANTS = "lost_grants"
 
 
 @dataclass(frozen=True, slots=True)

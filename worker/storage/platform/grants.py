@@ -1,0 +1,108 @@
+"""What the three roles of deploy/sql/roles.sql may do with the views: grants that a view has lost.
+
+Looked at where that file was run: where a role may read the worker's ledger. So the roles of
+another database on the same server are nobody's concern here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, text
+
+from migrations.prerequisites import JOBS
+from worker.domain.platform_views import VIEWS
+from worker.storage.arrays import texts
+from worker.storage.platform.report import Fault, Finding
+
+_WORKER, _CONSOLE, _READER = "trigger_worker", "trigger_console", "trigger_reader"
+_EDITED = "console_job_write"
+_NEEDED = {JOBS, *(view.name for view in VIEWS if view.is_needed)}
+"""Without these a worker ends."""
+
+_GRANTED = (
+    *((view, role, "select") for view in _NEEDED for role in (_WORKER, _CONSOLE, _READER)),
+    *(
+        (view.name, role, "select")
+        for view in VIEWS
+        if view.name not in {*_NEEDED, _EDITED}
+        for role in (_CONSOLE, _READER)
+    ),
+    (JOBS, _WORKER, "update"),
+    (_EDITED, _CONSOLE, "select"),
+    (_EDITED, _CONSOLE, "update"),
+)
+"""A view, a role, and what deploy/sql/roles.sql lets it do there."""
+
+_ROLES = """
+    join pg_roles r on r.rolname = w.role
+        and has_table_privilege(r.oid, to_regclass('awp_trigger_ledger'), 'select')
+    join pg_class c on c.oid = to_regclass(w.view)
+"""
+_LOST = text(
+    f"""
+    select w.view, array_agg(distinct w.role order by w.role) as roles,
+        bool_or(w.privilege = 'select') as is_unread
+    from unnest(cast(:views as text[]), cast(:roles as text[]), cast(:privileges as text[]))
+        as w (view, role, privilege)
+    {_ROLES}
+    where not has_any_column_privilege(r.oid, c.oid, w.privilege)
+    group by w.view order by w.view
+    """
+)
+# What a function touches nobody can know without running it: most write to what their view reads.
+_INVOKING = text(
+    f"""
+    select w.view, w.role, t.tgname as trigger,
+        cast(cast(p.oid as regprocedure) as text) as function
+    from (values ('{JOBS}', '{_WORKER}'), ('{_EDITED}', '{_CONSOLE}')) as w (view, role)
+    {_ROLES}
+    join pg_trigger t on t.tgrelid = c.oid and t.tgenabled <> 'D' and not t.tgisinternal
+        and t.tgtype & 80 = 80  -- INSTEAD OF UPDATE
+    join pg_proc p on p.oid = t.tgfoid and not p.prosecdef
+    where not exists (
+        select from pg_rewrite rule
+        join pg_depend d on d.classid = cast('pg_rewrite' as regclass) and d.objid = rule.oid
+            and d.refclassid = cast('pg_class' as regclass) and d.refobjid <> c.oid
+        join pg_class b on b.oid = d.refobjid
+        where rule.ev_class = c.oid and has_schema_privilege(r.oid, b.relnamespace, 'usage')
+          and has_any_column_privilege(r.oid, b.oid, 'update'))
+    order by w.view, t.tgname
+    """
+)
+
+
+def lost(connection: Connection) -> Iterator[Finding]:
+    """Views that were made again, and that the roles may not use as they have to.
+
+    A note where that ends no worker.
+    """
+    views, roles, privileges = zip(*_GRANTED, strict=True)
+    values = {"views": texts(views), "roles": texts(roles), "privileges": texts(privileges)}
+    for row in connection.execute(_LOST, values):
+        *others, last = row.roles
+        who = f"roles {', '.join(others)} and {last}" if others else f"role {last}"
+        what = "read" if row.is_unread else "update"
+        yield Finding(
+            Fault.LOST_GRANTS,
+            row.view,
+            f"The {who} may not {what} {row.view}: a view that was dropped and made again has lost "
+            "its grants. Run deploy/sql/roles.sql again.",
+            is_note=_WORKER not in row.roles or row.view not in _NEEDED,
+        )
+
+
+def invoking(connection: Connection) -> Iterator[Finding]:
+    """Triggers of the views that worker and console write to, which run with the writer's rights.
+
+    Notes, where the writer's role may update none of the tables behind the view.
+    """
+    for row in connection.execute(_INVOKING):
+        yield Finding(
+            Fault.UNFIT_TABLE,
+            row.view,
+            f"The function {row.function} of the trigger {row.trigger} on {row.view} is not "
+            f"`security definer`, and the role {row.role} may update no table behind this view. "
+            "Make it `security definer`, or grant the role what it needs.",
+            is_note=True,
+        )
