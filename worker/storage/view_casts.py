@@ -55,15 +55,24 @@ def _cast(
     return _named(read, statement), parameters
 
 
+def is_cast(view: View, column: Column, columns: Columns) -> bool:
+    """Whether the console reads a column of a view through a cast, which no index of it serves."""
+    usual = _USUAL.get(column.holds)
+    return (
+        view.name in _CONSOLE
+        and usual is not None
+        and columns.has(column.name)
+        and columns.kind(column.name, usual) is not usual
+    )
+
+
 @lru_cache(maxsize=64)
 def _source(view: View, columns: Columns) -> str | None:
     """A select that stands for a view; None where it can be read as it is."""
     casts = {
         column.name: f"{_read(column, columns)} as {column.name}"
         for column in view.columns
-        if columns.has(column.name)
-        and columns.kind(column.name, Kind.OTHER) is not _USUAL.get(column.holds, Kind.OTHER)
-        and column.holds in _USUAL
+        if is_cast(view, column, columns)
     }
     if not casts:
         return None

@@ -12,6 +12,7 @@ from worker.domain.platform_views import Holds, View
 from worker.errors import Stop, ViewRaised
 from worker.storage import errors
 from worker.storage.platform.report import Fault, Finding
+from worker.storage.view_casts import is_cast
 from worker.storage.view_columns import columns_of
 
 _LARGE = 1_000
@@ -26,6 +27,8 @@ _SIZES = text(
 )
 _READS = ("Seq Scan", "Index Scan", "Index Only Scan", "Bitmap Heap Scan")
 _FINDS = ("Index Cond", "Recheck Cond")
+_TYPES = {Holds.ID: "a bigint", Holds.UUID: "a uuid"}
+_INDEX = "Make one on it; where the view casts or computes the column, on that expression."
 
 
 def missing(connection: Connection, view: View) -> Iterator[Finding]:
@@ -41,16 +44,22 @@ def missing(connection: Connection, view: View) -> Iterator[Finding]:
             value = f"{name} = cast('00000000-0000-8000-8000-000000000000' as uuid)"
         elif view.column(name).holds is not Holds.ID:
             value = f"{name} = 'a'"
-        yield from _unserved(connection, view.name, name, value)
+        remedy = _INDEX
+        if is_cast(view, view.column(name), of):
+            remedy = (
+                f"The console casts the column: have {view.name} say "
+                f"{_TYPES[view.column(name).holds]}, with an index on that expression."
+            )
+        yield from _unserved(connection, view.name, name, value, remedy)
 
 
 def missing_of_jobs(connection: Connection) -> Iterator[Finding]:
     """The same of the jobs, which every batch updates by their ids (R3)."""
-    yield from _unserved(connection, JOBS, "id", "id = cast('1' as bigint)")
+    yield from _unserved(connection, JOBS, "id", "id = cast('1' as bigint)", _INDEX)
 
 
 def _unserved(
-    connection: Connection, relation: str, column: str, condition: str
+    connection: Connection, relation: str, column: str, condition: str, remedy: str
 ) -> Iterator[Finding]:
     """The large tables that are read as a whole to find what meets a condition on a column."""
     try:
@@ -71,7 +80,7 @@ def _unserved(
             Fault.MISSING_INDEX,
             relation,
             f"No index serves a look-up by {relation}.{column}: each one reads the whole table "
-            f"{table} (about {int(rows):,} rows).",
+            f"{table} (about {int(rows):,} rows). {remedy}",
             column,
             int(rows),
             is_note=True,
