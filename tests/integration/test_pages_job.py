@@ -9,8 +9,13 @@ import pytest
 from tests.support.console import Served, serving
 from tests.support.history import NOW, Still, change_job, writing
 from tests.support.pages import HOSTILE, content, page, rows, shows_as_text
+from tests.support.platform_types import redefine
 from tests.support.sql import execute, session
 from worker.domain.access import Role
+
+UNKNOWN_TARGETS = (
+    "What this job was saved with cannot be read, so nobody knows which servers it names."
+)
 
 
 @pytest.fixture
@@ -83,6 +88,42 @@ def test_owner_automation_and_parameter_may_be_gone(console: Served, database: s
     assert "has no parameter" in shown
     assert "action or workflow is allowed." in content(page(browser, f"/jobs/{odd}"))
     assert "a second time at servers[1]" in content(page(browser, f"/jobs/{twice}"))
+
+
+def test_what_cannot_be_read_is_told_as_that_and_not_as_gone(
+    console: Served, database: str
+) -> None:
+    with writing(database) as (p, _):
+        odd = p.job("robot", parameter={"servers": []})
+        none = p.job(parameter={"servers": []}, owner_id=None, target_id=None)
+    browser = console.signed_in(Role.ADMIN)
+
+    shown = content(page(browser, f"/jobs/{odd}"))
+    assert "Now Action or workflow Cannot be read Owner" in shown
+    assert f"Targets {UNKNOWN_TARGETS}" in shown
+    assert "No longer exists" not in shown
+    answer = browser.get(f"/api/v1/jobs/{odd}").json()
+    assert answer["automation"]["now"] == "not_checked"
+
+    shown = content(page(browser, f"/jobs/{none}"))
+    assert "Now Action or workflow Not set Owner Not set" in shown
+    assert "Targets 0 This job names no server." in shown
+
+
+def test_a_parameter_that_is_no_json_does_not_name_no_server(
+    console: Served, database: str
+) -> None:
+    with writing(database) as (p, _):
+        job = p.action_job()
+    said = "cast('x' as text)"
+    redefine(database, "preflight_job", {"paramter": said, "owner_id": said, "target_id": said})
+    browser = console.signed_in(Role.ADMIN)
+    shown = content(page(browser, f"/jobs/{job}"))
+    assert "Now Action or workflow Cannot be read Owner Cannot be read" in shown
+    assert f"Targets {UNKNOWN_TARGETS}" in shown
+    assert "names no server" not in shown
+    chinese = content(page(browser, f"/jobs/{job}", "zh"))
+    assert "此任务保存的内容无法读取，因此无从知道它指定了哪些服务器。" in chinese
 
 
 def test_a_viewer_without_the_automation_still_sees_the_job(console: Served, database: str) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from worker.domain.inventory import Automation, ServerState
+from worker.domain.inventory import UNCLEAR_TYPE, Automation, ServerState
 from worker.domain.inventory import Owner as OwnerRow
 from worker.domain.masking import Masker
 from worker.domain.parameter import MAX_CHARACTERS
 from worker.domain.reading import AsOf, JobRow
 from worker.domain.verdict import Target
+from worker.preflight.invalid import is_unclear
 from worker.web.api import findings
 from worker.web.api.models import jobs as said
 from worker.web.api.models.jobs import Now
@@ -45,11 +46,16 @@ def automation(row: JobRow, live: Live) -> said.Automation | None:
     if row.target_id is None:
         return None
     number = str(row.target_id)
-    if live.facts is None or live.may_see_automation is None:
+    job = live.verdict.job if live.verdict else None
+    if live.facts is None or job is None or live.may_see_automation is None:
         return said.Automation(now=Now.NOT_CHECKED, id=number, name=None)
     if not live.may_see_automation:
         return said.Automation(now=Now.NO_PERMISSION, id=number, name=None)
-    there = live.facts.automations.get((row.job_type, row.target_id))
+    if is_unclear(job.unclear, "job_type"):  # nobody knows which of them it is
+        return said.Automation(now=Now.NOT_CHECKED, id=number, name=None)
+    automations = live.facts.automations
+    there = automations.get((row.job_type, row.target_id))
+    there = there or automations.get((UNCLEAR_TYPE, row.target_id))
     if there is None:
         return said.Automation(now=Now.GONE, id=number, name=None)
     return said.Automation(now=_flag(there), id=number, name=there.name)

@@ -79,7 +79,7 @@ def show_one(request: Request, viewer: Viewing, job_id: str) -> Response:
         "reasons": said,
         "more_reasons": more,
         "is_as_before": is_as_before(job.newest, live),
-        "automation": automation_now(job, live, view.words),
+        "automation": automation_now(live, view.words),
         "owner": owner_now(live, view.words),
         "next_slots": slots.next_slots(job.schedule, job.timezone, at.now, 5),
         "tolds": [told(record, view.words, at.now) for record in records.rows],

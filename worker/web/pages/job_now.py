@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from worker.domain import messages
-from worker.domain.inventory import ServerState
-from worker.domain.reading import MOST_CAUSES_LISTED, JobRow, RecordRow, Status
+from worker.domain.inventory import UNCLEAR_TYPE, Automation, Owner, ServerState
+from worker.domain.reading import MOST_CAUSES_LISTED, RecordRow, Status
 from worker.domain.verdict import Finding, Target
+from worker.preflight.invalid import is_unclear
 from worker.web.live_preflight import Live
 from worker.web.pages.job_saved import Saved
 from worker.web.pages.record import Found
@@ -23,6 +24,8 @@ _STATES = {
     ServerState.UNKNOWN: ("still", marked("The inventory does not know its state")),
 }
 _COULD_NOT = marked("Could not check")
+_UNREADABLE = marked("Cannot be read")
+_NOT_SET = marked("Not set")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +83,21 @@ def _is_of_whole(finding: Finding) -> bool:
     return "server_id" not in finding.objects or bool(finding.objects.get("path"))
 
 
-def automation_now(job: JobRow, live: Live, words: Words) -> Now:
+def automation_now(live: Live, words: Words) -> Now:
     """The action or workflow: its name where the viewer may use it, too (R10)."""
-    if live.facts is None or live.may_see_automation is None:
+    job = live.verdict.job if live.verdict else None
+    if live.facts is None or job is None or live.may_see_automation is None:
         return Now("still", words.gettext(_COULD_NOT))
     if not live.may_see_automation:
         return Now("warn", words.gettext(marked("No permission: you may not see it")))
-    automation = live.facts.automations.get((job.job_type, job.target_id or 0))
-    if automation is None:
-        return Now("bad", words.gettext(marked("No longer exists")))
-    if automation.unclear:
-        return Now("still", words.gettext(_COULD_NOT))
-    if not automation.enabled:
-        off = words.gettext(marked("%(name)s, switched off"))
-        return Now("bad", off % {"name": short(automation.name, _LONGEST)})
-    return Now("good", short(automation.name, _LONGEST))
+    if is_unclear(job.unclear, "job_type") or is_unclear(job.unclear, "target_id"):
+        return Now("warn", words.gettext(_UNREADABLE))
+    if job.target_id is None:
+        return Now("bad", words.gettext(_NOT_SET))
+    automations = live.facts.automations
+    automation = automations.get((job.job_type, job.target_id))
+    automation = automation or automations.get((UNCLEAR_TYPE, job.target_id))
+    return _row_now(automation, marked("%(name)s, switched off"), words)
 
 
 def owner_now(live: Live, words: Words) -> Now:
@@ -102,17 +105,20 @@ def owner_now(live: Live, words: Words) -> Now:
     job = live.verdict.job if live.verdict else None
     if live.facts is None or job is None:
         return Now("still", words.gettext(_COULD_NOT))
+    if is_unclear(job.unclear, "owner_id"):
+        return Now("warn", words.gettext(_UNREADABLE))
     if job.owner_id is None:
-        return Now("bad", words.gettext(marked("Not set")))
-    owner = live.facts.owners.get(job.owner_id)
-    if owner is None:
+        return Now("bad", words.gettext(_NOT_SET))
+    return _row_now(live.facts.owners.get(job.owner_id), marked("%(name)s, disabled"), words)
+
+
+def _row_now(row: Automation | Owner | None, off: str, words: Words) -> Now:
+    if row is None:
         return Now("bad", words.gettext(marked("No longer exists")))
-    if owner.unclear:
+    if row.unclear:
         return Now("still", words.gettext(_COULD_NOT))
-    if not owner.enabled:
-        off = words.gettext(marked("%(name)s, disabled"))
-        return Now("bad", off % {"name": short(owner.name, _LONGEST)})
-    return Now("good", short(owner.name, _LONGEST))
+    name = short(row.name, _LONGEST)
+    return Now("good", name) if row.enabled else Now("bad", words.gettext(off) % {"name": name})
 
 
 def now_of(target: Target, live: Live, found: Sequence[Finding], words: Words) -> Now:

@@ -6,7 +6,9 @@ import json
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from worker.domain.parameter import MAX_CHARACTERS, parse
+from worker.domain.codes import FailureCode
+from worker.domain.parameter import MAX_CHARACTERS, Problem, parse
+from worker.domain.platform_views import TYPES
 from worker.domain.verdict import Target
 from worker.errors import TriggerWorkerError
 from worker.storage.saved import limit_statements, read_parameter, read_targets
@@ -25,7 +27,8 @@ class Saved:
 
     `parameter` has what is secret hidden and is cut for a page; `raw` is as saved, and shown to
     nobody. `is_read` is False where the parameter could not be read, `is_known` where neither it
-    nor the targets could.
+    nor the targets could. `is_clear` is False where what was read is no parameter of a job of this
+    type, or where nothing was: then there may be more targets than these.
     """
 
     targets: tuple[Target, ...] = ()
@@ -34,6 +37,7 @@ class Saved:
     raw: str | None = field(default=None, repr=False)
     is_read: bool = True
     is_known: bool = True
+    is_clear: bool = True
 
 
 def read_saved(console: Console, job_id: int, job_type: str, *, most: int = MOST_TARGETS) -> Saved:
@@ -44,9 +48,16 @@ def read_saved(console: Console, job_id: int, job_type: str, *, most: int = MOST
             parameter = read_parameter(connection, job_id)
     except TriggerWorkerError:
         return _listed(console, job_id, most)
-    targets = parse(job_type, parameter).targets
+    targets, problems = parse(job_type, parameter)
     shown = None if parameter is None else _shown(console, parameter)
-    return Saved(targets[:most], len(targets), shown, parameter)
+    is_clear = job_type in TYPES and not any(map(_is_of_shape, problems))
+    return Saved(targets[:most], len(targets), shown, parameter, is_clear=is_clear)
+
+
+def _is_of_shape(problem: Problem) -> bool:
+    """Whether a problem leaves open which targets there are; there are none where nothing is."""
+    is_absent = problem.objects["reason"] == "absent"
+    return problem.code is FailureCode.PARAMETER_INVALID and not is_absent
 
 
 def _listed(console: Console, job_id: int, most: int) -> Saved:
@@ -61,7 +72,7 @@ def _listed(console: Console, job_id: int, most: int) -> Saved:
         for row in rows
         if row.server_id is not None
     )
-    return Saved(targets[:most], len(targets), is_read=False)
+    return Saved(targets[:most], len(targets), is_read=False, is_clear=bool(targets))
 
 
 def _shown(console: Console, parameter: str) -> str:

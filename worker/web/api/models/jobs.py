@@ -26,7 +26,7 @@ class Now(StrEnum):
     NO_PERMISSION = "no_permission"
     """It may be there; whoever asks may not see it."""
     NOT_CHECKED = "not_checked"
-    """The inventory did not answer in time."""
+    """The inventory did not answer in time, or what the job names cannot be read."""
 
 
 ServerNow = Literal["on", "off", "offline", "unknown", "gone", "not_checked"]
