@@ -73,7 +73,7 @@ def test_a_field_that_is_wrong_says_so_and_keeps_what_was_typed(
         expect(wrong).to_have_value("every tuesday")
         expect(wrong).to_have_attribute("aria-invalid", "true")
         said = wrong.get_attribute("aria-describedby")
-        expect(page.locator(f"#{said}")).to_contain_text("A schedule has five fields")
+        expect(page.locator(f"#{said}")).to_contain_text("A schedule has five or six fields")
         stored = f"select name from awp_automcation_job where id = {job}"
         assert value(database, stored) == "log-backup"
 

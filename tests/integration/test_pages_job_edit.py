@@ -190,7 +190,7 @@ def test_bad_input_comes_back_with_the_error_beside_the_field(
     assert form(answer)["r0.server"] == "db-07"
     for sentence in (
         "A name has 1 to 200 characters",
-        "A schedule has five fields and a slot to come",
+        "A schedule has five or six fields and a slot to come",
         "A time zone looks like Asia/Shanghai",
         "A server&#39;s id is a whole number",
         "An account has 1 to 1,024 characters.",

@@ -39,8 +39,8 @@ def is_schedule(schedule: str) -> bool:
 
 
 def last_slot(schedule: str | None, timezone: str | None, before: datetime) -> datetime | None:
-    """The newest slot that is at or before a moment."""
-    # Slots are whole minutes: the last one of a minute is the same at each of its seconds.
+    """The newest slot that is at or before a moment; a slot within that moment's minute, later."""
+    # Nearly all slots are whole minutes: what is kept for one serves each of its seconds.
     return _last(schedule or "", timezone or "UTC", before.replace(second=0, microsecond=0))
 
 

@@ -14,7 +14,7 @@ from worker.web.words import Words, marked
 LONGEST_NAME = 200
 _NAME = marked("A name has 1 to 200 characters, and none that is invisible.")
 _CRON = marked(
-    "A schedule has five fields and a slot to come, such as */10 * * * * or 0 2 * * MON."
+    "A schedule has five or six fields and a slot to come, such as */10 * * * * or 0 2 * * MON."
 )
 _ZONE = marked("A time zone looks like Asia/Shanghai or UTC.")
 _SERVER = marked("A server's id is a whole number, such as 17.")
