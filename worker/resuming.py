@@ -31,21 +31,24 @@ class Resumed:
     """Where a partition goes on: `offset` is read next.
 
     `skipped` triggers before it have no record in this database: they are a lost range of its
-    ledger row, which a person has to acknowledge.
+    ledger row. `repeated` from it on were decided already, and this database does not know it: they
+    are a rewound range. A person has to acknowledge either.
     """
 
     topic: str
     partition: int
     offset: int
     skipped: int
+    repeated: int
 
 
 def resume(settings: Settings, source: Source) -> list[Resumed]:
     """Make group and database agree, on what the source says, for every topic that is consumed.
 
     From the database: the group's offsets become copies of the ledger's positions; a partition that
-    it does not know is read from the beginning of its log. From the group: the ledger goes on where
-    the group stands. Raises `Stop` while the group has members or where a topic is not there.
+    it does not know is read from the beginning of its log. What the group had read beyond is
+    decided again, and told as in a restored database. From the group: the ledger goes on where the
+    group stands. Raises `Stop` while the group has members or where a topic is not there.
     """
     kafka = KafkaSettings.of(settings)
     resumed: list[Resumed] = []
@@ -76,26 +79,31 @@ def _resume(
     copies = offsets.read(topic.name, partitions)
     offsets.set(topic.name, copies)  # as they stand: refused while the group has members
     place = {"topic": topic.name, "topic_id": topic.topic_id}
-    skipped = dict.fromkeys(partitions, 0)
+    skipped, repeated = (dict.fromkeys(partitions, 0) for _ in range(2))
     with session.transaction() as connection:
-        if source is Source.GROUP:
-            for partition, copy in copies.items():
-                if copy.offset > 0 and copy.topic_id in (None, topic.topic_id):
-                    skipped[partition] = ledger.skip(
-                        connection,
-                        **place,
-                        partition=partition,
-                        log_start=offsets.first(topic.name, partition),
-                        end=copy.offset,
-                    )
-        database_id = ledger.known(connection, **place).database_id
+        known = ledger.known(connection, **place)
+        for partition, copy in copies.items():
+            if source is Source.GROUP:
+                is_noted = copy.offset > 0 and copy.topic_id in (None, topic.topic_id)
+                note, counts = ledger.skip, skipped
+            else:
+                is_noted = copy.tells(topic.topic_id, known)
+                note, counts = ledger.repeat, repeated
+            if is_noted:
+                counts[partition] = note(
+                    connection,
+                    **place,
+                    partition=partition,
+                    log_start=offsets.first(topic.name, partition),
+                    end=copy.offset,
+                )
         positions = ledger.positions(connection, **place)
     now = {
-        partition: GroupCopy(positions.get(partition, 0), topic.topic_id, database_id)
+        partition: GroupCopy(positions.get(partition, 0), topic.topic_id, known.database_id)
         for partition in partitions
     }
-    offsets.set(topic.name, now)
+    offsets.set(topic.name, now)  # afterwards: it was the only one that knew
     return [
-        Resumed(topic.name, partition, now[partition].offset, skipped[partition])
-        for partition in partitions
+        Resumed(*(topic.name, each, now[each].offset, skipped[each], repeated[each]))
+        for each in partitions
     ]

@@ -122,7 +122,7 @@ def test_what_the_database_forgot_is_red_until_it_is_acknowledged(filled: str) -
     sql.execute(filled, "update awp_trigger_ledger set rewound = '{[3,6)}'")
 
     (difference,) = _differences(_audit(filled))
-    assert "forgot what it had committed of offsets 3 to 5" in difference
+    assert "the database forgot what was committed of offsets 3 to 5" in difference
     _green_again(filled, "rewound")
 
 

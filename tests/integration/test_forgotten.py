@@ -6,10 +6,12 @@ What is decided again has the ids that it had; what went back is said; a wrong d
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID, uuid4, uuid5
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from pydantic import SecretStr
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.pool import NullPool
@@ -25,6 +27,7 @@ from tests.support.worker import WorkerProcess, environment, running
 from worker.audit.run import Word, run
 from worker.config import Settings
 from worker.domain.topics import Topics
+from worker.domain.trigger import NAMESPACE
 from worker.kafka.group_offsets import GroupOffsets
 from worker.kafka.settings import KafkaSettings
 from worker.storage.acknowledgements import Kind
@@ -109,9 +112,9 @@ def _refused(settings: Settings, database: str) -> Ended:
     return trigger_worker("worker", env=values)
 
 
-def _resume(settings: Settings, database: str, source: str) -> Ended:
+def _resume(settings: Settings, database: str, source: str, *flags: str) -> Ended:
     values = environment(settings.model_copy(update={"database_url": SecretStr(database)}))
-    return trigger_worker("topics", "resume", "--from", source, "--json", env=values)
+    return trigger_worker("topics", "resume", "--from", source, *flags, env=values)
 
 
 def test_an_older_dump_under_the_same_topic_decides_again_under_the_same_ids(
@@ -172,7 +175,7 @@ def test_another_database_is_refused_until_a_person_says_which_of_the_two_is_rig
     assert sentence in refused.stderr
     assert sql.value(other, "select count(*) from awp_trigger_ledger") == 0
 
-    resumed = _resume(settings, other, "group")
+    resumed = _resume(settings, other, "group", "--json")
     assert (resumed.status, resumed.json["partitions"][0]["skipped"]) == (0, 20)
     fire(5)
     _serve(settings, other, 5, tmp_path / "second.log")
@@ -188,7 +191,7 @@ def test_another_database_is_refused_until_a_person_says_which_of_the_two_is_rig
     assert [line.differences for line in found.lines if not line.holds] == []
 
     assert _refused(settings, database).status == 1
-    resumed = _resume(settings, database, "database")
+    resumed = _resume(settings, database, "database", "--json")
     assert (resumed.status, resumed.json["partitions"][0]["offset"]) == (0, 20)
     _serve(settings, database, 25, tmp_path / "third.log")
     told = _events(broker, topics)
@@ -218,11 +221,121 @@ def test_offsets_set_by_hand_prove_nothing_and_an_unknown_topic_is_refused(
     assert "action=rewound" not in said
 
     by_hand = Consumer(group)
-    by_hand.commit(offsets=[TopicPartition(topics.triggers, 0, 25)], asynchronous=False)
+    by_hand.commit(offsets=[TopicPartition(topics.triggers, 0, 99)], asynchronous=False)
     by_hand.close()
     refused = _refused(settings, empty)
     assert refused.status == 1
     assert "has never read this topic" in refused.stderr
+
+    resumed = _resume(settings, database, "database", "--json").json["partitions"][0]
+    assert (resumed["offset"], resumed["repeated"]) == (25, 0)
+    assert sql.rows(database, REWOUND) == [("{}",)]
+
+
+def test_an_older_database_that_is_resumed_from_went_back_as_one_that_a_worker_meets(
+    settings: Settings,
+    topics: Topics,
+    database: str,
+    postgres: PostgresServer,
+    older: str,
+    fire: Callable[[int], None],
+    tmp_path: Path,
+) -> None:
+    fire(20)
+    _serve(settings, database, 20, tmp_path / "first.log")
+    restored = postgres.create(older, template=make_url(database).database)
+    fire(30)
+    _serve(settings, database, 50, tmp_path / "second.log")
+
+    ended = _resume(settings, restored, "database")
+
+    said = ended.stdout.splitlines()
+    assert f"{topics.triggers} partition 0: next is offset 20, 30 decided again" in said
+    again = "`trigger-worker audit` fails until somebody accepts that (--acknowledge rewound)."
+    assert said[-1] == again
+    _serve(settings, restored, 50, tmp_path / "third.log")
+    assert sql.rows(restored, REWOUND) == [("{[20,50)}",)]
+    forgot = (
+        f"{topics.triggers} partition 0: the database forgot what was committed of offsets 20 to "
+        "49, or `topics resume` put another in its place; they are decided again, under the same "
+        "ids."
+    )
+    there = settings.model_copy(update={"database_url": SecretStr(restored)})
+    found = run(there, progress=lambda *_: None)
+    assert [each for line in found.lines for each in line.differences] == [forgot]
+    assert [line.words for line in found.lines if not line.holds] == ["30 offsets decided again"]
+
+
+def test_once_a_person_knows_what_an_empty_database_decided_again_the_topics_agree_with_it(
+    settings: Settings,
+    broker: Broker,
+    topics: Topics,
+    database: str,
+    postgres: PostgresServer,
+    older: str,
+    fire: Callable[[int], None],
+    tmp_path: Path,
+) -> None:
+    """Its job is disabled by then; and it knows neither the letter that was replayed, nor why."""
+    fire(20)
+    unread = {"job_id": 1, "scheduled_at": "yesterday"}
+    produce_raw(broker, topics.triggers, [("1", json.dumps(unread).encode(), None)])
+    empty = postgres.create(older, template=make_url(database).database)
+    sql.execute(
+        empty,
+        "update awp_trigger_database set id = gen_random_uuid(), secret = gen_random_uuid();"
+        "update awp_automcation_job set enabled = false",
+    )
+    _serve(settings, database, 21, tmp_path / "first.log")
+    mended = tmp_path / "mended.json"
+    mended.write_text(json.dumps(trigger(1)))
+    env = environment(settings.model_copy(update={"database_url": SecretStr(database)}))
+    replayed = trigger_worker("dlq", "replay", "1", "--edit", str(mended), "--yes", env=env)
+    assert replayed.status == 0, replayed.stderr
+    _serve(settings, database, 22, tmp_path / "second.log")
+    (replay,) = sql.rows(
+        database,
+        "select execution_id::text from awp_job_execution where trigger_kind = 'replay'",
+    )[0]
+
+    resumed = _resume(settings, empty, "database", "--json").json["partitions"][0]
+    assert (resumed["offset"], resumed["repeated"]) == (0, 22)
+    _serve(settings, empty, 22, tmp_path / "third.log")
+
+    there = settings.model_copy(update={"database_url": SecretStr(empty)})
+    found = run(there, is_deep=True, progress=lambda *_: None)
+    assert [line.promise for line in found.lines if not line.holds] == [
+        "The database forgot nothing",
+        "Every event has its record",
+        "No execution is both dispatched and failed",
+        "Every event tells what its record says",
+    ]
+    gone = found.offences["events_without_a_record"]
+    assert [each["execution_id"] for each in gone["first"]] == [replay]
+    assert found.offences["records_with_two_outcomes"]["total"] == 10
+
+    word = Word(Kind.REWOUND, "li", "the database was lost")
+    found = run(there, is_deep=True, words=[word], progress=lambda *_: None)
+    assert [line.differences for line in found.lines if not line.holds] == []
+
+    late = _sent_later(broker, topics.failures)
+    found = run(there, is_deep=True, progress=lambda *_: None)
+    gone = found.offences["events_without_a_record"]
+    assert [each["execution_id"] for each in gone["first"]] == [late]
+
+
+def _sent_later(broker: Broker, topic: str) -> str:
+    """An event of nobody, sent ten minutes from now by its own time; its execution."""
+    stranger = str(uuid4())
+    event = {
+        "execution_id": stranger,
+        "event_id": str(uuid5(UUID(NAMESPACE), f"failure:{stranger}")),
+    }
+    producer = Producer({"bootstrap.servers": broker.address})
+    later_ms = int((datetime.now(UTC) + timedelta(minutes=10)).timestamp() * 1000)
+    producer.produce(topic, json.dumps(event).encode(), timestamp=later_ms)
+    assert producer.flush(10) == 0
+    return stranger
 
 
 def test_resuming_waits_until_the_workers_have_left(

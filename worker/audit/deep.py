@@ -36,6 +36,8 @@ or by a clock that is wrong: of records that were deleted up to a moment, nothin
 sent within a day of it."""
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+_EVER_MS = -1
+"""What a message without a time says is its time."""
 
 JUDGING = "comparing with the tables"
 
@@ -110,8 +112,9 @@ class DeepAudit:
         with WindowReader(self._kafka, self._group) as reader:
             outgoing = [reader.windows(each.name, each.partitions) for each in found[1:]]
             self._read_triggers(reader, current, deep)
+            unjudged = self._unjudged()
             since = [
-                self._read_events(reader, place, windows, deep)
+                self._read_events(reader, place, windows, unjudged, deep)
                 for place, windows in enumerate(outgoing)
             ]
         for each, still in zip(found, self._topics(), strict=True):
@@ -181,7 +184,21 @@ class DeepAudit:
     def _judged_from_ms(self) -> int:
         """From when on, in milliseconds since 1970, what was sent must have its record."""
         before = self._deleted_before
-        return 0 if before is None else int((before + LONGEST_WAIT).timestamp() * 1000)
+        return 0 if before is None else _ms(before + LONGEST_WAIT)
+
+    def _unjudged(self) -> list[tuple[int, int]]:
+        """When events were sent, in milliseconds since 1970, whose record is known to be gone.
+
+        It was deleted; or a database forgot it, and a person knows: then what was decided again may
+        bear other ids, of triggers that are not in their topic any more, were too early at first,
+        or repeat a letter that is gone.
+        """
+        unjudged = [(_EVER_MS, self._judged_from_ms())] if self._deleted_before else []
+        with self._connection.begin():
+            for since, until in evidence.forgotten(self._connection):
+                begin_ms = _EVER_MS if since is None else _ms(since - CLOCK_SKEW)
+                unjudged.append((begin_ms, _ms(until + CLOCK_SKEW)))
+        return unjudged
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
@@ -189,12 +206,16 @@ class DeepAudit:
             yield self._connection
 
     def _read_events(
-        self, reader: WindowReader, place: int, windows: Sequence[Window], deep: Deep
+        self,
+        reader: WindowReader,
+        place: int,
+        windows: Sequence[Window],
+        unjudged: Sequence[tuple[int, int]],
+        deep: Deep,
     ) -> datetime:
         """Read an outgoing topic; returns the moment from which on its events are all there."""
-        judged_from_ms = self._judged_from_ms()
         for batch in self._batches(reader, self._outcomes[place], windows):
-            lines = event_lines(place, batch, judged_from_ms)
+            lines = event_lines(place, batch, unjudged)
             with self._connection.begin():
                 evidence.note_events(self._connection, lines)
             deep.events_read += len(batch)
@@ -242,6 +263,10 @@ def _describe(topic_ids: TopicIds, name: str) -> TopicDescription:
 def _newest(rows: Sequence[LedgerRow]) -> datetime | None:
     """The moment up to which records have been deleted anywhere."""
     return max((row.deleted_before for row in rows if row.deleted_before), default=None)
+
+
+def _ms(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
 
 
 def _edge(window: Window) -> datetime:

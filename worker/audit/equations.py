@@ -168,8 +168,8 @@ def _lost(rows: Sequence[LedgerRow], names: _Names) -> Line:
 
 def _rewound(rows: Sequence[LedgerRow], names: _Names) -> Line:
     differences = tuple(
-        f"{names.of(row)}: the database forgot what it had committed of offsets {first} to {last}; "
-        "they were decided again, under the same ids."
+        f"{names.of(row)}: the database forgot what was committed of offsets {first} to {last}, or "
+        "`topics resume` put another in its place; they are decided again, under the same ids."
         for row in rows
         for first, last in row.rewound
     )

@@ -84,10 +84,13 @@ class TriggerIdentities:
         return lines
 
 
-def event_lines(place: int, batch: Sequence[Message], judged_from_ms: int) -> list[str]:
+def event_lines(
+    place: int, batch: Sequence[Message], unjudged: Sequence[tuple[int, int]]
+) -> list[str]:
     """A line for each message of an outgoing topic (`place` as in `Topics.outcomes`).
 
-    What was sent before `judged_from_ms` need not have its record any more.
+    What was sent within one of these times (in milliseconds since 1970, the second one excluded)
+    need not have its record any more.
     """
     kind = EventKind.FAILURE if place == _FAILURES else EventKind.DISPATCH
     lines = []
@@ -108,10 +111,14 @@ def event_lines(place: int, batch: Sequence[Message], judged_from_ms: int) -> li
                 execution_id,
                 None if is_own else own_id,
                 is_own,
-                bool(judged_from_ms) and message.timestamp()[1] < judged_from_ms,
+                bool(unjudged) and _is_within(message.timestamp()[1], unjudged),
             )
         )
     return lines
+
+
+def _is_within(sent_ms: int, times: Sequence[tuple[int, int]]) -> bool:
+    return any(since <= sent_ms < until for since, until in times)
 
 
 def outcome_ids(value: bytes | None) -> tuple[Uuid | None, Uuid | None]:

@@ -14,6 +14,7 @@ from worker.config import load
 from worker.kafka.admin import BROKER_DEFAULT, DEFAULT_PARTITIONS, CreatedTopic, TopicAdmin
 from worker.kafka.topic_check import TopicReport, check, unknowns
 from worker.resuming import Resumed, Source, resume
+from worker.storage.acknowledgements import Kind
 
 
 @click.group()
@@ -109,8 +110,9 @@ def resume_command(
 
     For when the worker says that the group's offsets belong to another database, or that this one
     has never read the topic. --from database: read on where its ledger stands, and what it does not
-    know from the beginning of the log. --from group: read on where the group stands; what lies
-    before it and has no record here is a lost range, and the audit fails until somebody accepts it.
+    know from the beginning of the log; what the group had read beyond is decided again, and is a
+    rewound range. --from group: read on where the group stands; what lies before it and has no
+    record here is a lost range. The audit fails until somebody accepts either.
     """
     settings = load(kafka_brokers=brokers, topic_prefix=topic_prefix)
     resumed = resume(settings, Source(source))
@@ -127,12 +129,23 @@ def resume_command(
 
 def _show_resumed(out: Console, resumed: list[Resumed]) -> None:
     for each in resumed:
-        skipped = f", {each.skipped:,} skipped" if each.skipped else ""
+        counts = f", {each.skipped:,} skipped" if each.skipped else ""
+        if each.repeated:
+            counts += f", {each.repeated:,} decided again"
         out.print(
-            f"{each.topic} partition {each.partition}: next is offset {each.offset:,}{skipped}",
+            f"{each.topic} partition {each.partition}: next is offset {each.offset:,}{counts}",
             soft_wrap=True,
             markup=False,
         )
+    for kind, is_noted in (
+        (Kind.LOST, any(each.skipped for each in resumed)),
+        (Kind.REWOUND, any(each.repeated for each in resumed)),
+    ):
+        if is_noted:
+            out.print(
+                f"`trigger-worker audit` fails until somebody accepts that (--acknowledge {kind}).",
+                soft_wrap=True,
+            )
 
 
 def _show_created(out: Console, created: list[CreatedTopic], partitions: int) -> None:

@@ -44,6 +44,16 @@ class GroupCopy(NamedTuple):
             return ""
         return f"{self.topic_id}{_BETWEEN}{self.database_id}"
 
+    def tells(self, topic_id: str, known: Known) -> bool:
+        """True when a database, this one or another, had read a topic up to here.
+
+        An offset that says nothing of a database, beside one that has read the topic, may have been
+        set by hand.
+        """
+        if self.topic_id is None:
+            return self.offset > 0 and not known.has_read
+        return self.topic_id == topic_id
+
     def is_of(self, claim: Claim) -> bool:
         """True when it is a copy of the same ledger row's position."""
         return (self.topic_id, self.database_id) == (claim.topic_id, claim.database_id)

@@ -20,6 +20,7 @@ from worker.domain.delivery import Event
 from worker.domain.trigger import Uuid, early_key
 from worker.storage.acknowledgements import ACCEPTED_LOST, ACCEPTED_MISSING, ACCEPTED_REWOUND
 from worker.storage.arrays import bigints, uuids
+from worker.storage.audit import TRIGGERS
 from worker.storage.outbox import unpack
 
 MOST_NAMED = 20
@@ -94,6 +95,25 @@ _EARLY = text(
     from unnest(cast(:missing as uuid[]), cast(:early as uuid[])) as early (missing, key)
     where t.key = early.missing
       and exists (select from awp_job_execution r where r.idempotency_key = early.key)
+    """
+)
+
+_FORGOTTEN = text(
+    """
+    select r.since, coalesce(r.until, said.at) as until
+    from audit_accepted a
+    join awp_trigger_ledger l on l.id = a.ledger_id and l.topic like :triggers
+    cross join unnest(a.rewound) as forgotten
+    cross join lateral (
+        select max(decided_at) filter (where origin_offset < lower(forgotten)) as since,
+            max(decided_at) filter (where origin_offset <@ forgotten) as until
+        from awp_job_execution
+        where ledger_id = a.ledger_id and idempotency_key is not null
+    ) r
+    cross join lateral (
+        select max(acknowledged_at) as at from awp_acknowledgement
+        where kind = 'rewound' and ledger_id = a.ledger_id
+    ) said
     """
 )
 
@@ -310,6 +330,15 @@ def accept_unrecorded(connection: Connection, by: str, reason: str) -> int:
     accepted = connection.execute(_ACCEPT_UNRECORDED, {"by": by, "reason": reason})
     connection.execute(_NOW_ACCEPTED)
     return accepted.rowcount
+
+
+def forgotten(connection: Connection) -> list[tuple[datetime | None, datetime]]:
+    """When the decisions were made that a database forgot, as far as a person has accepted that.
+
+    From the last one that it remembers (None: it remembers none) to the last that was made again.
+    """
+    rows = connection.execute(_FORGOTTEN, {"triggers": TRIGGERS})
+    return [(row.since, row.until) for row in rows]
 
 
 def analyze(connection: Connection) -> None:

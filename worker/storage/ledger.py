@@ -154,18 +154,32 @@ _POSITIONS = text(
     where topic = :topic and topic_id = :topic_id
     """
 )
-_SKIP = text(
-    """
+_BEFORE = """
     with before as (
         select coalesce(max(last_offset) + 1, :log_start) as position from awp_trigger_ledger
         where topic = :topic and topic_id = :topic_id and "partition" = :partition
     )
+"""
+_SKIP = text(
+    f"""
+    {_BEFORE}
     insert into awp_trigger_ledger as l (topic, topic_id, "partition", last_offset, lost)
     select :topic, :topic_id, :partition, :end - 1, int8multirange(int8range(position, :end))
     from before where position < :end
     on conflict (topic, topic_id, "partition") do update
         set lost = l.lost + excluded.lost, last_offset = excluded.last_offset,
             epoch = l.epoch + 1, updated_at = now()
+    returning :end - (select position from before)
+    """
+)
+_REPEAT = text(
+    f"""
+    {_BEFORE}
+    insert into awp_trigger_ledger as l (topic, topic_id, "partition", last_offset, rewound)
+    select :topic, :topic_id, :partition, position - 1, int8multirange(int8range(position, :end))
+    from before where position < :end
+    on conflict (topic, topic_id, "partition") do update
+        set rewound = l.rewound + excluded.rewound, updated_at = now()
     returning :end - (select position from before)
     """
 )
@@ -365,6 +379,19 @@ def skip(
     values = {"topic": topic, "topic_id": topic_id, "partition": partition}
     skipped = connection.execute(_SKIP, {**values, "log_start": log_start, "end": end})
     return int(skipped.scalar_one_or_none() or 0)
+
+
+def repeat(
+    connection: Connection, *, topic: str, topic_id: str, partition: int, log_start: int, end: int
+) -> int:
+    """Record that a partition was decided up to `end` and this database does not know it.
+
+    It is rewound, as by `rewind`, for whoever takes the partition next. Returns how many offsets
+    that are.
+    """
+    values = {"topic": topic, "topic_id": topic_id, "partition": partition}
+    repeated = connection.execute(_REPEAT, {**values, "log_start": log_start, "end": end})
+    return int(repeated.scalar_one_or_none() or 0)
 
 
 def go_back(connection: Connection, claim: Claim, end: int) -> Claim:
