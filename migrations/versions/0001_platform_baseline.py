@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from alembic import op
 
+from migrations.going import Goes
 from migrations.online import BASELINE_MARK, at_once
 
 revision = "0001"
@@ -109,6 +110,7 @@ TABLES = {
         100,
     ),
 }
+DROPS = tuple(Goes(name, BASELINE_MARK) for name in TABLES)
 
 
 def upgrade() -> None:

@@ -10,7 +10,8 @@ alone.
 from __future__ import annotations
 
 from migrations.columns import OUTCOME
-from migrations.online import add_columns, at_once, changing, drop_columns
+from migrations.going import Goes
+from migrations.online import COLUMN_MARK, add_columns, at_once, changing, drop_columns
 
 revision = "0002"
 down_revision = "0001"
@@ -18,6 +19,7 @@ branch_labels = None
 depends_on = None
 
 TABLES = ("awp_job_execution", "awp_automcation_job")
+DROPS = tuple(Goes(name, COLUMN_MARK, tuple(OUTCOME)) for name in TABLES)
 
 
 def upgrade() -> None:

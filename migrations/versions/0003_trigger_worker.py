@@ -30,7 +30,9 @@ from migrations.columns import (
     RECORD_COLUMNS,
     STAND_INS,
 )
+from migrations.going import Goes
 from migrations.online import (
+    COLUMN_MARK,
     STAND_IN_MARK,
     add_columns,
     at_once,
@@ -259,6 +261,12 @@ ADMINS_FUNCTION = """
         return null;
     end $function$;
 """
+DROPS = (
+    *(Goes(table) for table in OURS),
+    *(Goes(table, STAND_IN_MARK) for table in STAND_INS),
+    Goes("awp_job_execution", COLUMN_MARK, tuple(RECORD_COLUMNS)),
+    Goes("awp_automcation_job", COLUMN_MARK, tuple(PLATFORM_JOB_COLUMNS | JOB_COLUMNS)),
+)
 
 
 def upgrade() -> None:

@@ -61,6 +61,39 @@ def test_down_goes_one_back_when_it_is_confirmed(filled: str) -> None:
     assert schema.current(filled).revision is None
 
 
+def test_the_question_before_going_down_names_what_goes_and_how_much(filled: str) -> None:
+    schema.upgrade(filled)
+    execute(
+        filled,
+        """
+        insert into awp_trigger_ledger (topic, topic_id, "partition") values ('t', 'i', 0);
+        insert into awp_dead_letter (ledger_id, origin_offset, reason, headers)
+        select 1, n, 'no JSON', '\\x90' from generate_series(1, 2) n;
+        """,
+    )
+
+    asked = migrate(filled, "down", answer="n\n").stderr.splitlines()
+
+    assert asked[:4] == [
+        "Going down from 0003 to 0002 drops, with what is in it:",
+        "    awp_trigger_database: 1 row",
+        "    awp_trigger_ledger: 1 row",
+        "    awp_dead_letter: 2 dead letters",
+    ]
+    assert asked[4].startswith("    of awp_automcation_job (500 rows) the columns ")
+    assert asked[5].startswith("    of awp_job_execution (2,000 records) the columns ")
+    assert "trigger_code" in asked[5].split("columns ")[1].split(", ")
+    assert asked[6].startswith("    what holds nothing: awp_trigger_outbox, awp_trigger_note, ")
+    assert asked[7] == (
+        "Only a dump brings it back; deploy/README.md says under 'Upgrading' what follows."
+    )
+    assert asked[8].startswith("Go on? [y/N]:")
+    assert schema.current(filled).revision == "0003"
+    asked = migrate(filled, "down", "--to", "base").stderr.splitlines()
+    assert "    awp_job_execution: 2,000 records" in asked
+    assert "    awp_server: 9 rows" in asked
+
+
 def test_down_without_an_answer_changes_nothing(filled: str) -> None:
     refused = migrate(filled, "down")
     assert refused.returncode == 2

@@ -10,7 +10,7 @@ from migrations.online import Patience
 from tests.support.sql import SHAPE, execute, rows, session, value
 from tests.support.waiting import wait_until
 from worker.errors import Stop
-from worker.storage import schema
+from worker.storage import going_down, schema
 
 HURRIED = Patience(lock_timeout_ms=50, attempts=2, pause_s=0.05)
 PATIENT = Patience(lock_timeout_ms=50, attempts=400, pause_s=0.02)
@@ -36,6 +36,46 @@ NEEDS = {
         "constraint noted_letter_fkey on table noted depends on table awp_dead_letter",
     ),
 }
+
+COLUMNS = """
+    select table_name, column_name from information_schema.columns
+    join information_schema.tables using (table_schema, table_name)
+    where table_schema = 'public' and table_type = 'BASE TABLE'
+"""
+
+
+@pytest.mark.parametrize("to", ["0002", "base"])
+@pytest.mark.parametrize("platform", ["ours", "theirs", "other tables"])
+def test_what_is_said_to_go_is_what_goes(
+    request: pytest.FixtureRequest, platform: str, to: str
+) -> None:
+    names = {"ours": "filled", "theirs": "stamped", "other tables": "empty"}
+    url = request.getfixturevalue(names[platform])
+    schema.upgrade(url, stamp=None if platform == "ours" else "0001")
+    before = set(rows(url, COLUMNS))
+
+    going = schema.going_down(url, to=to)
+
+    assert set(rows(url, COLUMNS)) == before
+    assert (going.revision, going.to) == ("0003", to)
+    whole = {each.table for each in going.dropped if not each.columns}
+    single = {(each.table, column) for each in going.dropped for column in each.columns}
+    schema.downgrade(url, to=to)
+    gone = before - set(rows(url, COLUMNS))
+    assert gone == {each for each in before if each[0] in whole} | single
+
+
+def test_what_goes_is_counted_and_a_large_table_only_so_far(
+    filled: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema.upgrade(filled)
+    assert _counts(filled)["awp_job_execution"] == 2000
+    monkeypatch.setattr(going_down, "MOST_COUNTED", 100)
+    assert _counts(filled)["awp_job_execution"] == 101
+
+
+def _counts(url: str) -> dict[str, int]:
+    return {each.table: each.rows for each in schema.going_down(url).dropped}
 
 
 @pytest.mark.parametrize("case", NEEDS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,9 +12,13 @@ from rich.console import Console
 
 from worker import config
 from worker.commands.output import as_json, confirmed, console, finish
+from worker.domain.counting import counted
 from worker.errors import Misused
 from worker.storage import schema
+from worker.storage.going_down import MOST_COUNTED, Dropped, Going
 from worker.storage.platform.report import Fault, Report
+
+_NOUNS = {"awp_job_execution": "record", "awp_dead_letter": "dead letter"}
 
 
 @click.command(name="migrate")
@@ -52,7 +56,7 @@ def command(
         state = schema.upgrade(url, to=to or "head", stamp=stamp, on_step=_step("up", steps))
     else:
         if not yes:
-            _ask(to)
+            _ask(schema.going_down(url, to=to or "-1"))
         state = schema.downgrade(url, to=to or "-1", on_step=_step("down", steps))
     report = _look_at_views(url) if action != "down" and state.is_current else Report()
     result = {
@@ -99,12 +103,37 @@ def _print_sql(action: str, *, to: str | None, stamp: str | None, as_json: bool)
     )
 
 
-def _ask(to: str | None) -> None:
+def _ask(going: Going) -> None:
     """Going down loses what the later revisions hold: records' outcomes, ledger, dead letters."""
-    where = f"to revision {to}" if to else "one revision"
-    question = f"Going down {where} drops tables and columns with what is in them. Go on?"
-    if not confirmed(question):
+    err = console(stderr=True)
+    for line in _told(going):
+        err.print(line, markup=False, soft_wrap=True)
+    if not confirmed("Go on?"):
         raise Misused("Nothing was changed.", remedy="Answer y, or pass --yes.")
+
+
+def _told(going: Going) -> Iterator[str]:
+    """What goes, table by table; those that hold nothing in one line."""
+    way = f"Going down from {going.revision} to {going.to} drops"
+    if not going.dropped:
+        yield f"{way} no table and no column."
+        return
+    yield f"{way}, with what is in it:"
+    for each in going.dropped:
+        if each.columns and each.rows:
+            yield f"    of {each.table} ({_rows(each)}) the columns {', '.join(each.columns)}"
+        elif each.rows:
+            yield f"    {each.table}: {_rows(each)}"
+    if empty := [each.table for each in going.dropped if not each.rows]:
+        yield f"    what holds nothing: {', '.join(empty)}"
+    yield "Only a dump brings it back; deploy/README.md says under 'Upgrading' what follows."
+
+
+def _rows(each: Dropped) -> str:
+    noun = _NOUNS.get(each.table, "row")
+    if each.rows > MOST_COUNTED:
+        return f"more than {MOST_COUNTED:,} {noun}s"
+    return counted(each.rows, noun)
 
 
 def _step(direction: str, steps: list[str]) -> Callable[[str], None]:

@@ -29,6 +29,7 @@ from migrations.online import VERSION_TABLE, Patience, TableLocked, stayed_locke
 from migrations.views import VIEWS
 from worker.errors import ConnectionLost, Misused, Stop, Transient
 from worker.storage import address, asked, connecting
+from worker.storage.going_down import Going, dropped
 from worker.storage.platform.check import SOME_ROWS, check
 from worker.storage.platform.report import Report
 
@@ -118,6 +119,21 @@ def upgrade(
         return replace(_state(connection), warnings=tuple(heard.said))
 
 
+def going_down(url: str, *, to: str = "-1") -> Going:
+    """What `downgrade` would drop, and on the way to which revision. Nothing is changed.
+
+    Raises `Stop` at no revision, `Misused` for one that does not exist.
+    """
+    _refuse_unknown(to)
+    with _connected(url) as connection:
+        before = _at_a_revision(connection)
+        scripts = ScriptDirectory.from_config(_config(connection, None, lambda _: None))
+        steps = list(scripts.iterate_revisions(before, to, select_for_downgrade=True))
+        goes = [each for step in steps for each in step.module.DROPS]
+        after = steps[-1].down_revision if steps else before
+        return Going(before, str(after or "base"), dropped(connection, goes))
+
+
 def downgrade(
     url: str,
     *,
@@ -133,11 +149,17 @@ def downgrade(
     _refuse_unknown(to)
     patience = patience or Patience()
     with _turn(url) as connection:
-        if _state(connection).revision is None:
-            raise Stop("The database is at no revision, so there is nothing to bring down.")
+        _at_a_revision(connection)
         for step in _gone_down(connection, patience, to):
             on_step(step)
         return _state(connection)
+
+
+def _at_a_revision(connection: Connection) -> str:
+    revision = _state(connection).revision
+    if revision is None:
+        raise Stop("The database is at no revision, so there is nothing to bring down.")
+    return revision
 
 
 def _gone_down(connection: Connection, patience: Patience, to: str) -> list[str]:
