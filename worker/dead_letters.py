@@ -22,7 +22,7 @@ from worker.kafka.settings import KafkaSettings
 from worker.replays import Replayed
 from worker.storage import errors, letters
 from worker.storage.engine import make_engine
-from worker.storage.letters import Choice, Chosen, Kept
+from worker.storage.letters import Choice, Chosen, Sendable
 
 Note = Callable[[Connection, Mapping[int, str | None]], None]
 """Told of a batch in the transaction that marks it: why a letter was not sent, None if it was."""
@@ -78,7 +78,7 @@ def replay(
     return result
 
 
-def message(letter: Kept, mended: bytes | None) -> Event:
+def message(letter: Sendable, mended: bytes | None) -> Event:
     """A letter as it is sent again: the same key, value and headers, and what it repeats."""
     headers = [header for header in letter.headers if header[0] != REPLAY_HEADER]
     value = letter.value if mended is None else mended

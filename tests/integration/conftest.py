@@ -70,10 +70,10 @@ def rig(
 
 @pytest.fixture
 def roles(database: str) -> Iterator[dict[str, str]]:
-    """The address of the database for a login in each of the roles that only read, and work."""
+    """The address of the database for a login in each of the three roles."""
     execute(database, (ROOT / "deploy/sql/roles.sql").read_text())
     logins = {}
-    for role in ("trigger_worker", "trigger_reader"):
+    for role in ("trigger_worker", "trigger_console", "trigger_reader"):
         name = f"u_{uuid.uuid4().hex[:12]}"
         execute(database, f"create user {name} password '{name}' in role {role}")
         address = make_url(database).set(username=name, password=name)

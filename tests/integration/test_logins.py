@@ -6,6 +6,8 @@ import pytest
 
 from tests.support import sql
 from tests.support.command import trigger_worker
+from tests.support.worker import environment
+from worker.config import Settings
 
 DENIED = "trigger-worker: The database cannot serve this process (42501): permission denied for "
 READER = "Run it as a login in the role trigger_reader or trigger_console"
@@ -43,15 +45,86 @@ def test_a_login_that_may_not_run_a_command_is_told_who_may(
     ]
 
 
+ANY = ["preflight 1", "dlq list", "dlq show 1", "dlq show 1 --json", "audit --offline"]
+READING = ["failures", "history 1", "show 1"]
+LETTER = """
+    insert into awp_automcation_job (name, job_type) values ('nightly', 'action');
+    insert into awp_trigger_ledger (topic, topic_id, "partition", last_offset, deliveries,
+        dead_letters) values ('awp.job.triggers.v1', 'an-id', 0, 0, 1, 1);
+    insert into awp_dead_letter (ledger_id, origin_offset, reason, headers, value, replayed_at)
+    values (1, 0, 'no JSON', '\\x90', 'job 17, please', now());
+"""
+
+
 @pytest.mark.parametrize(
     ("role", "commands"),
     [
-        ("trigger_worker", ["preflight 1", "dlq list", "jobs reproject", "audit --offline"]),
-        ("trigger_reader", ["failures", "preflight 1", "dlq list", "audit --offline"]),
+        ("trigger_worker", [*ANY, "jobs reproject"]),
+        ("trigger_console", [*ANY, *READING, "platform check"]),
+        ("trigger_reader", [*ANY, *READING]),
     ],
 )
-def test_what_a_login_may_run(roles: dict[str, str], role: str, commands: list[str]) -> None:
+def test_what_a_login_may_run(
+    database: str, roles: dict[str, str], role: str, commands: list[str]
+) -> None:
+    sql.execute(database, LETTER)
     env = {"TRIGGER_WORKER_DATABASE_URL": roles[role]}
     ended = [trigger_worker(*command.split(), env=env) for command in commands]
     assert {each.status for each in ended} <= {0, 1}
     assert [each.stderr for each in ended] == [""] * len(commands)
+
+
+def test_who_may_not_read_nonces_sees_a_letter_whole_and_is_told_who_sees_its_replay(
+    database: str, roles: dict[str, str]
+) -> None:
+    sql.execute(database, LETTER)
+    reader = {"TRIGGER_WORKER_DATABASE_URL": roles["trigger_reader"]}
+
+    told = trigger_worker("dlq", "show", "1", "--json", env=reader).json
+    shown = trigger_worker("dlq", "show", "1", env=reader).stdout
+
+    assert (told["value"], told["reason"]) == ({"text": "job 17, please"}, "no JSON")
+    assert (told["replay_record"], told["replay_record_is_known"]) == (None, False)
+    told = "what became of it is told to a login in the role trigger_console or trigger_worker\n"
+    assert told in shown
+    console = {"TRIGGER_WORKER_DATABASE_URL": roles["trigger_console"]}
+    told = trigger_worker("dlq", "show", "1", "--json", env=console).json
+    assert (told["replay_record"], told["replay_record_is_known"]) == (None, True)
+
+
+@pytest.mark.usefixtures("topics")
+@pytest.mark.parametrize("broker", ["kafka"], indirect=True)
+def test_a_deep_audit_is_for_logins_that_may_know_what_was_replayed(
+    settings: Settings, roles: dict[str, str]
+) -> None:
+    ended = {
+        role: trigger_worker(
+            "audit",
+            "--deep",
+            "--json",
+            env=environment(settings) | {"TRIGGER_WORKER_DATABASE_URL": address},
+        )
+        for role, address in roles.items()
+    }
+    assert {role: each.status for role, each in ended.items()} == {
+        "trigger_worker": 0,
+        "trigger_console": 0,
+        "trigger_reader": 1,
+    }, ended
+    assert ended["trigger_reader"].stderr == (
+        f"{DENIED}table awp_trigger_database. Run it as a login in the role trigger_console or "
+        "trigger_worker; deploy/sql/roles.sql says what each role may.\n"
+    )
+
+
+def test_accepting_is_for_the_worker_s_login(roles: dict[str, str]) -> None:
+    accepting = ("--acknowledge", "letters", "--reason", "seen")
+    for role, status in (("trigger_console", 1), ("trigger_worker", 0)):
+        env = {"TRIGGER_WORKER_DATABASE_URL": roles[role]}
+        ended = trigger_worker("audit", "--offline", *accepting, env=env)
+        assert ended.status == status, ended
+        if status:
+            assert ended.stderr == (
+                f"{DENIED}table awp_acknowledgement. Run it as a login in the role "
+                "trigger_worker; deploy/sql/roles.sql says what each role may.\n"
+            )

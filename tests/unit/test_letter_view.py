@@ -6,15 +6,13 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
-from worker.commands.letter_view import show_list, show_whole, whole
+from worker.commands.letter_view import Whole, show_list, show_whole, whole
 from worker.config import Settings
 from worker.domain.letter_text import printable
 from worker.domain.masking import Masker
 from worker.storage.letters import Described, Kept
 
 MASKER = Masker(Settings().secret_keys)
-NONCE = "3c9b1f0e-7a41-4a0e-9d0b-3c1f0f7a9e21"
-SIGNED = (NONCE, "id/2/40")
 AT = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 
 
@@ -26,8 +24,8 @@ def _letter(reason: str = "no JSON") -> Described:
 
 def _printed(value: bytes | None, key: bytes | None = None) -> str:
     out = io.StringIO()
-    kept = Kept(7, "awp.job.triggers.v1", key, [("a", b"\x1b"), ("b", None)], value, *SIGNED)
-    show_whole(Console(file=out, width=80), _letter(), kept, [], MASKER)
+    kept = Kept(7, "awp.job.triggers.v1", key, [("a", b"\x1b"), ("b", None)], value)
+    show_whole(Console(file=out, width=80), Whole(_letter(), kept, [], True), MASKER)
     return out.getvalue()
 
 
@@ -66,23 +64,14 @@ def test_a_cut_never_splits_a_character() -> None:
 
 
 def test_programs_get_ids_as_text_and_bytes_whole() -> None:
-    kept = Kept(
-        7,
-        "awp.job.triggers.v1",
-        None,
-        [("a", b"\xff"), ("b", None)],
-        b"x" * 100_000,
-        NONCE,
-        "id/2/40",
-    )
+    kept = Kept(7, "awp.job.triggers.v1", None, [("a", b"\xff"), ("b", None)], b"x" * 100_000)
 
-    found = whole(_letter(), kept, [])
+    found = whole(Whole(_letter(), kept, [], knows_replay=True))
 
     assert (found["job_id"], found["created_at"]) == (
         "9223372036854775807",
         "2026-11-23T10:00:00+00:00",
     )
-    assert NONCE not in str(found)
     assert found["headers"] == [["a", {"base64": "/w=="}], ["b", None]]
     assert (found["key"], found["value"]) == (None, {"text": "x" * 100_000})
 

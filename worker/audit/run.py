@@ -17,7 +17,7 @@ from worker.errors import Transient
 from worker.kafka import access
 from worker.kafka.settings import KafkaSettings
 from worker.kafka.topic_ids import TopicIds
-from worker.storage import acknowledgements, audit, errors, evidence, ledger
+from worker.storage import acknowledgements, audit, errors, evidence, ledger, sources
 from worker.storage.acknowledgements import Acknowledgement, Kind
 from worker.storage.audit import LedgerRow, LostRange, OpenLetters
 from worker.storage.engine import make_engine
@@ -88,6 +88,7 @@ def run(
         with connection.begin():
             audit.be_patient(connection)
             if is_deep:
+                sources.check_right(connection)
                 evidence.prepare(connection)
         inspector = DeepAudit(connection, kafka, settings.group, progress)
         with connection.begin():

@@ -21,7 +21,7 @@ from worker.audit.deep import JUDGING, Deep, Progress
 from worker.audit.run import Audit, Word, run
 from worker.audit.unread import summed
 from worker.commands.brokers import broker_flags
-from worker.commands.database import WORKER, asking
+from worker.commands.database import ANY_ROLE, SENDER, WORKER, asking
 from worker.commands.output import as_json, console, finish
 from worker.config import load
 from worker.domain import durations
@@ -73,7 +73,6 @@ _ROW_SUMS = (
 @click.option("--by", metavar="NAME", help="Who accepts it; default: the user of this system.")
 @broker_flags
 @as_json
-@asking(WORKER)
 def command(
     *,
     is_deep: bool,
@@ -102,7 +101,7 @@ def command(
     settings = load(kafka_brokers=brokers, topic_prefix=topic_prefix)
     logging.getLogger("worker.kafka").setLevel(logging.CRITICAL)
     began = time.monotonic()
-    with _progress() as progress:
+    with asking(_who(words, is_deep=is_deep)), _progress() as progress:
         found = run(
             settings,
             is_deep=is_deep,
@@ -131,6 +130,13 @@ def _word(written: str, reason: str | None, by: str | None) -> Word:
         raise Misused("Nothing is acknowledged without a reason.", remedy="Add --reason TEXT.")
     letters = tuple(map(int, listed.split(","))) if listed else None
     return Word(Kind(name), by or _user(), reason.strip(), letters)
+
+
+def _who(words: Sequence[Word], *, is_deep: bool) -> str:
+    """Who may run this: what was replayed is known in the topics by a secret."""
+    if words:
+        return WORKER
+    return SENDER if is_deep else ANY_ROLE
 
 
 def _user() -> str:

@@ -20,7 +20,6 @@ from worker.config import load
 from worker.dead_letters import replay as send_again
 from worker.domain.counting import counted
 from worker.domain.masking import Masker
-from worker.domain.trigger import replay_key
 from worker.errors import Misused, Stop
 from worker.replays import Replayed, check_mended
 from worker.storage import errors, letters
@@ -83,17 +82,13 @@ def show_command(*, letter_id: int, as_json: bool) -> None:
         if found is None:
             raise _no_such([letter_id])
         letter, kept = found
-        records = letters.records(
-            connection,
-            execution_id=letter.execution_id,
-            key=replay_key(kept.nonce),
-        )
+        key = letters.key_of_replay(connection, letter_id)
+        records = letters.records(connection, execution_id=letter.execution_id, key=key)
+    whole = letter_view.Whole(letter, kept, records, knows_replay=key is not None)
     finish(
-        letter_view.whole(letter, kept, records),
+        letter_view.whole(whole),
         as_json=as_json,
-        show=lambda out: letter_view.show_whole(
-            out, letter, kept, records, Masker(settings.secret_keys)
-        ),
+        show=lambda out: letter_view.show_whole(out, whole, Masker(settings.secret_keys)),
     )
 
 

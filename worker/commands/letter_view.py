@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
 
+from worker.commands.database import SENDER
 from worker.domain.counting import counted
 from worker.domain.letter_text import Form, hex_row, printable, seen
 from worker.domain.masking import MASK, Masker
@@ -21,6 +22,19 @@ MOST_SHOWN = 64 * 1024
 _LONGEST_LINE = 160
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A letter with its message and records.
+
+    That of its replay is among them only where the login `knows_replay`: it is found by a secret.
+    """
+
+    letter: Described
+    kept: Kept
+    records: Sequence[Mapping[str, Any]]
+    knows_replay: bool
+
+
 def described(letter: Described) -> dict[str, Any]:
     """A letter without its bytes, for programs; ids as text, times RFC 3339."""
     values = asdict(letter)
@@ -29,9 +43,10 @@ def described(letter: Described) -> dict[str, Any]:
     return {name: _in_utc(value) for name, value in values.items()}
 
 
-def whole(letter: Described, kept: Kept, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def whole(found: Whole) -> dict[str, Any]:
     """A letter with everything: bytes as `{"text": …}`, or `{"base64": …}` where they are none."""
-    record, replay = _of(letter, records)
+    letter, kept = found.letter, found.kept
+    record, replay = _of(letter, found.records)
     return {
         **described(letter),
         "key": _bytes(kept.key),
@@ -39,6 +54,7 @@ def whole(letter: Described, kept: Kept, records: Sequence[Mapping[str, Any]]) -
         "value": _bytes(kept.value),
         "record": record,
         "replay_record": replay,
+        "replay_record_is_known": found.knows_replay,
     }
 
 
@@ -59,19 +75,14 @@ def show_list(out: Console, letters: Sequence[Described], total: int) -> None:
         out.print("No dead letters.")
 
 
-def show_whole(
-    out: Console,
-    letter: Described,
-    kept: Kept,
-    records: Sequence[Mapping[str, Any]],
-    masker: Masker,
-) -> None:
+def show_whole(out: Console, found: Whole, masker: Masker) -> None:
     """One letter; secrets are hidden, control characters escaped, a value is cut at 64 KiB."""
 
     def say(name: str, words: object) -> None:
         out.print(f"{name:<10} {words}", markup=False, soft_wrap=True)
 
-    record, replay = _of(letter, records)
+    letter, kept = found.letter, found.kept
+    record, replay = _of(letter, found.records)
     say("id", letter.id)
     say("reason", printable(masker.text(letter.reason)))
     offsets = (
@@ -88,6 +99,8 @@ def show_whole(
     say("replayed", _moment(letter.replayed_at) if letter.replayed_at else "no")
     if replay:
         say("", _record(replay))
+    elif letter.replayed_at and not found.knows_replay:
+        say("", f"what became of it is told to {SENDER}")
     say("key", _shown(kept.key, masker))
     for name, content in kept.headers:
         shown = MASK if content and masker.hides(name) else _shown(content, masker)

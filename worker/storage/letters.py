@@ -12,7 +12,7 @@ import msgpack
 from sqlalchemy import Connection, text
 
 from worker.domain.delivery import Headers
-from worker.domain.trigger import Uuid
+from worker.domain.trigger import Uuid, replay_key
 from worker.storage.arrays import bigints, uuids
 
 _COLUMNS = """
@@ -47,7 +47,7 @@ _COUNT = text(
 )
 _GET = text(
     f"""
-    select {_COLUMNS}, d.key, d.headers, d.value, cast(d.nonce as text) as nonce, {_PLACE}
+    select {_COLUMNS}, d.key, d.headers, d.value
     from awp_dead_letter d join awp_trigger_ledger l on l.id = d.ledger_id where d.id = :id
     """
 )
@@ -70,6 +70,8 @@ _PAGE = text(
 _MARK = text(
     "update awp_dead_letter set replayed_at = now() where id = any(cast(:ids as bigint[]))"
 )
+_MAY_READ_NONCE = text("select has_column_privilege('awp_dead_letter', 'nonce', 'select')")
+_NONCE = text("select cast(nonce as text) from awp_dead_letter where id = :id")
 _RECORD = text(
     """
     select r.id, r.job_id, cast(r.execution_id as text) as execution_id, r.trigger_status,
@@ -146,17 +148,23 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A letter's message as it came, and the topic that it came from.
-
-    `nonce` signs what repeats it: it is shown and logged nowhere. `place` is where it stood, as
-    `domain.signatures` names it.
-    """
+    """A letter's message as it came, and the topic that it came from."""
 
     id: int
     topic: str
     key: bytes | None = field(repr=False)
     headers: Headers = field(repr=False)
     value: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Sendable(Kept):
+    """The same, for whoever sends it again.
+
+    `nonce` signs what repeats it: it is shown and logged nowhere. `place` is where it stood, as
+    `domain.signatures` names it.
+    """
+
     nonce: Uuid = field(repr=False)
     place: str
 
@@ -187,11 +195,11 @@ def get(connection: Connection, letter_id: int) -> tuple[Described, Kept] | None
     if row is None:
         return None
     message = _message(row["key"], row["headers"], row["value"])
-    kept = Kept(row["id"], row["topic"], *message, row["nonce"], row["place"])
+    kept = Kept(row["id"], row["topic"], *message)
     return Described(**{name: row[name] for name in Described.__slots__}), kept
 
 
-def page(connection: Connection, choice: Choice, *, after: int, last: int) -> list[Kept]:
+def page(connection: Connection, choice: Choice, *, after: int, last: int) -> list[Sendable]:
     """The next letters of a choice in the order of their ids, behind `after` and up to `last`.
 
     At most about 8 MiB of values, but always one where there is one.
@@ -207,7 +215,9 @@ def page(connection: Connection, choice: Choice, *, after: int, last: int) -> li
         },
     )
     return [
-        Kept(row.id, row.topic, *_message(row.key, row.headers, row.value), row.nonce, row.place)
+        Sendable(
+            *(row.id, row.topic, *_message(row.key, row.headers, row.value), row.nonce, row.place)
+        )
         for row in rows
     ]
 
@@ -217,12 +227,19 @@ def mark_replayed(connection: Connection, ids: Sequence[int]) -> None:
     connection.execute(_MARK, {"ids": bigints(ids)})
 
 
+def key_of_replay(connection: Connection, letter_id: int) -> Uuid | None:
+    """The key of a letter's replay; None where this login may not read what it is made of."""
+    if not connection.execute(_MAY_READ_NONCE).scalar_one():
+        return None
+    return replay_key(connection.execute(_NONCE, {"id": letter_id}).scalar_one())
+
+
 def records(
-    connection: Connection, *, execution_id: UUID | None, key: Uuid
+    connection: Connection, *, execution_id: UUID | None, key: Uuid | None
 ) -> list[dict[str, Any]]:
-    """The record that a letter has itself, and the one that its replay has made."""
-    own = [] if execution_id is None else [str(execution_id)]
-    rows = connection.execute(_RECORD, {"keys": uuids([*own, key])})
+    """The record that a letter has itself, and the one that its replay (by its key) has made."""
+    keys = [None if execution_id is None else str(execution_id), key]
+    rows = connection.execute(_RECORD, {"keys": uuids(each for each in keys if each)})
     return [dict(row._mapping) for row in rows]  # noqa: SLF001
 
 

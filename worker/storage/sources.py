@@ -62,6 +62,12 @@ def nonces(connection: Connection, places: Collection[str]) -> dict[str, Uuid]:
     return {row.place: row.nonce for row in rows}
 
 
+def check_right(connection: Connection) -> None:
+    """Raise what `nonces` and `notes` raise for a login that may not read what they are made of."""
+    nonces(connection, ())
+    notes(connection, ())
+
+
 def notes(connection: Connection, ids: Collection[int]) -> dict[int, Note]:
     """Notes by their ids."""
     rows = connection.execute(_NOTES, {"ids": bigints(sorted(ids))})

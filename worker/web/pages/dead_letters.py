@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from worker.domain.letter_text import Form, Seen, printable, seen
 from worker.domain.masking import MASK, Masker
-from worker.domain.trigger import MAX_ID, replay_key
+from worker.domain.trigger import MAX_ID
 from worker.storage import changes, letters
 from worker.storage.changes import Change
 from worker.storage.letters import Choice, Described, Kept
@@ -86,7 +86,7 @@ def show_one(request: Request, _admin: Administering, letter_id: str) -> Respons
     number = id_of(letter_id)
     with made.pool.snapshot() as connection:
         letter, kept = found_letter(letters.get(connection, number))
-        key = replay_key(kept.nonce)
+        key = letters.key_of_replay(connection, number)
         rows = letters.records(connection, execution_id=letter.execution_id, key=key)
         changed = changes.of_object(connection, KIND, str(number), limit=_CHANGES)
     own = letter.execution_id and str(letter.execution_id)
