@@ -81,6 +81,42 @@ def test_a_letter_whose_job_can_be_read_is_red_until_somebody_accepts_it(filled:
     _green_again(filled, "letters")
 
 
+def test_letters_that_cannot_be_accepted_are_named_with_why(filled: str) -> None:
+    """Of six one waits for a word, one has it, one was sent again, one has a record."""
+    sql.execute(
+        filled,
+        """
+        update awp_dead_letter set job_id = 7 where origin_offset in (11, 12, 13, 14);
+        update awp_dead_letter set replayed_at = now() where origin_offset = 13;
+        update awp_dead_letter set execution_id = gen_random_uuid() where origin_offset = 14;
+        """,
+    )
+    assert _acknowledge(filled, "letters=3").status == 1
+    counted = "select count(*) from awp_acknowledgement"
+    assert sql.value(filled, counted) == 1
+
+    none = _acknowledge(filled, "letters=2,77,78")
+    assert (none.status, none.stderr) == (
+        1,
+        (
+            "trigger-worker: There is no dead letter 77, 78. Nothing was acknowledged. "
+            "`trigger-worker dlq list --all` names them.\n"
+        ),
+    )
+    answered = _acknowledge(filled, "letters=1,3,4,5")
+    assert [line for line in answered.stdout.splitlines() if line.startswith("Dead letter ")] == [
+        "Dead letter 1 needs no answer: its job cannot be read.",
+        "Dead letter 3 has its answer: it was acknowledged before.",
+        "Dead letter 4 has its answer: it was sent again.",
+        "Dead letter 5 needs no answer: it has a record.",
+    ]
+    assert "nothing is open of letters" not in answered.stdout  # letter 2 is
+    assert sql.value(filled, counted) == 1
+
+    one = _acknowledge(filled, "letters=1,2", "--json").json
+    assert (one["acknowledged"], one["not_open"]) == (1, [{"letter": 1, "why": "no_job"}])
+
+
 def test_a_letter_that_was_replayed_or_has_its_record_is_nobody_s_worry(filled: str) -> None:
     sql.execute(
         filled,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,12 +13,12 @@ from worker.audit.equations import Line, equations, letters_line
 from worker.audit.findings import Names, deep_lines
 from worker.audit.unread import TopicUnread, ask, cannot_be_asked, gone, unread_lines
 from worker.config import Settings
-from worker.errors import Transient
+from worker.errors import Stop, Transient
 from worker.kafka import access
 from worker.kafka.settings import KafkaSettings
 from worker.kafka.topic_ids import TopicIds
 from worker.storage import acknowledgements, audit, errors, evidence, ledger, sources
-from worker.storage.acknowledgements import Acknowledgement, Kind
+from worker.storage.acknowledgements import Acknowledgement, Kind, NeedsNoWord
 from worker.storage.audit import LedgerRow, LostRange, OpenLetters
 from worker.storage.engine import make_engine
 
@@ -45,6 +45,7 @@ class Audit:
 
     `unread` is None where the brokers were not asked, `deep` where the topics were not read.
     `acknowledgements` are the newest, newest first; `accepted` of them were made just now.
+    `not_open` are dead letters that were named to be accepted and waited for nobody's word.
     """
 
     rows: tuple[LedgerRow, ...]
@@ -55,6 +56,7 @@ class Audit:
     letters: OpenLetters
     acknowledgements: tuple[Acknowledgement, ...]
     accepted: int
+    not_open: Mapping[int, NeedsNoWord]
 
     @property
     def closes(self) -> bool:
@@ -74,7 +76,7 @@ def run(
     """Write down what a person accepts, if anything, then prove that the count closes.
 
     `is_offline` asks the tables alone; then nobody knows what waits on the topics. Changes nothing
-    else. Raises `TriggerWorkerError` where it cannot be done.
+    else. Raises `TriggerWorkerError` where it cannot be done, and for a letter that is none.
     """
     kafka = KafkaSettings.of(settings)
     engine = make_engine(settings)
@@ -82,7 +84,7 @@ def run(
     unread: tuple[TopicUnread, ...] | None = None
     if not is_offline:
         _check_access(kafka)
-    accepted = _accept(engine, None if is_offline else kafka, words) if words else 0
+    accepted, not_open = _accept(engine, None if is_offline else kafka, words) if words else (0, {})
     with errors.reading(), engine.connect() as fresh:
         connection = fresh.execution_options(isolation_level="REPEATABLE READ")
         with connection.begin():
@@ -116,18 +118,28 @@ def run(
             for each in deep.offences
         }
     return Audit(
-        tuple(rows), lines, unread, deep, offences, letters, tuple(shown), accepted=accepted
+        *(tuple(rows), lines, unread, deep, offences, letters, tuple(shown)),
+        accepted=accepted,
+        not_open=not_open,
     )
 
 
-def _accept(engine: Engine, kafka: KafkaSettings | None, words: Sequence[Word]) -> int:
-    """Write down each word; what is lost with a topic that is gone is noted first."""
+def _accept(
+    engine: Engine, kafka: KafkaSettings | None, words: Sequence[Word]
+) -> tuple[int, Mapping[int, NeedsNoWord]]:
+    """Write down each word; what is lost with a topic that is gone is noted first.
+
+    How many rows tell of it, and which of the letters that were named are not open.
+    """
+    named = [letter for word in words for letter in word.letters or ()]
     ids = _topic_ids(kafka) if kafka and any(word.kind is Kind.LOST for word in words) else {}
     with errors.writing(), engine.begin() as connection:
         audit.be_patient(connection)
+        not_open = acknowledgements.not_open(connection, named) if named else {}
+        _refuse_missing(not_open)
         for topic, topic_id in ids.items():
             ledger.lose_replaced(connection, topic, topic_id)
-        return sum(
+        accepted = sum(
             acknowledgements.acknowledge(
                 connection,
                 word.kind,
@@ -137,6 +149,16 @@ def _accept(engine: Engine, kafka: KafkaSettings | None, words: Sequence[Word]) 
                 letters=word.letters,
             )
             for word in words
+        )
+    return accepted, not_open
+
+
+def _refuse_missing(not_open: Mapping[int, NeedsNoWord]) -> None:
+    missing = [str(each) for each, why in not_open.items() if why is NeedsNoWord.MISSING]
+    if missing:
+        raise Stop(
+            f"There is no dead letter {', '.join(missing)}. Nothing was acknowledged.",
+            remedy="`trigger-worker dlq list --all` names them.",
         )
 
 

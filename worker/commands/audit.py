@@ -28,11 +28,17 @@ from worker.domain import durations
 from worker.domain.counting import counted
 from worker.domain.letter_text import printable
 from worker.errors import Misused
-from worker.storage.acknowledgements import Acknowledgement, Kind
+from worker.storage.acknowledgements import Acknowledgement, Kind, NeedsNoWord
 
 _TELL_EVERY_S = 5.0
 _IDS = re.compile("[0-9]{1,18}(?:,[0-9]{1,18})*")
 _MOST_RANGES = 5
+_NEEDS_NO_WORD = {
+    NeedsNoWord.REPLAYED: "has its answer: it was sent again",
+    NeedsNoWord.ACKNOWLEDGED: "has its answer: it was acknowledged before",
+    NeedsNoWord.RECORDED: "needs no answer: it has a record",
+    NeedsNoWord.NO_JOB: "needs no answer: its job cannot be read",
+}
 _ROW_SUMS = (
     "deliveries",
     "records",
@@ -169,6 +175,7 @@ def _result(found: Audit, *, seconds: float) -> dict[str, Any]:
         ],
         "open_letters": asdict(found.letters),
         "acknowledged": found.accepted,
+        "not_open": [{"letter": letter, "why": why} for letter, why in found.not_open.items()],
         "acknowledgements": [asdict(each) for each in found.acknowledgements],
         "unread": None if found.unread is None else summed(found.unread),
         "deep": _deep(found.deep, found.offences) if found.deep else None,
@@ -197,8 +204,10 @@ def _show(out: Console, found: Audit, words: Sequence[Word]) -> None:
             out.print(f"    {difference}", markup=False, soft_wrap=True)
     if found.deep is not None:
         _show_reach(out, found.deep)
-    if words and not found.accepted:
-        kinds = ", ".join(dict.fromkeys(each.kind for each in words))
+    for letter, why in found.not_open.items():
+        out.print(f"Dead letter {letter} {_NEEDS_NO_WORD[why]}.")
+    kinds = ", ".join(dict.fromkeys(each.kind for each in words if each.letters is None))
+    if kinds and not found.accepted:
         out.print(f"Nothing was acknowledged: nothing is open of {kinds}.")
     for each in found.acknowledgements:
         out.print(_acknowledged(each), markup=False, soft_wrap=True)

@@ -74,6 +74,20 @@ OPEN_LETTERS = """
 """Of a dead letter `d` without a record: its job can be read, or no client could unpack what stood
 there, and nobody has answered for it."""
 
+_NOT_OPEN = text(
+    f"""
+    select named.id, case
+        when d.id is null then 'missing'
+        when d.replayed_at is not null then 'replayed'
+        when d.execution_id is not null then 'recorded'
+        when d.job_id is null and d.last_offset is null then 'no_job'
+        else 'acknowledged' end as why
+    from unnest(cast(:letters as bigint[])) with ordinality as named (id, place)
+    left join awp_dead_letter d on d.id = named.id
+    where d.id is null or not ({OPEN_LETTERS})
+    order by named.place
+    """
+)
 _INTO = """
     insert into awp_acknowledgement (kind, ledger_id, ranges, records, repeats, letters,
         deleted_before, acknowledged_by, reason)
@@ -161,6 +175,22 @@ def acknowledge(
     elif kind is Kind.DELETED:
         values["triggers"] = triggers
     return int(connection.execute(text(_STATEMENTS[kind]), values).rowcount)
+
+
+class NeedsNoWord(StrEnum):
+    """Why a dead letter waits for nobody's word."""
+
+    MISSING = "missing"
+    REPLAYED = "replayed"
+    RECORDED = "recorded"
+    NO_JOB = "no_job"
+    ACKNOWLEDGED = "acknowledged"
+
+
+def not_open(connection: Connection, letters: Sequence[int]) -> dict[int, NeedsNoWord]:
+    """Those of these dead letters that cannot be accepted, and why, in the order given."""
+    rows = connection.execute(_NOT_OPEN, {"letters": bigints(letters)})
+    return {row.id: NeedsNoWord(row.why) for row in rows}
 
 
 def newest(connection: Connection, most: int) -> list[Acknowledgement]:
