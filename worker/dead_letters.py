@@ -13,13 +13,14 @@ from collections.abc import Callable, Mapping
 
 from sqlalchemy import Connection, Engine
 
+from worker import replays
 from worker.config import Settings
 from worker.domain.delivery import Event
 from worker.domain.signatures import REPLAY_HEADER, sign
 from worker.errors import BrokersAway, Transient
 from worker.kafka.resender import Resender
 from worker.kafka.settings import KafkaSettings
-from worker.replays import Replayed
+from worker.replays import Replayed, Standing
 from worker.storage import errors, letters
 from worker.storage.engine import make_engine
 from worker.storage.letters import Choice, Chosen, Sendable
@@ -76,6 +77,22 @@ def replay(
             result.is_answered = all(each.error is None or each.is_refused for each in outcomes)
             progress(len(result.replayed))
     return result
+
+
+def standing(
+    engine: Engine, choice: Choice, found: Chosen, *, mended: bytes | None
+) -> list[Standing]:
+    """Records beside which a choice's letters will have theirs; of those not replayed before."""
+    beside: list[Standing] = []
+    choice = dataclasses.replace(choice, with_replayed=False, with_cut=False)
+    after = 0
+    with errors.reading(), engine.connect() as connection:
+        while page := letters.page(connection, choice, after=after, last=found.last):
+            after = page[-1].id
+            if mended is not None:
+                page = [dataclasses.replace(each, value=mended) for each in page]
+            beside += replays.standing(connection, page)
+    return beside
 
 
 def message(letter: Sendable, mended: bytes | None) -> Event:

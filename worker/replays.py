@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import NamedTuple
 
 from pydantic import BaseModel, ValidationError
+from sqlalchemy import Connection
 
 from job_trigger_schemas import ExecutionStatus, JobTrigger, explain
-from worker.decode import MOST_BYTES
+from worker.decode import MOST_BYTES, decode
+from worker.domain.delivery import Delivery
+from worker.domain.record import Claim
+from worker.domain.trigger import Trigger, Uuid
 from worker.errors import Misused
 from worker.event_body import STATUS, TRIGGER, EventFields, read_event
+from worker.sources import NO_SOURCE
+from worker.storage import letters
+from worker.storage.letters import Kept
 
+_TRIGGERS = ".job.triggers.v1"
 _EVENTS: dict[str, tuple[type[BaseModel], EventFields]] = {
-    ".job.triggers.v1": (JobTrigger, TRIGGER),
+    _TRIGGERS: (JobTrigger, TRIGGER),
     ".execution.status.v1": (ExecutionStatus, STATUS),
 }
+
+
+_NOWHERE = Claim(0, "", "", 0, 0, 0)
+_NEVER_EARLY = datetime.max.replace(tzinfo=UTC)
+
+
+class Standing(NamedTuple):
+    """A record that the trigger of a letter has, by its job and slot or id, beside the letter.
+
+    `code` is that of a failure, None where it was dispatched.
+    """
+
+    letter_id: int
+    job_id: int
+    record_id: int
+    code: str | None
 
 
 @dataclass(slots=True)
@@ -27,6 +54,34 @@ class Replayed:
     replayed: list[int] = field(default_factory=list)
     failed: dict[int, str] = field(default_factory=dict)
     is_answered: bool = True
+
+
+def standing(connection: Connection, sent: Sequence[Kept]) -> list[Standing]:
+    """Records beside which these letters' replays will have theirs, in the order of the letters.
+
+    A replay is known by its letter alone: it runs also where the slot that it names has a record.
+    """
+    triggers = {
+        each.id: trigger
+        for each in sent
+        if each.topic.endswith(_TRIGGERS) and (trigger := _read(each.value)) is not None
+    }
+    keys = [trigger.idempotency_key for trigger in triggers.values()]
+    found: dict[Uuid, tuple[int, str | None]] = {}
+    if keys:
+        found = letters.standing(connection, keys, letter_ids=list(triggers))
+    return [
+        Standing(letter_id, trigger.job_id, *found[trigger.idempotency_key])
+        for letter_id, trigger in triggers.items()
+        if trigger.idempotency_key in found
+    ]
+
+
+def _read(body: bytes | None) -> Trigger | None:
+    """What a body says without a header that proves anything; None where it cannot be used."""
+    delivery = Delivery(0, 0, None, body, (), 0)
+    found = decode(delivery, _NOWHERE, datetime.now(UTC), _NEVER_EARLY, NO_SOURCE)
+    return found if isinstance(found, Trigger) and found.problem is None else None
 
 
 def check_mended(topic: str, body: bytes) -> None:

@@ -73,6 +73,7 @@ def test_a_mended_letter_becomes_a_record_and_runs_once_however_often_it_is_repl
         "not_whole": 0,
         "failed": [],
         "not_sent": 0,
+        "beside": [],
     }
 
     records = rig.records(3001, 2)
@@ -105,6 +106,40 @@ def test_a_mended_letter_becomes_a_record_and_runs_once_however_often_it_is_repl
     assert shown["replayed_at"] is not None
     assert str(letter["nonce"]) not in str(shown)
     assert "sent again 1 time\n" in _dlq(rig, "show", name).stdout
+
+
+@ON_KAFKA
+def test_a_replay_whose_slot_has_a_record_names_it_before_it_runs_beside_it(
+    rig: Rig, tmp_path: Path
+) -> None:
+    name = str(_poisoned(rig, 3101)["id"])
+    body = trigger(3101)
+    rig.fire(body)
+    first = next(each for each in rig.records(3101, 2) if each["trigger_code"] is None)
+    mended = tmp_path / "mended.json"
+    mended.write_text(json.dumps(body))
+
+    asked = _dlq(rig, "replay", name, "--edit", str(mended))
+
+    assert (asked.status, asked.stderr.splitlines()[0]) == (
+        2,
+        (
+            f"Dead letter {name}: its trigger has a record already, record {first['id']} of job "
+            "3101 (dispatched). Its replay has one of its own, beside that."
+        ),
+    )
+    sent = _found(rig, "replay", name, "--edit", str(mended), "--yes")
+    assert (sent["replayed"], sent["beside"]) == (
+        1,
+        [{"id": int(name), "job_id": "3101", "record_id": first["id"], "code": None}],
+    )
+    found = rig.records(3101, 3)
+    assert [each["trigger_kind"] for each in found if each["trigger_status"] == 1] == [
+        "schedule",
+        "replay",
+    ]
+    again = _dlq(rig, "replay", name, "--edit", str(mended), "--yes", "--again", "--json")
+    assert again.json["beside"] == []  # that is a repeat of the replay, and runs nothing
 
 
 @ON_KAFKA

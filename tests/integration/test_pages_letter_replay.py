@@ -113,6 +113,62 @@ def test_a_trigger_that_only_claims_to_be_its_replay_is_no_result_of_a_letter(
     assert "Record of the replay none" in content(page)
 
 
+def test_a_letter_whose_slot_has_a_record_names_it_before_it_is_sent(
+    rig: Rig, console: Served
+) -> None:
+    with rig.platform() as platform:
+        platform.action_job(id=7101)
+    body = trigger(7101)
+    rig.fire(body)
+    record = rig.record(7101)["id"]
+    ids = [
+        row["id"]
+        for row in rig.rows(
+            """
+            insert into awp_dead_letter (ledger_id, origin_offset, reason, headers, value)
+            select min(id), n, 'not stored', '\\x90', cast(%s as bytea)
+            from awp_trigger_ledger, generate_series(1000001, 1000002) n
+            where topic like '%%.job.triggers.v1' group by n returning id
+            """,
+            json.dumps(body).encode(),
+        )
+    ]
+    admin = console.signed_in(Role.ADMIN, "li.wei")
+    said = (
+        f"Its trigger has a record already: record {record} of job 7101, dispatched. What you send "
+        "has a record of its own: the job runs once more, beside that one."
+    )
+
+    asked = send(admin, f"/dead-letters/{ids[0]}/replay")
+    assert said in content(asked)
+    mended = send(admin, f"/dead-letters/{ids[0]}/mend", body=json.dumps(body))
+    assert said in content(mended)
+    other = send(admin, f"/dead-letters/{ids[0]}/mend", body=json.dumps(trigger(7101)))
+    assert "has a record already" not in content(other)
+    many = send(admin, "/dead-letters/replay", letter=[str(each) for each in ids])
+    assert (
+        "The triggers of 2 of them have records already; sent again they have others, beside "
+        f"those: letters {ids[0]}, {ids[1]}."
+    ) in content(many)
+    rig.rows(
+        "update awp_job_execution set trigger_status = 2, trigger_code = 'job_disabled' "
+        "where id = %s returning id",
+        record,
+    )
+    admin.headers["accept-language"] = "zh"
+    asked = send(admin, f"/dead-letters/{ids[0]}/replay")
+    assert (
+        f"它的触发已有记录：任务 7101 的记录 {record}，触发失败（job_disabled）。"
+        "重发会在该记录之外另有一条记录。"
+    ) in content(asked)
+
+    answer = send(admin, f"/dead-letters/{ids[0]}/replay", **hidden(asked))
+    assert answer.headers["location"] == f"/dead-letters/{ids[0]}", answer.text
+    assert [each["trigger_kind"] for each in rig.records(7101, 2)] == ["schedule", "replay"]
+    asked = send(admin, f"/dead-letters/{ids[0]}/replay")
+    assert "已有记录" not in content(asked)
+
+
 def test_many_of_a_reason_are_sent_as_they_came_and_once(rig: Rig, console: Served) -> None:
     produce_raw(
         rig.broker, rig.topics.triggers, [(str(n), b" " * 978 + b"x", None) for n in range(30)]

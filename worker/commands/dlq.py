@@ -18,15 +18,17 @@ from worker.commands.ids import LETTER_ID
 from worker.commands.output import as_json, confirmed, console, finish
 from worker.config import load
 from worker.dead_letters import replay as send_again
+from worker.dead_letters import standing
 from worker.domain.counting import counted
 from worker.domain.masking import Masker
 from worker.errors import Misused, Stop
-from worker.replays import Replayed, check_mended
+from worker.replays import Replayed, Standing, check_mended
 from worker.storage import errors, letters
 from worker.storage.engine import make_engine
 from worker.storage.letters import Choice, Chosen, Described
 
 _NAMED = 100
+_WARNED = 20
 
 
 @click.group("dlq")
@@ -123,7 +125,8 @@ def replay_command(
     """Send dead letters again, to the topic that each came from.
 
     The same key, headers and bytes, and a signed header `replay-of` by which the worker knows them:
-    what is sent twice runs once. Those replayed before are left out unless --again is given, and
+    what is sent twice runs once. A replay is a run of its own, also where its job and slot have a
+    record: that is named first. Those replayed before are left out unless --again is given, and
     always those that are not kept whole: their producer has them.
     """
     if (bool(ids) + (reason is not None) + is_all) != 1:
@@ -150,15 +153,46 @@ def replay_command(
     count = found.fresh + (found.replayed if again else 0)
     skipped = 0 if again else found.replayed
     result = Replayed()
+    beside: list[Standing] = []
     if count:
+        beside = standing(engine, asked, found, mended=mended)
+        _warn(beside)
         _ask(count, found, yes=yes)
         result = _replay(engine, kafka, asked, found, mended=mended, again=again, count=count)
     finish(
-        _result(result, count, skipped, cut),
+        {**_result(result, count, skipped, cut), "beside": _beside(beside)},
         as_json=as_json,
         show=lambda out: _show(out, result, count, skipped, cut),
         is_good=not result.failed,
     )
+
+
+def _warn(beside: list[Standing]) -> None:
+    """A replay is a run of its own: say where there has been one. It stays allowed."""
+    err = console(stderr=True)
+    for each in beside[:_WARNED]:
+        outcome = "dispatched" if each.code is None else f"failed, {each.code}"
+        err.print(
+            f"Dead letter {each.letter_id}: its trigger has a record already, record "
+            f"{each.record_id} of job {each.job_id} ({outcome}). Its replay has one of its own, "
+            "beside that.",
+            markup=False,
+            soft_wrap=True,
+        )
+    if len(beside) > _WARNED:
+        err.print(f"So have {len(beside) - _WARNED:,} more.")
+
+
+def _beside(beside: list[Standing]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": each.letter_id,
+            "job_id": str(each.job_id),
+            "record_id": each.record_id,
+            "code": each.code,
+        }
+        for each in beside[:_NAMED]
+    ]
 
 
 def _replay(

@@ -80,6 +80,16 @@ _RECORD = text(
     where r.idempotency_key = any(cast(:keys as uuid[]))
     """
 )
+_STANDING = text(
+    """
+    select cast(r.idempotency_key as text) as key, r.id, r.trigger_code
+    from awp_job_execution r
+    where r.idempotency_key = any(cast(:keys as uuid[]))
+      and not exists (
+          select from awp_dead_letter d
+          where d.id = any(cast(:ids as bigint[])) and d.execution_id = r.execution_id)
+    """
+)
 _PAGE_ROWS = 500
 _PAGE_BYTES = 8 * 1024 * 1024
 
@@ -241,6 +251,14 @@ def records(
     keys = [None if execution_id is None else str(execution_id), key]
     rows = connection.execute(_RECORD, {"keys": uuids(each for each in keys if each)})
     return [dict(row._mapping) for row in rows]  # noqa: SLF001
+
+
+def standing(
+    connection: Connection, keys: Sequence[Uuid], *, letter_ids: Sequence[int]
+) -> dict[Uuid, tuple[int, str | None]]:
+    """Records with these keys, but for those of the letters: the id, and the code of a failure."""
+    rows = connection.execute(_STANDING, {"keys": uuids(keys), "ids": bigints(letter_ids)})
+    return {row.key: (row.id, row.trigger_code) for row in rows}
 
 
 def _message(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from worker.storage.letters import Described, Kept
 from worker.web import problems
 from worker.web.access import Administering
 from worker.web.asking import console, id_of
+from worker.web.pages import letter_standing
 from worker.web.pages.dead_letters import found_letter
 from worker.web.pages.mending import MOST_MENDED, draft
 from worker.web.pages.page import show
@@ -48,17 +50,20 @@ def mend(
 
     Nothing is sent or stored here.
     """
-    letter, _kept = _whole(letter_of(request, letter_id))
+    letter, kept = _whole(letter_of(request, letter_id))
     view, _ = console(request).pages.page(request)
     mended = lines(body)
     error = fault(request, letter, mended, view)
     if error is not None:
         return form(request, letter, mended, hides=MASK in mended, error=error)
-    return confirm_mended(request, view, letter, mended)
+    return confirm_mended(request, view, letter, kept, mended)
 
 
-def confirm_mended(request: Request, view: View, letter: Described, mended: str) -> Response:
+def confirm_mended(
+    request: Request, view: View, letter: Described, kept: Kept, mended: str
+) -> Response:
     """Ask once more before what was mended is sent."""
+    warning = letter_standing.of_one(request, view, letter, replace(kept, value=mended.encode()))
     text = marked(
         "Letter %(id)s goes to %(topic)s with the mended body. It runs once, however often it is"
         " sent. The letter itself stays as it came."
@@ -71,7 +76,8 @@ def confirm_mended(request: Request, view: View, letter: Described, mended: str)
         "back": f"/dead-letters/{letter.id}/mend",
         "fields": {"body": mended, "confirmed": "yes"},
         "found": (),
-        "is_grave": False,
+        "warning": warning,
+        "is_grave": bool(warning),
     }
     return show(request, "confirm.html", values)
 

@@ -17,11 +17,12 @@ from worker.domain.masking import MASK
 from worker.errors import BrokersAway
 from worker.replays import Replayed
 from worker.storage import changes, letters
-from worker.storage.letters import Choice, Described
+from worker.storage.letters import Choice, Described, Kept
 from worker.web import problems
 from worker.web.access import Administering
 from worker.web.asking import console, id_of
 from worker.web.choices import Choices
+from worker.web.pages import letter_standing
 from worker.web.pages.dead_letters import KIND
 from worker.web.pages.letter_mend import (
     LONGEST_BODY,
@@ -56,7 +57,7 @@ def replay_one(
     confirmed: Annotated[str, Form(max_length=10)] = "",
 ) -> Response:
     """Send a letter again, mended where there is a body; then its page says what became of it."""
-    letter, _kept = letter_of(request, letter_id)
+    letter, kept = letter_of(request, letter_id)
     view, _ = console(request).pages.page(request)
     if not letter.is_whole:
         return _outcome(request, Replayed(), skipped=1)
@@ -65,8 +66,8 @@ def replay_one(
         return form(request, letter, mended, hides=MASK in mended, error=error)
     if confirmed != "yes":
         if mended is None:
-            return _confirm(request, view, letter)
-        return confirm_mended(request, view, letter, mended)
+            return _confirm(request, view, letter, kept)
+        return confirm_mended(request, view, letter, kept, mended)
     result = _send(request, admin, (letter.id,), mended)
     if result.failed:
         return _outcome(request, result, skipped=0)
@@ -109,7 +110,8 @@ def replay_many(
     return _confirm_many(request, view, counted.fresh, chosen, counted.topics)
 
 
-def _confirm(request: Request, view: View, letter: Described) -> Response:
+def _confirm(request: Request, view: View, letter: Described, kept: Kept) -> Response:
+    warning = letter_standing.of_one(request, view, letter, kept)
     text = marked(
         "Letter %(id)s goes to %(topic)s with the same key, headers and bytes. It runs once,"
         " however often it is sent."
@@ -127,7 +129,8 @@ def _confirm(request: Request, view: View, letter: Described) -> Response:
         "back": f"/dead-letters/{letter.id}",
         "fields": {"confirmed": "yes"},
         "found": (),
-        "is_grave": False,
+        "warning": warning,
+        "is_grave": bool(warning),
     }
     return show(request, "confirm.html", values)
 
@@ -157,6 +160,7 @@ def _confirm_many(
         "back": "/dead-letters",
         "fields": {"ids": ",".join(map(str, chosen)), "confirmed": "yes"},
         "found": (),
+        "warning": letter_standing.of_many(request, view, chosen),
         "is_grave": len(chosen) > 1,
     }
     return show(request, "confirm.html", values)
