@@ -140,6 +140,30 @@ def test_one_wrong_number_is_one_difference_by_name(
     assert _differences(_row(**changed), _statuses()) == [difference]
 
 
+def test_a_line_whose_sum_does_not_hold_is_red() -> None:
+    """A record was deleted by hand; of two others somebody has said so."""
+    row = _row(accepted_records=2, counted_records=4, counted_dispatched=1)
+
+    lines = [line for line in equations([row]) if not line.holds]
+
+    assert [(line.words, line.differences[0]) for line in lines] == [
+        (
+            "7 = 1 dispatched + 3 failures + 2 deleted · 2 waiting",
+            "The ledger says 7 events, there are 6 records, the 2 deleted ones included.",
+        ),
+        (
+            (
+                "4 records · 1 sent again · 1 dead letter without a record "
+                "· deleted: 2 records, 0 dead letters"
+            ),
+            (
+                f"{TRIGGERS} partition 0: the ledger says 7 records, of which 2 were deleted, "
+                "awp_job_execution holds 4."
+            ),
+        ),
+    ]
+
+
 def test_faults_of_two_partitions_do_not_cancel_each_other_out() -> None:
     lines = equations([_row(deliveries=11), _row(id=3, partition=1, deliveries=9)])
 
@@ -179,5 +203,6 @@ def test_records_without_a_ledger_row_are_named() -> None:
     orphan = _row(id=9, topic=None, is_triggers=False, counted_records=4, **nothing)
 
     assert _differences(_row(), orphan) == [
-        "ledger row 9, which is gone: the ledger says 0 records, awp_job_execution holds 4."
+        "The ledger says 7 events, there are 11 records.",
+        "ledger row 9, which is gone: the ledger says 0 records, awp_job_execution holds 4.",
     ]

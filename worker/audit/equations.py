@@ -101,6 +101,12 @@ def _events(rows: Sequence[LedgerRow], names: _Names) -> Line:
                 f"{row.events - row.published:,} should wait in the outbox, which holds "
                 f"{row.waiting:,}."
             )
+    events, records = sum(row.events for row in rows), dispatched + failed + deleted
+    if events != records:
+        differences.append(
+            f"The ledger says {counted(events, 'event')}, there are {counted(records, 'record')}"
+            f"{f', the {deleted:,} deleted ones included' if deleted else ''}."
+        )
     return Line(
         "Every record has its event",
         f"{_sum(rows, 'events')} = {dispatched:,} dispatched + {counted(failed, 'failure')}"
