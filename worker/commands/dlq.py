@@ -180,7 +180,7 @@ def _warn(beside: list[Standing]) -> None:
             soft_wrap=True,
         )
     if len(beside) > _WARNED:
-        err.print(f"So have {len(beside) - _WARNED:,} more.")
+        err.print(f"So have the triggers of {len(beside) - _WARNED:,} more.")
 
 
 def _beside(beside: list[Standing]) -> list[dict[str, Any]]:

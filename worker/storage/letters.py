@@ -226,7 +226,7 @@ def page(connection: Connection, choice: Choice, *, after: int, last: int) -> li
     )
     return [
         Sendable(
-            *(row.id, row.topic, *_message(row.key, row.headers, row.value), row.nonce, row.place)
+            row.id, row.topic, *_message(row.key, row.headers, row.value), row.nonce, row.place
         )
         for row in rows
     ]

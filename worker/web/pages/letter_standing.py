@@ -43,7 +43,8 @@ def of_one(request: Request, view: View, letter: Described, kept: Kept) -> str:
 def of_many(request: Request, view: View, chosen: Sequence[int]) -> str:
     """How many of these letters that concerns, and the first of them; empty where it is none."""
     choice = Choice(tuple(chosen), with_cut=False)
-    found, after, last = [], 0, max(chosen)
+    found: list[int] = []
+    after, last = 0, max(chosen)
     with console(request).pool.snapshot() as connection:
         while page := letters.page(connection, choice, after=after, last=last):
             after = page[-1].id
