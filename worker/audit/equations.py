@@ -101,10 +101,10 @@ def _events(rows: Sequence[LedgerRow], names: _Names) -> Line:
                 f"{row.events - row.published:,} should wait in the outbox, which holds "
                 f"{row.waiting:,}."
             )
-    events, records = sum(row.events for row in rows), dispatched + failed + deleted
-    if events != records:
+    said, there = sum(row.events for row in rows), dispatched + failed + deleted
+    if said != there:
         differences.append(
-            f"The ledger says {counted(events, 'event')}, there are {counted(records, 'record')}"
+            f"The ledger says {counted(said, 'event')}, there are {counted(there, 'record')}"
             f"{f', the {deleted:,} deleted ones included' if deleted else ''}."
         )
     return Line(
