@@ -164,7 +164,6 @@ def test_a_letter_whose_slot_has_a_record_names_it_before_it_is_sent(
 
     answer = send(admin, f"/dead-letters/{ids[0]}/replay", **hidden(asked))
     assert answer.headers["location"] == f"/dead-letters/{ids[0]}", answer.text
-    assert [each["trigger_kind"] for each in rig.records(7101, 2)] == ["schedule", "replay"]
     asked = send(admin, f"/dead-letters/{ids[0]}/replay")
     assert "已有记录" not in content(asked)
 
