@@ -75,7 +75,7 @@ def test_on_a_way_with_long_round_trips_a_batch_is_decided_while_another_is_writ
     with proxied(judge.database) as proxy:
         proxy.delay_s = 0.07  # each way: a batch takes longer than a loop may go without a poll
         start({"database_url": SecretStr(proxy.url)}, wait=False)
-        assert judge.settled(load.sent, 60) == _clean(load)
+        assert judge.settled(load.sent, 90) == _clean(load)
     waits = (
         "select decided_at - lag(min(created_at)) over (order by decided_at) as waited "
         "from awp_job_execution group by decided_at"

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.console import Served, serving
 from tests.support.history import NOW, Still, change_job, writing
-from tests.support.pages import HOSTILE, page, rows, said, shows_as_text
+from tests.support.pages import HOSTILE, content, page, rows, said, shows_as_text
 from tests.support.sql import execute
 from worker.domain.access import Role
 
@@ -78,7 +78,10 @@ def test_a_sentence_stored_in_english_is_said_in_chinese_in_every_list(
         assert sentence in answer.text, path
         assert "does not exist" not in answer.text, path
     broken = "/failures/jobs?cause=server_not_found%3Aserver%3D7"
-    assert sentence in page(browser, broken, "zh").text
+    of_cause = content(page(browser, broken, "zh"))
+    assert "服务器 7（10.0.0.7）不存在。" in of_cause
+    assert "服务器 8" not in of_cause  # which is another cause
+    assert "does not exist" not in of_cause
 
 
 def test_it_speaks_chinese_throughout(console: Served, database: str) -> None:
