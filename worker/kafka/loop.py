@@ -264,10 +264,8 @@ class Loop:
             made.took_s,
         )
         self._decisions.learn(made)
-        if made.is_slow and made.decision.has_expired(self._clock.now()):
-            # Or, of many, one is always late by then. On a way with long round trips a smaller
-            # batch takes as long, so none is made smaller for that alone.
-            self._size = max(self._size // 2, 1)
+        if made.is_slow:
+            self._size = max(self._size // 2, 1)  # or, of many, one is always late by then
         if self._ahead is not None:
             self._decisions.wait(self._ahead, self._ticking())
         following = self._fetched()
