@@ -29,6 +29,9 @@ from worker.sources import NO_SOURCE, Source, read_claims, read_trace_id
 MOST_BYTES = 256 * 1024
 """Largest body of a trigger."""
 
+NEVER_EARLY = datetime.max.replace(tzinfo=UTC)
+"""As `believed_until`: a trigger is looked for under the key that it has at its time."""
+
 MOST_NAME = 200
 """Longest `triggered_by`, in characters (`job_trigger_schemas.fields.ShortText`)."""
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection
 
 from job_trigger_schemas import ExecutionStatus, JobTrigger, explain
-from worker.decode import MOST_BYTES, decode
+from worker.decode import MOST_BYTES, NEVER_EARLY, decode
 from worker.domain.delivery import Delivery
 from worker.domain.record import Claim
 from worker.domain.trigger import Trigger, Uuid
@@ -29,7 +29,6 @@ _EVENTS: dict[str, tuple[type[BaseModel], EventFields]] = {
 
 
 _NOWHERE = Claim(0, "", "", 0, 0, 0)
-_NEVER_EARLY = datetime.max.replace(tzinfo=UTC)
 
 
 class Standing(NamedTuple):
@@ -80,7 +79,7 @@ def standing(connection: Connection, sent: Sequence[Kept]) -> list[Standing]:
 def _read(body: bytes | None) -> Trigger | None:
     """What a body says without a header that proves anything; None where it cannot be used."""
     delivery = Delivery(0, 0, None, body, (), 0)
-    found = decode(delivery, _NOWHERE, datetime.now(UTC), _NEVER_EARLY, NO_SOURCE)
+    found = decode(delivery, _NOWHERE, datetime.now(UTC), NEVER_EARLY, NO_SOURCE)
     return found if isinstance(found, Trigger) and found.problem is None else None
 
 

@@ -14,7 +14,7 @@ from uuid import UUID
 import orjson
 from confluent_kafka import Message
 
-from worker.decode import decode, usual_identity
+from worker.decode import NEVER_EARLY, decode, usual_identity
 from worker.domain.record import Claim
 from worker.domain.trigger import EventKind, Trigger, Uuid, event_id
 from worker.kafka.received import delivery, has_headers
@@ -23,9 +23,6 @@ from worker.storage.evidence import event_line, trigger_line
 
 _FAILURES = 2
 """Place of the failure topic among those of the outcomes."""
-
-_NEVER_EARLY = datetime.max.replace(tzinfo=UTC)
-"""A trigger is looked for under the key that it has at its time."""
 
 _UUID = rb"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 _usual_ids = re.compile(rb'\{"event_id":"' + _UUID + rb'","execution_id":"' + _UUID + rb'",').match
@@ -74,7 +71,7 @@ class TriggerIdentities:
         lines = []
         for each, source in zip(deliveries, read_sources(deliveries, self._connect), strict=True):
             claim = self._claims[each.partition]
-            found = decode(each, claim, self._now, _NEVER_EARLY, source)
+            found = decode(each, claim, self._now, NEVER_EARLY, source)
             job_id, key = (
                 (found.job_id, found.idempotency_key)
                 if isinstance(found, Trigger)
