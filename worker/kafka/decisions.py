@@ -19,8 +19,8 @@ _FRESH_S = 2.0
 """A decision whose moment is longer ago is made anew, with a moment of its own: a trigger that has
 become too late meanwhile must not be run. On a slow way to the database it is written all the same
 if nothing in it has become too late: where making it took no longer than this and it then waited no
-longer than this for the batch before it, and, where decisions take longer by themselves, the one
-made anew."""
+longer than this for the batch before it. Where decisions or batches take longer by themselves, the
+next decision may take, or wait, twice as long as the last one did."""
 
 
 class Made(NamedTuple):
@@ -72,7 +72,7 @@ class Decisions:
         self._clock = clock
         self._stopping = stopping
         self._aside: Aside[Made] = Aside(name)
-        self._fresh_s = _FRESH_S
+        self._fresh_s = self._wait_s = _FRESH_S
 
     def begin(self, batch: list[Delivery], claims: Mapping[int, Claim]) -> Deciding:
         """Have a decision begun; `claims` are those of this moment."""
@@ -107,14 +107,18 @@ class Decisions:
         age_s = max(passed - made.began, (now - made.moment).total_seconds())
         if age_s <= _FRESH_S:
             return False
-        is_held_up = made.took_s > self._fresh_s or passed - made.ended > _FRESH_S
-        if is_held_up or age_s > self._fresh_s + _FRESH_S:
+        is_held_up = made.took_s > self._fresh_s or passed - made.ended > self._wait_s
+        if is_held_up or age_s > self._fresh_s + self._wait_s:
             return True
         return made.decision.has_expired(now)
 
     def learn(self, made: Made) -> None:
         """Take from a decision how old the next one may be: it shows how long they take here."""
         self._fresh_s = 2 * made.took_s if made.is_slow else _FRESH_S
+
+    def learn_wait(self, batch_s: float) -> None:
+        """Take from how long a batch took, once it was decided, how long the next one may wait."""
+        self._wait_s = max(_FRESH_S, 2 * batch_s)
 
     def close(self) -> None:
         """End with the decision that is being made; waits for that a little."""

@@ -206,6 +206,7 @@ class Loop:
         """Write and send a batch, and have the next one decided meanwhile."""
         self._in_hand = deciding.batch
         made = self._decisions.wait(deciding, self._ticking())
+        began = self._clock.monotonic()
         batch, decided = deciding.batch, made.decision
         # It was held up, or the batch before it took long to write.
         if self._decisions.is_old(made):
@@ -216,7 +217,7 @@ class Loop:
         self._ahead = self._begin(0, takes_more=not decided.rest)
         if not has_backlog:  # what is on its way is not to linger
             self._relay.finish(self._ticking())
-        began = self._clock.monotonic()
+        writing = self._clock.monotonic()
         claims = self._takings.claims
         if self._decisions.is_old(made) or not {d.partition for d in batch} <= claims.keys():
             # The brokers kept us waiting, or took a partition away.
@@ -231,7 +232,7 @@ class Loop:
         self._relay.forget(deleted, handled.left)
         batch = batch[: len(batch) - len(decided.rest)]
         committed = self._clock.monotonic()
-        self._metrics.observe_batch(len(batch), committed - began)
+        self._metrics.observe_batch(len(batch), committed - writing)
         self._relay.finish(self._ticking())
         if handled.rows:
 
@@ -241,6 +242,7 @@ class Loop:
 
             self._relay.send(handled.rows, claims.values(), self._ticking(), observe)
         self._moved |= handled.positions.keys()
+        self._decisions.learn_wait(self._clock.monotonic() - began)
 
     def _copy_offsets(self) -> None:
         """Copy the position of every partition that has moved, unless that was done just now."""
@@ -264,8 +266,10 @@ class Loop:
             made.took_s,
         )
         self._decisions.learn(made)
-        if made.is_slow:
-            self._size = max(self._size // 2, 1)  # or, of many, one is always late by then
+        if made.is_slow and made.decision.has_expired(self._clock.now()):
+            # Or, of many, one is always late by then. On a way with long round trips a smaller
+            # batch takes as long, so none is made smaller for that alone.
+            self._size = max(self._size // 2, 1)
         if self._ahead is not None:
             self._decisions.wait(self._ahead, self._ticking())
         following = self._fetched()
