@@ -11,10 +11,10 @@ from tests.support.secured_postgres import SecuredPostgres, running_secured
 from worker.errors import ConnectionLost, Stop
 
 
-@pytest.fixture
-def foreign_postgres() -> Iterator[SecuredPostgres]:
+@pytest.fixture(params=[("de_DE", "ISO-8859-1"), ("zh_CN", "GBK")], ids="in {0[0]}".format)
+def foreign_postgres(request: pytest.FixtureRequest) -> Iterator[SecuredPostgres]:
     programs = Path(services.foreign_postgres_choice().detail)
-    with running_secured(programs, language=("de_DE", "ISO-8859-1")) as server:
+    with running_secured(programs, language=request.param) as server:
         yield server
 
 

@@ -138,15 +138,17 @@ def test_a_time_that_cannot_be_is_not_believed(
 
 @ON_KAFKA
 @ONE
+@pytest.mark.parametrize("is_deep", [False, True], ids=["plain", "deep"])
 def test_a_topic_that_deletes_what_has_a_successor_is_named(
-    settings: Settings, topics: Topics, broker: Broker
+    settings: Settings, topics: Topics, broker: Broker, is_deep: bool
 ) -> None:
     """Compaction lost 19 of 20 triggers, and nothing was left that could tell."""
     assert _unread(settings) == (True, (0, 0))
     set_topic(broker.address, topics.triggers, "cleanup.policy", "compact")
 
-    found = run(settings, progress=lambda *_: None)
+    found = run(settings, is_deep=is_deep, progress=lambda *_: None)
 
+    assert not found.closes
     (difference,) = [each for line in found.lines for each in line.differences]
     assert difference.startswith(f"{topics.triggers}: cleanup.policy is compact")
 

@@ -9,7 +9,6 @@ committed before. So it may run beside the worker.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -17,6 +16,7 @@ from confluent_kafka import Message
 from sqlalchemy import Connection
 
 from worker.audit.identities import TriggerIdentities, event_lines, outcome_ids
+from worker.audit.keeper import Keeper
 from worker.domain.record import Claim
 from worker.errors import Stop, Transient
 from worker.kafka.settings import KafkaSettings
@@ -109,12 +109,15 @@ class DeepAudit:
             and (row.topic, row.topic_id) == (found[0].name, found[0].topic_id)
             and row.partition < found[0].partitions
         }
-        with WindowReader(self._kafka, self._group) as reader:
+        with (
+            WindowReader(self._kafka, self._group) as reader,
+            Keeper(self._connection) as keeper,
+        ):
             outgoing = [reader.windows(each.name, each.partitions) for each in found[1:]]
-            self._read_triggers(reader, current, deep)
+            self._read_triggers(reader, keeper, current, deep)
             unjudged = self._unjudged()
             since = [
-                self._read_events(reader, place, windows, unjudged, deep)
+                self._read_events(reader, keeper, place, windows, unjudged, deep)
                 for place, windows in enumerate(outgoing)
             ]
         for each, still in zip(found, self._topics(), strict=True):
@@ -144,7 +147,13 @@ class DeepAudit:
             names = (self._kafka.topics.triggers, *self._outcomes)
             return [_describe(topic_ids, name) for name in names]
 
-    def _read_triggers(self, reader: WindowReader, rows: dict[int, LedgerRow], deep: Deep) -> None:
+    def _read_triggers(
+        self,
+        reader: WindowReader,
+        keeper: Keeper,
+        rows: dict[int, LedgerRow],
+        deep: Deep,
+    ) -> None:
         topic = self._kafka.topics.triggers
         with self._connection.begin():
             ids = [row.id for row in rows.values() if row.id is not None]
@@ -167,13 +176,13 @@ class DeepAudit:
                 self._connection,
                 {claims[each.partition].ledger_id: (each.first, each.last) for each in windows},
             )
-        identify = TriggerIdentities(claims, self._transaction, self._judged_from_ms())
+        identify = TriggerIdentities(claims, keeper.transaction, self._judged_from_ms())
         for batch in self._batches(reader, topic, windows):
             lines = identify.lines(batch)
-            with self._connection.begin():
-                evidence.note_triggers(self._connection, lines)
+            keeper.keep(evidence.note_triggers, lines)
             deep.triggers_read += len(batch)
             deep.triggers_out_of_reach += len(batch) - len(lines)
+        keeper.wait()
         deep.cut = [
             f"{topic} partition {each.partition}: the log ends at offset {each.position}, the "
             f"ledger has read up to {each.last}."
@@ -200,14 +209,10 @@ class DeepAudit:
                 unjudged.append((begin_ms, _ms(until + CLOCK_SKEW)))
         return unjudged
 
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        with self._connection.begin():
-            yield self._connection
-
     def _read_events(
         self,
         reader: WindowReader,
+        keeper: Keeper,
         place: int,
         windows: Sequence[Window],
         unjudged: Sequence[tuple[int, int]],
@@ -216,9 +221,9 @@ class DeepAudit:
         """Read an outgoing topic; returns the moment from which on its events are all there."""
         for batch in self._batches(reader, self._outcomes[place], windows):
             lines = event_lines(place, batch, unjudged)
-            with self._connection.begin():
-                evidence.note_events(self._connection, lines)
+            keeper.keep(evidence.note_events, lines)
             deep.events_read += len(batch)
+        keeper.wait()
         edges = [_edge(window) for window in windows if window.is_trimmed]
         return max(edges) + CLOCK_SKEW if edges else _LONG_AGO
 
