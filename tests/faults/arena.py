@@ -389,13 +389,13 @@ class Arena:
         finally:
             consumer.close()
 
-    def _evidence(self, committed: Mapping[int, int], *, with_events: bool = True) -> Evidence:
+    def _evidence(self, committed: Mapping[int, int]) -> Evidence:
         return Evidence(
             sent=self.traffic.sent(),
             unknown=self.traffic.unknown(),
             verdicts=self.verdicts,
             records=evidence.records(self.database),
-            outcomes=evidence.outcomes(self.topics, self._read) if with_events else (),
+            outcomes=evidence.outcomes(self.topics, self._read),
             jobs=evidence.jobs(self.database),
             apart=frozenset(self._apart),
             may_expire=frozenset(self.may_expire),
@@ -422,9 +422,9 @@ class Arena:
             if self._is_forgetting:
                 return
             committed = self._committed()
-            found = self._evidence(committed, with_events=False)
-            if generation == self.traffic.generation == found.generation:
-                self.tally.violations += checker.early(committed, found)
+            sent, recorded = self.traffic.sent(), evidence.recorded(self.database)
+            if generation == self.traffic.generation:
+                self.tally.violations += checker.early(committed, sent, recorded, generation)
 
 
 def _count(worker: WorkerProcess, words: Sequence[str]) -> int:

@@ -63,7 +63,12 @@ def violations(evidence: Evidence) -> list[Violation]:
         *_keys(evidence),
         *_columns(evidence),
         *_count(evidence),
-        *early(evidence.committed, evidence),
+        *early(
+            evidence.committed,
+            evidence.sent,
+            {(record.job_id, record.scheduled_at) for record in evidence.records},
+            evidence.generation,
+        ),
     ]
 
 
@@ -72,31 +77,32 @@ def repeats(outcomes: Sequence[Outcome]) -> int:
     return len(outcomes) - len({each.execution_id for each in outcomes})
 
 
-def early(committed: Mapping[int, int], evidence: Evidence) -> list[Violation]:
+def early(
+    committed: Mapping[int, int], sent: Sequence[Sent], recorded: set[Slot], generation: int
+) -> list[Violation]:
     """Acknowledged triggers below the group's offset of their partition that have no record.
 
     The offsets have to be older than the records that they are held against. Kafka's offsets name
     a topic and not which of its lives: in one made anew, an offset beyond its end was read in the
     one before, by a worker that has not looked yet.
     """
-    recorded = {(record.job_id, record.scheduled_at) for record in evidence.records}
     placed = [
-        (sent, sent.offset)
-        for sent in evidence.sent
-        if sent.topic_generation == evidence.generation and sent.offset is not None
+        (each, each.offset)
+        for each in sent
+        if each.topic_generation == generation and each.offset is not None
     ]
     ends: dict[int, int] = {}
-    for sent, offset in placed:
-        ends[sent.partition] = max(ends.get(sent.partition, 0), offset + 1)
+    for each, offset in placed:
+        ends[each.partition] = max(ends.get(each.partition, 0), offset + 1)
     of_this_life = {
         partition: offset
         for partition, offset in committed.items()
-        if not evidence.generation or offset <= ends.get(partition, 0)
+        if not generation or offset <= ends.get(partition, 0)
     }
     return [
-        Violation(Kind.EARLY, f"{sent} is below {of_this_life[sent.partition]}")
-        for sent, offset in placed
-        if offset < of_this_life.get(sent.partition, 0) and sent.slot not in recorded
+        Violation(Kind.EARLY, f"{each} is below {of_this_life[each.partition]}")
+        for each, offset in placed
+        if offset < of_this_life.get(each.partition, 0) and each.slot not in recorded
     ]
 
 

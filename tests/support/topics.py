@@ -151,7 +151,7 @@ def read_whole(
             for message in consumer.consume(500, 0.1):
                 error = message.error()
                 partition, offset = int(message.partition() or 0), int(message.offset() or 0)
-                last = _last(without, partition, offset)
+                last = _last(without, partition, offset) if without else None
                 if last is not None and (error is None or error.code() != _END):
                     if error is not None:
                         _go_on(consumer, TopicPartition(topic, partition, last + 1))
