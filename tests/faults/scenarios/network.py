@@ -16,7 +16,11 @@ _SLOWLY_S = 90.0
 _SILENT_S = 8.0
 _DRIPPING_S = 5.0
 _DRIPPED_S = 180.0
-_PATIENT = {"max_poll_interval_ms": 30_000, "session_timeout_ms": 6_000}
+_PATIENT = {
+    "max_poll_interval_ms": 30_000,
+    "session_timeout_ms": 6_000,
+    "metadata_interval_ms": 30_000,  # as it is by default: each look takes nine round trips
+}
 
 Ways = Callable[[Arena], Sequence[Link]]
 
