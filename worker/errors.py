@@ -62,6 +62,10 @@ class JobsLocked(Locked):
     """Nobody may change the platform's jobs now: what they show (R3) has to come later."""
 
 
+class JobsRefused(TriggerWorkerError):
+    """The database lets nobody change any of the platform's jobs: what they show comes later."""
+
+
 class ClockWrong(Unknown):
     """This machine's clock cannot be believed, so it is not known what is too late or too early."""
 

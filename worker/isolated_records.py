@@ -16,7 +16,7 @@ from worker.domain.record import Claim, DeadLetter, Record
 from worker.domain.trigger import Trigger
 from worker.errors import Refused
 from worker.outcome import Recorder
-from worker.projecting import Projector, say_not_shown
+from worker.projecting import Projector
 from worker.storage import errors, records
 from worker.storage.isolation import (
     RefusalHistory,
@@ -91,7 +91,7 @@ def insert_isolated(
     write_isolated(connection, _records(outcomes), insert, substitute)
     check_share(history, refused, len(outcomes))
     kept = [(delivery, _substituted(outcome, substitutes)) for delivery, outcome in outcomes]
-    _project(connection, projector, _records(kept), ids)
+    projector.show_isolated(connection, _records(kept), ids)
     return Taken(ids, kept, poison)
 
 
@@ -116,37 +116,6 @@ def count_isolated(
     write_isolated(connection, sorted(repeats), count, refuse)
     check_share(history, refused, len(repeats))
     return {str(key): error.message for key, error in refused}
-
-
-def _project(
-    connection: Connection,
-    projector: Projector,
-    batch: Sequence[Record],
-    ids: Mapping[str, int],
-) -> None:
-    """Show records on their jobs, but for the jobs whose row the database does not let us change.
-
-    That is never in the way of the records; `trigger-worker jobs reproject` shows them later. After
-    so many refusals without a row between them that goes in, the rest of the batch is not tried.
-    """
-    kept: list[tuple[int, Refused]] = []
-    in_a_row = left_out = 0
-
-    def project(rows: Sequence[Record]) -> None:
-        nonlocal in_a_row, left_out
-        if in_a_row >= MOST_LINES:
-            left_out += len(rows)
-            return
-        projector.show(connection, rows, ids)
-        in_a_row = 0
-
-    def refuse(row: Record, error: Refused) -> None:
-        nonlocal in_a_row
-        in_a_row += 1
-        kept.append((row.trigger.job_id, error))
-
-    write_isolated(connection, batch, project, refuse)
-    say_not_shown(kept, left_out)
 
 
 def _records(outcomes: Outcomes) -> list[Record]:

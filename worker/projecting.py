@@ -1,20 +1,22 @@
-"""Showing records on the platform's jobs (R3), around whatever somebody else has locked.
+"""Showing records on the platform's jobs (R3), around whatever is locked or refused.
 
-What a job shows is not the truth, so nobody's trigger waits for it. A job whose row is locked is
-noted in the transaction of its records, and shown between two batches as soon as it is free, by
-whichever worker comes first.
+What a job shows is not the truth, so nobody's trigger waits for it. A job whose row is locked, or
+which the database does not let us change, is noted in the transaction of its records, and shown
+between two batches as soon as that is possible, by whichever worker comes first.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 from sqlalchemy import Connection, text
 
+from migrations.prerequisites import JOBS
 from worker.clock import Clock
 from worker.domain.record import Record
-from worker.errors import JobsLocked, Refused
+from worker.errors import JobsLocked, JobsRefused, Refused
 from worker.metrics import IntakeMetrics
 from worker.storage import lock_holders, projection, reprojections
 from worker.storage.engine import Session
@@ -29,6 +31,9 @@ _PAGE = 500
 _LOOK_EVERY_S = 5.0
 """Notes that another worker has left are found so soon."""
 
+_SHARE = 10
+"""On a way with long round trips no more than one part in so many of the time goes into looking."""
+
 _TRY_EVERY_S = 0.5
 _REST_S = 1.0
 """Between two tries at the least where batches leave notes. Workers that share jobs, because
@@ -42,8 +47,32 @@ _SAY_EVERY_S = 10.0
 _SAY_AGAIN_S = 30.0
 _MOST_LINES = 20
 
+_TRY_REFUSED_EVERY_S = 30.0
+"""A row that the database does not let us change is left for so long: a person has to mend it."""
+
+_MOST_REFUSED = 20
+"""So many refusals without a row between them that is shown: then it is not the rows."""
+
+Item = TypeVar("Item")
+
 # The table itself may be locked: that is for the next try.
 _IMPATIENT = text("set local lock_timeout = '100ms'")
+
+
+class _Refusals(NamedTuple):
+    """Jobs that cannot be shown, with why, and those that were not tried after too many of them.
+
+    `is_all` where none of several could be shown: then it is hardly the rows.
+    """
+
+    refused: list[tuple[int, Refused]]
+    untried: list[int]
+    is_all: bool
+
+    @property
+    def jobs(self) -> set[int]:
+        """All of them."""
+        return {job_id for job_id, _ in self.refused}.union(self.untried)
 
 
 class Projector:
@@ -59,6 +88,8 @@ class Projector:
         self._pause_s = _TRY_EVERY_S
         self._after = 0
         self._locked: set[int] = set()
+        self._refused: set[int] = set()
+        self._try_refused_s = 0.0
         self._said: tuple[int | None, float] | None = None
         self._behind = 0
 
@@ -71,6 +102,28 @@ class Projector:
         left = projection.project(connection, batch, ids, is_deferred=self._is_deferred)
         if left and not self._is_deferred:
             self._next_s = min(self._next_s, self._tried_s + _REST_S)
+
+    def show_isolated(
+        self, connection: Connection, batch: Sequence[Record], ids: Mapping[str, int]
+    ) -> None:
+        """Show new records, but for the jobs whose row the database does not let us change.
+
+        Those are noted, and never in the way of the records. Where no row can be changed, the next
+        batches only note their jobs.
+        """
+        found = _show_isolated(
+            connection,
+            batch,
+            lambda rows: self.show(connection, rows, ids),
+            lambda record: record.trigger.job_id,
+        )
+        if found.jobs:
+            reprojections.note(connection, found.jobs)
+        if found.is_all:
+            self.defer()
+            self._say_refused(found)
+        else:
+            _say_not_shown(found)
 
     def defer(self) -> None:
         """Show nothing with a batch until it has been possible to catch up: note it only."""
@@ -87,15 +140,17 @@ class Projector:
             return
         try:
             is_more = self._show_page()
-        except JobsLocked as error:
+        except (JobsLocked, JobsRefused) as error:
             self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
             self._is_deferred = True
             self._after = 0
-            self._say(None, self._who() or str(error), 0)
+            if isinstance(error, JobsLocked):
+                self._say(None, self._who() or str(error), 0)
             is_more, wait_s = False, self._pause_s
         else:
-            wait_s = _TRY_EVERY_S if self._behind else _LOOK_EVERY_S
+            wait_s = _TRY_EVERY_S if self._behind > len(self._refused) else _LOOK_EVERY_S
         self._tried_s = self._clock.monotonic()
+        wait_s = max(wait_s, _SHARE * (self._tried_s - now))
         self._next_s = self._tried_s + (0.0 if is_more else wait_s)
 
     def _show_page(self) -> bool:
@@ -115,28 +170,32 @@ class Projector:
         return False
 
     def _reproject(self, connection: Connection, notes: Sequence[Note]) -> None:
+        now = self._clock.monotonic()
+        if now >= self._try_refused_s:
+            self._try_refused_s = now + _TRY_REFUSED_EVERY_S
+            self._refused.clear()
         locked: set[int] = set()
 
         def show(job_ids: Sequence[int]) -> None:
             locked.update(projection.reproject(connection, job_ids).locked)
 
-        refused: list[tuple[int, Refused]] = []
-        write_isolated(
-            connection,
-            sorted({note.job_id for note in notes}),
-            show,
-            lambda job_id, error: refused.append((job_id, error)),
-        )
-        say_not_shown(refused)
-        done = [note.id for note in notes if note.job_id not in locked]
+        jobs = sorted({note.job_id for note in notes} - self._refused)
+        found = _show_isolated(connection, jobs, show, int)
+        if found.is_all:
+            self._say_refused(found)
+            raise JobsRefused(found.refused[0][1].message)
+        _say_not_shown(found)
+        self._refused |= found.jobs
+        left = self._refused | locked
+        done = [note.id for note in notes if note.job_id not in left]
         if done:
             reprojections.forget(connection, done)
         self._locked |= locked
         waiting = {note.job_id for note in notes if note.age_s > _SAY_AFTER_S} & locked
         if waiting:
-            found = lock_holders.of_jobs(connection, waiting)
-            job_id, holder = found or (min(waiting), "not known")
-            self._say(job_id, str(holder), len(waiting))
+            holder = lock_holders.of_jobs(connection, waiting)
+            job_id, who = holder or (min(waiting), "not known")
+            self._say(job_id, str(who), len(waiting))
 
     def _who(self) -> str:
         """Who has locked what could not be locked, where that is known."""
@@ -154,6 +213,21 @@ class Projector:
             self._said = None
             log.info("action=jobs_shown message='every job shows its newest record again'")
 
+    def _say_refused(self, found: _Refusals) -> None:
+        """Say that none of these jobs can be shown, and now and then again."""
+        now = self._clock.monotonic()
+        if self._said is not None and now - self._said[1] < _SAY_AGAIN_S:
+            return
+        self._said = (None, now)
+        log.warning(
+            "action=not_shown jobs=%d view=%s reason=%s message='what they show is behind their "
+            "records; triggers do not wait for it. It is tried again; `trigger-worker platform "
+            "check` names the rows for which the view raises'",
+            len(found.jobs),
+            JOBS,
+            found.refused[0][1].message,
+        )
+
     def _say(self, job_id: int | None, holder: str, jobs: int) -> None:
         """Say whose lock keeps which job behind, once, and now and then again."""
         now = self._clock.monotonic()
@@ -170,12 +244,38 @@ class Projector:
         )
 
 
-def say_not_shown(refused: Sequence[tuple[int, Refused]], left_out: int = 0) -> None:
-    """A line for each job whose row the database does not let us change, `_MOST_LINES` at most.
+def _show_isolated(
+    connection: Connection,
+    items: Sequence[Item],
+    show: Callable[[Sequence[Item]], None],
+    job_of: Callable[[Item], int],
+) -> _Refusals:
+    """Show all but what the database refuses; after too many in a row the rest is not tried."""
+    refused: list[tuple[int, Refused]] = []
+    untried: list[int] = []
+    in_a_row = 0
 
-    `trigger-worker jobs reproject` shows them once it does.
-    """
-    for job_id, error in refused[:_MOST_LINES]:
-        log.warning("action=not_shown job=%d reason=%s", job_id, error.message)
-    if more := len(refused[_MOST_LINES:]) + left_out:
-        log.warning("action=not_shown more=%d", more)
+    def show_some(some: Sequence[Item]) -> None:
+        nonlocal in_a_row
+        if in_a_row >= _MOST_REFUSED:
+            untried.extend(map(job_of, some))
+            return
+        show(some)
+        in_a_row = 0
+
+    def refuse(item: Item, error: Refused) -> None:
+        nonlocal in_a_row
+        in_a_row += 1
+        refused.append((job_of(item), error))
+
+    write_isolated(connection, items, show_some, refuse)
+    is_all = len(refused) > 1 and len(refused) + len(untried) == len(items)
+    return _Refusals(refused, untried, is_all)
+
+
+def _say_not_shown(found: _Refusals) -> None:
+    """A line for each job whose row the database does not let us change, `_MOST_LINES` at most."""
+    for job_id, error in found.refused[:_MOST_LINES]:
+        log.warning("action=not_shown job=%d view=%s reason=%s", job_id, JOBS, error.message)
+    if more := len(found.refused[_MOST_LINES:]) + len(found.untried):
+        log.warning("action=not_shown more=%d view=%s", more, JOBS)

@@ -497,6 +497,84 @@ def test_a_view_of_jobs_that_cannot_be_written_is_told_by_the_check_and_ends_a_w
     )
 
 
+@pytest.mark.parametrize(
+    ("shown", "said"),
+    [
+        (
+            "number::bigint as id, failing_since",
+            'cannot be read (22P02): invalid input syntax for type bigint: "T3".',
+        ),
+        (
+            "id, case number when 'T3' then concat(number)::timestamptz end as failing_since",
+            (
+                "raises (22007: invalid input syntax for type timestamp with time zone: "
+                '"T3") for id=3.'
+            ),
+        ),
+    ],
+    ids=["an id", "a column"],
+)
+def test_a_row_for_which_the_view_of_jobs_raises_is_named(
+    database: str, session: Session, shown: str, said: str
+) -> None:
+    """No job shows its records meanwhile, whichever row it is."""
+    _fill(database)
+    sql.execute(
+        database,
+        f"""
+        alter table awp_automcation_job rename to timer;
+        alter table timer add column number text;
+        update timer set number = case when id = 3 then 'T3' else id::text end;
+        create view awp_automcation_job as select {shown}, trigger_status, trigger_message,
+            last_execution_id, last_scheduled_at, consecutive_failures from timer;
+        create function written() returns trigger language plpgsql as 'begin return new; end';
+        create trigger written instead of update on awp_automcation_job
+            for each row execute function written();
+        """,
+    )
+    assert _messages(check(session.snapshot)) == [f"The view awp_automcation_job {said}"]
+
+
+def test_a_flag_that_the_console_would_write_as_a_text_is_a_note(
+    database: str, session: Session
+) -> None:
+    sql.execute(
+        database,
+        """
+        drop view console_job_write;
+        create view console_job_write as select id as job_id, name, schedule, timezone,
+            case when enabled then 'Y' else 'N' end::char(1) as enabled, paramter, version
+        from awp_automcation_job;
+        create function written() returns trigger language plpgsql as 'begin return new; end';
+        create trigger written instead of update on console_job_write
+            for each row execute function written();
+        """,
+    )
+    assert [note.message for note in check(session.snapshot).notes if note.column] == [
+        (
+            "The column console_job_write.enabled is of type character(1): the console writes 1 "
+            "or 0 to it. Make it a boolean or a number in the view, whose trigger writes your word."
+        )
+    ]
+
+
+def test_a_role_that_is_none_is_named(database: str, session: Session) -> None:
+    sql.execute(
+        database,
+        """
+        create or replace view console_member as
+            select * from (values ('li', 1::bigint, null::bigint, 'Admin'), ('wu', 2, null, null),
+                ('he', 3, 1, 'root')) as v (login, user_id, group_id, role);
+        """,
+    )
+    assert _messages(check(session.snapshot)) == [
+        (
+            "console_member.role is 'root' in 1 row (user_id=3, login=he); it has to be viewer, "
+            "operator or admin."
+        )
+    ]
+
+
 @pytest.mark.parametrize("rest", ["", " group by id"], ids=["some columns", "nothing"])
 def test_what_an_edit_cannot_save_is_a_note(database: str, session: Session, rest: str) -> None:
     sql.execute(

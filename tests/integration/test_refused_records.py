@@ -17,6 +17,7 @@ from sqlalchemy import make_url
 from tests.support import sql
 from tests.support.feed import TOPICS, Feed, Taker, feeding
 from tests.support.platform import Platform
+from worker.clock import SystemClock
 from worker.domain.delivery import Delivery
 from worker.domain.record import Claim
 from worker.errors import Unwritable
@@ -128,6 +129,37 @@ FAULTS = {
     ),
 }
 """What was done to the tables, what the worker has to name, and what mends it."""
+
+OF_TEXT = """
+    alter table awp_automcation_job rename to timer;
+    alter table timer add column number text;
+    update timer set number = id::text;
+    create view awp_automcation_job as
+        select number::bigint as id, trigger_status, trigger_message, last_execution_id,
+            last_scheduled_at, failing_since, consecutive_failures
+        from timer;
+    create function show_outcome() returns trigger language plpgsql as $$ begin
+        update timer set trigger_status = new.trigger_status,
+            last_execution_id = new.last_execution_id, last_scheduled_at = new.last_scheduled_at
+        where number = old.id::text;
+        return new; end $$;
+    create trigger show_outcome instead of update on awp_automcation_job
+        for each row execute function show_outcome();
+"""
+"""A platform whose ids are text, and a view that casts them."""
+
+
+class Waiting(SystemClock):
+    """A clock that a test has wait for a minute."""
+
+    def __init__(self) -> None:
+        self._waited_s = 0.0
+
+    def wait(self) -> None:
+        self._waited_s += 60.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self._waited_s
 
 
 @pytest.fixture
@@ -344,14 +376,12 @@ def test_a_slot_that_the_table_has_no_place_for_costs_its_trigger_alone(
     assert len(feed.rows("select from awp_job_execution where trigger_status = 1")) == JOBS - 1
 
 
-def test_a_job_that_may_not_be_changed_is_in_nobodys_way(
-    database: str,
-    feed: Feed,
-    taker: Taker,
-    claims: dict[int, Claim],
-    jobs: list[int],
-    caplog: pytest.LogCaptureFixture,
+def test_a_job_that_may_not_be_changed_is_in_nobodys_way_and_follows(
+    database: str, feed: Feed, jobs: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
+    clock = Waiting()
+    taker = feed.taker(clock=clock)
+    claims = {0: taker.take(0)}
     sql.execute(
         database,
         "alter table awp_automcation_job add constraint archived "
@@ -362,11 +392,63 @@ def test_a_job_that_may_not_be_changed_is_in_nobodys_way(
         taker.write(_deliveries(jobs), claims)
 
     assert len(feed.rows("select from awp_job_execution where trigger_status = 1")) == JOBS
-    shown = feed.rows("select id from awp_automcation_job where trigger_status is null")
-    assert [row["id"] for row in shown] == [jobs[3]]
-    (line,) = [each.getMessage() for each in caplog.records if "action=not_shown" in each.msg]
-    assert f"job={jobs[3]} " in line
+    unshown = "select id from awp_automcation_job where trigger_status is null"
+    assert [row["id"] for row in feed.rows(unshown)] == [jobs[3]]
+    (line,) = _not_shown(caplog)
+    assert f"job={jobs[3]} view=awp_automcation_job " in line
     assert "archived" in line
+
+    clock.wait()
+    taker.intake.tend()
+    assert [row["id"] for row in feed.rows(unshown)] == [jobs[3]]
+    sql.execute(database, "alter table awp_automcation_job drop constraint archived")
+    clock.wait()
+    taker.intake.tend()
+    assert feed.rows(unshown) == []
+
+
+def test_a_view_that_raises_for_one_row_shows_every_job_once_it_is_mended(
+    database: str, feed: Feed, jobs: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The row is nobody's whose trigger came: all of the platform's jobs are behind for it."""
+    clock = Waiting()
+    taker = feed.taker(clock=clock)
+    claims = {0: taker.take(0)}
+    sql.execute(database, OF_TEXT)
+    sql.execute(
+        database,
+        "insert into timer (id, number, name, job_type) values (999, 'T999', 'new', 'action')",
+    )
+
+    with caplog.at_level(logging.INFO):
+        claim = claims[0].at(taker.write(_deliveries(jobs), claims).positions[0])
+        taker.write(_deliveries(jobs, first=JOBS), {0: claim})
+        (line,) = _not_shown(caplog)
+        assert line.startswith(f"action=not_shown jobs={JOBS} view=awp_automcation_job reason=")
+        assert '"T999"' in line
+        assert "platform check" in line
+        assert len(feed.rows("select from awp_job_execution where trigger_status = 1")) == 2 * JOBS
+        behind = "select distinct job_id from awp_job_reprojection order by 1"
+        clock.wait()
+        taker.intake.tend()
+        assert [row["job_id"] for row in feed.rows(behind)] == jobs
+
+        sql.execute(database, "update timer set number = '999' where number = 'T999'")
+        clock.wait()
+        taker.intake.tend()
+
+    assert feed.rows(behind) == []
+    newest = {
+        row["job_id"]: row["id"]
+        for row in feed.rows("select job_id, max(id) as id from awp_job_execution group by 1")
+    }
+    shown = feed.rows("select id, last_execution_id from timer where id <> 999")
+    assert {row["id"]: row["last_execution_id"] for row in shown} == newest
+    assert "action=jobs_shown" in caplog.text
+
+
+def _not_shown(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [each.getMessage() for each in caplog.records if "action=not_shown" in each.msg]
 
 
 def _statuses(words: Sequence[str]) -> list[Delivery]:
@@ -479,7 +561,7 @@ def test_many_jobs_that_may_not_be_changed_hide_nothing_of_the_others(
     assert len(feed.rows("select from awp_job_execution where trigger_status = 1")) == 60
     shown = feed.rows("select id from awp_automcation_job where trigger_status = 1 order by id")
     assert [row["id"] for row in shown] == [job_id for job_id in many if job_id % 2 == 0]
-    lines = [each.getMessage() for each in caplog.records if "action=not_shown" in each.msg]
+    lines = _not_shown(caplog)
     assert len(lines) == 21
     assert "more=10" in lines[-1]
 

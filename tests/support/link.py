@@ -15,6 +15,9 @@ _CHUNK = 65_536
 _LOOK_S = 0.05
 _CONNECT_S = 5.0
 _PIECES_PER_S = 50
+_SINGLE_BYTES = 512
+_DRIPPED_PIECE = 64
+"""Of what is read at once; single bytes of all of it would keep the reader's processor busy."""
 
 
 class Then(Enum):
@@ -41,8 +44,9 @@ class Link:
     """Forwards connections to `upstream`, always from the same port.
 
     Set `delay_s` (each way), `is_silent` (what was sent waits, and nothing is closed),
-    `is_dripping` (a byte at a time) and `bytes_per_s` (0: any) while it runs; `heal` ends all of
-    them. `silent_after` (0: never) is after how many more bytes of clients it falls silent.
+    `is_dripping` (hundreds of bytes one at a time, what is behind them in small pieces) and
+    `bytes_per_s` (0: any) while it runs; `heal` ends all of them. `silent_after` (0: never) is
+    after how many more bytes of clients it falls silent.
     """
 
     def __init__(self, upstream: tuple[str, int], port: int = 0) -> None:
@@ -179,7 +183,11 @@ class Link:
 
     def _deliver(self, end: socket.socket, data: bytes) -> None:
         rate = self.bytes_per_s
-        size = 1 if self.is_dripping else rate // _PIECES_PER_S or len(data)
+        size = rate // _PIECES_PER_S or len(data)
+        if self.is_dripping:
+            for place in range(min(_SINGLE_BYTES, len(data))):
+                end.sendall(data[place : place + 1])
+            data, size = data[_SINGLE_BYTES:], _DRIPPED_PIECE
         for place in range(0, len(data), size):
             end.sendall(data[place : place + size])
             if rate:

@@ -46,6 +46,7 @@ class Principal:
 
 
 def highest(names: list[str]) -> Role:
-    """The highest of the roles that a platform gives; a name that is none of ours is a viewer."""
-    found = [role for role in _ORDER if role.value in names]
+    """The highest of the roles that a platform gives, in any case; any other name is a viewer."""
+    given = {name.strip().lower() for name in names}
+    found = [role for role in _ORDER if role.value in given]
     return found[-1] if found else Role.VIEWER

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 TYPES = ("action", "workflow")
+ROLES = ("viewer", "operator", "admin")
 STATES = ("on", "off", "offline", "unknown")
 PRINCIPALS = ("user", "group")
 
@@ -172,7 +173,7 @@ VIEWS = (
             Column("login", may_be_null=False),
             _id("user_id"),
             _id("group_id", may_be_null=True),
-            Column("role"),
+            Column("role", Holds.WORD, words=ROLES),
         ),
         ("user_id", "login"),
         ("login",),
@@ -220,3 +221,19 @@ VIEWS = (
     ),
 )
 """Preflight's seven, which the worker needs, and the console's six."""
+
+SHOWING = View(
+    "awp_automcation_job",
+    (
+        _id("id"),
+        Column("trigger_status", Holds.NUMBER),
+        Column("trigger_message"),
+        _id("last_execution_id", may_be_null=True),
+        Column("last_scheduled_at", Holds.TIME),
+        Column("failing_since", Holds.TIME),
+        Column("consecutive_failures", Holds.NUMBER),
+    ),
+    ("id",),
+    ("id",),
+)
+"""What shows the records of jobs, and the worker writes: a table, or a view of the platform's."""

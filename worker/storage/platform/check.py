@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 
 from sqlalchemy import Connection, text
 
-from worker.domain.platform_views import VIEWS, Column, View
+from worker.domain.platform_views import SHOWING, VIEWS, Column, View
 from worker.errors import Stop, ViewRaised
 from worker.storage.platform import grants, indexes, schedules, structure, tables, values
 from worker.storage.platform.raising import raising, unreadable
@@ -36,6 +36,7 @@ def check(
     with snapshot() as connection:
         findings, readable = structure.look(connection, views)
         report.add(findings)
+        _, shown = structure.look(connection, [SHOWING])  # `tables` says what it lacks
         report.add(tables.unfit(connection))
         if most_rows is None:
             report.add(tables.uneditable(connection))
@@ -46,6 +47,9 @@ def check(
         if view.name in readable:
             with snapshot() as connection:
                 _look_at(connection, view, readable[view.name], report, most_rows)
+    if columns := shown.get(SHOWING.name):
+        with snapshot() as connection:
+            _read(connection, Rows.of(SHOWING, most_rows), columns, report, can_be_named=True)
     return report
 
 
@@ -103,6 +107,8 @@ def _look_at(
     names = {column.name for column in columns}
     can_be_named = names.issuperset(view.key)
     bad, rows = _read(connection, Rows.of(view, most_rows), columns, report, can_be_named)
+    if rows is not None:
+        report.rows[view.name] = bad[""]
     if rows is None or not can_be_named:
         return
     for column in columns:
@@ -140,5 +146,4 @@ def _read(
         if left is None:
             return {}, None
         rows, bad = left, values.read(connection, left, columns)
-    report.rows[view.name] = bad[""]
     return bad, rows

@@ -24,6 +24,14 @@ _UNEDITABLE = text(
     order by a.attnum
     """
 )
+_FLAG_TYPE = text(
+    """
+    select format_type(a.atttypid, a.atttypmod) from pg_attribute a
+    join pg_type t on t.oid = a.atttypid
+    where a.attrelid = to_regclass('console_job_write') and a.attname = 'enabled'
+      and t.typcategory not in ('B', 'N')
+    """
+)
 _EDITED = ("name", "schedule", "timezone", "enabled", "paramter")
 
 
@@ -50,6 +58,15 @@ def uneditable(connection: Connection) -> Iterator[Finding]:
             f"The column {column} of the view console_job_write cannot be updated, so the console "
             "cannot save it. Give the view an INSTEAD OF UPDATE trigger (docs/platform.md).",
             column,
+            is_note=True,
+        )
+    for kind in connection.execute(_FLAG_TYPE).scalars():
+        yield Finding(
+            Fault.WRONG_TYPE,
+            "console_job_write",
+            f"The column console_job_write.enabled is of type {kind}: the console writes 1 or 0 to "
+            "it. Make it a boolean or a number in the view, whose trigger writes your word.",
+            "enabled",
             is_note=True,
         )
 

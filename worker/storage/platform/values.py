@@ -73,10 +73,10 @@ def is_good(of: Columns, column: Column) -> str:
     name = column.name
     if column.holds is Holds.FLAG:
         return of.is_flag(name)
+    is_null = f"{name} is null or " if column.may_be_null else ""
     if column.holds is Holds.WORD:
-        return is_word(name, column.words)
+        return f"{is_null}{is_word(name, column.words)}"
     if column.holds is Holds.ID:
-        is_null = f"{name} is null or " if column.may_be_null else ""
         return f"{is_null}{of.is_id(name)}"
     if column.holds is Holds.NUMBER:
         return f"{name} is null or {of.is_number(name)}"
