@@ -15,11 +15,16 @@ from worker.web.state import Collaborators
 
 
 class ConsoleProcess:
-    """The console of one process. `run` returns when `stop` was called."""
+    """The console of one process. `run` returns when `stop` was called.
+
+    Raises `Stop` for a database that refuses it, and `Misused` for settings that cannot be; one
+    that is away is waited for.
+    """
 
     def __init__(self, settings: Settings) -> None:
         kafka = KafkaSettings.of(settings)
         self._pool = Pool(settings)
+        self._pool.check()
         self._sender = Sender(kafka)
         self._tail = Tail(kafka, settings)
         app = create_app(

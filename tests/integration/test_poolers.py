@@ -1,6 +1,7 @@
 """The worker behind a real PgBouncer: one that lends sessions serves it, any other is refused."""
 
 import json
+import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from sqlalchemy.pool import NullPool
 
 from tests.support import sql
 from tests.support.command import trigger_worker
+from tests.support.console import serving
 from tests.support.feed import Taker, feeding
 from tests.support.pgbouncer import PgBouncer, pooled
 from tests.support.platform import Platform
@@ -123,12 +125,33 @@ def test_any_other_pooling_is_refused_with_the_reason(
     assert of_the_console.value.message == of_migrate.value.message == LENT
 
 
-def test_a_command_says_it_in_one_line(database: str) -> None:
+@pytest.mark.parametrize("command", ["audit", "console"])
+def test_a_command_says_it_in_one_line(database: str, command: str) -> None:
     with pooled(database, "transaction") as pooler:
-        ended = trigger_worker("audit", env={"TRIGGER_WORKER_DATABASE_URL": pooler.url})
+        ended = trigger_worker(
+            command,
+            env={
+                "TRIGGER_WORKER_DATABASE_URL": pooler.url,
+                "TRIGGER_WORKER_CONSOLE_LISTEN": "127.0.0.1:0",
+            },
+        )
     assert (ended.status, ended.stdout) == (1, "")
     assert ended.stderr.startswith(f"trigger-worker: {LENT} ")
     assert ended.stderr.count("\n") == 1
+
+
+def test_a_console_that_runs_says_that_it_is_refused(
+    database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        pooled(database, "transaction") as pooler,
+        serving(pooler.url) as console,
+        caplog.at_level(logging.ERROR),
+    ):
+        ready = console.browser().get("/readyz")
+    assert ready.status_code == 503
+    assert ready.json() == {"status": "the database refuses the console; its log says why"}
+    assert f"action=unready reason={LENT}" in caplog.text
 
 
 def test_so_it_is_where_role_or_database_set_all_deadlines(database: str) -> None:

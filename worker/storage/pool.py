@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +13,8 @@ from sqlalchemy.exc import TimeoutError as NoneFree
 from worker.config import Settings
 from worker.errors import Misused, Transient
 from worker.storage import address, asked, connecting, elsewhere, errors, view_casts
+
+log = logging.getLogger(__name__)
 
 _STATEMENT_MS = 5_000
 _LOCK_MS = 2_000
@@ -77,6 +80,14 @@ class Pool:
         """One READ COMMITTED transaction, committed at the end, rolled back on any error."""
         with _freely(), errors.writing(), self._engine.begin() as connection:
             yield connection
+
+    def check(self) -> None:
+        """Raise `Stop` where waiting would not help to get a connection; an outage may pass."""
+        try:
+            with self.snapshot():
+                pass
+        except Transient as away:
+            log.warning("action=wait reason=%s", away)
 
     def close(self) -> None:
         """End the connections that are not in use."""

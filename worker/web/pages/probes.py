@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from worker.errors import TriggerWorkerError
+from worker.errors import Stop, TriggerWorkerError
 from worker.storage import sessions
 from worker.web.access import PUBLIC
+
+log = logging.getLogger(__name__)
 
 router = APIRouter(tags=[PUBLIC], include_in_schema=False)
 
@@ -26,6 +29,12 @@ def readyz(request: Request) -> JSONResponse:
     try:
         with request.app.state.console.pool.snapshot() as connection:
             is_migrated = sessions.is_migrated(connection)
+    except Stop as refused:
+        log.error("action=unready reason=%s", refused)  # noqa: TRY400  # expected: no traceback
+        return JSONResponse(
+            {"status": "the database refuses the console; its log says why"},
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        )
     except TriggerWorkerError:
         return JSONResponse(
             {"status": "the database does not answer"}, HTTPStatus.SERVICE_UNAVAILABLE
