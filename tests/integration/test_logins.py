@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import SecretStr
 
 from tests.support import sql
 from tests.support.command import trigger_worker
 from tests.support.worker import environment
 from worker.config import Settings
+from worker.errors import Stop
+from worker.storage import reprojections
+from worker.storage.engine import Session, make_engine
 
 DENIED = "trigger-worker: The database cannot serve this process (42501): permission denied for "
 READER = "Run it as a login in the role trigger_reader or trigger_console"
@@ -43,6 +47,44 @@ def test_a_login_that_may_not_run_a_command_is_told_who_may(
         (1, f"{DENIED}{words}; deploy/sql/roles.sql says what each role may.\n")
         for _, _, words in OTHERS
     ]
+
+
+def test_a_view_that_lost_its_grants_is_said_to_whoever_had_them(
+    database: str, roles: dict[str, str]
+) -> None:
+    sql.execute(
+        database,
+        """
+        insert into awp_automcation_job (name, job_type) values ('nightly', 'action');
+        revoke select on preflight_job from trigger_reader, trigger_console, trigger_worker;
+        """,
+    )
+    ended = trigger_worker(
+        "preflight", "1", env={"TRIGGER_WORKER_DATABASE_URL": roles["trigger_reader"]}
+    )
+    assert (ended.status, ended.stderr) == (1, "")
+    assert ended.stdout == (
+        "job 1: could not check. The view preflight_job cannot be read (42501): permission denied for "
+        "view preflight_job. Run it as a login in one of the roles trigger_reader, "
+        "trigger_console and trigger_worker; deploy/sql/roles.sql says what each role may. If it "
+        "is one, run deploy/sql/roles.sql again: a view that was dropped and made again has lost "
+        "its grants.\n"
+    )
+
+
+def test_a_worker_with_another_login_is_told_which_it_needs(roles: dict[str, str]) -> None:
+    engine = make_engine(Settings(database_url=SecretStr(roles["trigger_reader"])))
+    session = Session(engine)
+    with pytest.raises(Stop) as stopped, session.transaction() as connection:
+        reprojections.page(connection, 0, 1)
+    session.close()
+    engine.dispose()
+    assert str(stopped.value) == (
+        "The database cannot serve this process (42501): permission denied for table "
+        "awp_job_reprojection. The worker needs a login in the role trigger_worker, the console "
+        "one in trigger_console. If it is one, run deploy/sql/roles.sql again: tables that were "
+        "made since lack its grants."
+    )
 
 
 ANY = ["preflight 1", "dlq list", "dlq show 1", "dlq show 1 --json", "audit --offline"]

@@ -35,5 +35,7 @@ def asking(who: str) -> Iterator[None]:
     except Stop as stop:
         if errors.lacks_right(stop):
             remedy = f"Run it as {who}; deploy/sql/roles.sql says what each role may."
+            if stop.remedy == errors.LOST_GRANTS:
+                remedy += f" If it is one, {stop.remedy[0].lower()}{stop.remedy[1:]}"
             raise Stop(stop.message, remedy=remedy) from stop
         raise

@@ -54,6 +54,14 @@ _LATER = ("08", "40", "55P03", "57")
 """What may be raised on purpose to say: try it again."""
 _ROW_SECURITY = "ExecWithCheckOptions"
 _CHECK_TABLES = "Check `trigger-worker migrate current`, and the grants in deploy/sql/roles.sql."
+_CHECK_LOGIN = (
+    "The worker needs a login in the role trigger_worker, the console one in trigger_console. If "
+    "it is one, run deploy/sql/roles.sql again: tables that were made since lack its grants."
+)
+LOST_GRANTS = (
+    "Run deploy/sql/roles.sql again: a view that was dropped and made again has lost its grants."
+)
+"""What helps where a view may not be read by a login that may read it."""
 _WRITE_REMEDIES = {
     "0A000": "`trigger-worker platform check` names what cannot be written, and what to do.",
 }
@@ -70,9 +78,9 @@ _LISTED = "docs/platform.md lists its columns and their types."
 _VIEW_REMEDIES = {
     "42P01": f"Define it over the platform's tables, or run `trigger-worker migrate`; {_LISTED}",
     "42703": f"Give it every column that preflight reads; {_LISTED}",
-    _NO_RIGHT: "Run deploy/sql/roles.sql again: a view that was dropped and made again has lost "
-    "its grants.",
+    _NO_RIGHT: LOST_GRANTS,
 }
+_REMEDIES = {_NO_RIGHT: _CHECK_LOGIN}
 
 
 @contextmanager
@@ -193,7 +201,8 @@ def _of_a_write(error: DBAPIError, state: str, words: str) -> TriggerWorkerError
         return Refused(f"The database refused a value ({state}): {words}.", _refusal(error, state))
     function = _function(error)
     where = f" [{function}]" if function else ""
-    remedy = _WRITE_REMEDIES.get(state, _FUNCTION_REMEDY if function else _CHECK_TABLES)
+    usual = _FUNCTION_REMEDY if function else _REMEDIES.get(state, _CHECK_TABLES)
+    remedy = _WRITE_REMEDIES.get(state, usual)
     return Stop(f"{_CANNOT_SERVE} ({state}): {words}{where}.", remedy=remedy)
 
 
@@ -216,7 +225,8 @@ def _of_a_read(
 ) -> TriggerWorkerError:
     if view is None:
         if is_structure:
-            return Stop(f"{_CANNOT_SERVE} ({state}): {words}.", remedy=_CHECK_TABLES)
+            remedy = _REMEDIES.get(state, _CHECK_TABLES)
+            return Stop(f"{_CANNOT_SERVE} ({state}): {words}.", remedy=remedy)
         return Unknown(f"A fact could not be read ({state}): {words}.")
     if is_structure:
         remedy = _VIEW_REMEDIES.get(state, f"Correct its definition; {_LISTED}")
