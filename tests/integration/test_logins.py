@@ -64,8 +64,8 @@ def test_a_view_that_lost_its_grants_is_said_to_whoever_had_them(
     )
     assert (ended.status, ended.stderr) == (1, "")
     assert ended.stdout == (
-        "job 1: could not check. The view preflight_job cannot be read (42501): permission denied for "
-        "view preflight_job. Run it as a login in one of the roles trigger_reader, "
+        "job 1: could not check. The view preflight_job cannot be read (42501): permission denied "
+        "for view preflight_job. Run it as a login in one of the roles trigger_reader, "
         "trigger_console and trigger_worker; deploy/sql/roles.sql says what each role may. If it "
         "is one, run deploy/sql/roles.sql again: a view that was dropped and made again has lost "
         "its grants.\n"

@@ -355,7 +355,29 @@ def test_the_jobs_that_every_batch_updates_have_to_be_found_by_an_index(
             "column, on that expression."
         )
     ]
+    sql.execute(database, "create index on timer (job_type, cast(no as bigint))")
+    behind_another = check(session.snapshot).notes
+    assert behind_another == report.notes
     sql.execute(database, "create index on timer (cast(no as bigint))")
+    assert check(session.snapshot).notes == []
+
+
+def test_an_index_on_a_computed_column_of_a_join_serves(database: str, session: Session) -> None:
+    sql.execute(
+        database,
+        """
+        create table host (no text, label text, rack int);
+        create table rack (no int primary key, "Row" text);
+        insert into rack values (1, 'left');
+        insert into host select n, 'db-' || n, 1 from generate_series(1, 2000) n;
+        create index on host ((case when no ~ '^[0-9]{1,18}$' then no::bigint end), label);
+        create or replace view preflight_server as
+            select case when h.no ~ '^[0-9]{1,18}$' then h.no::bigint end as server_id,
+                h.label as name, r."Row" as ip, 'on'::text as state
+            from host h join rack r on r.no = h.rack;
+        """,
+    )
+    sql.alone(database, "vacuum analyze")
     assert check(session.snapshot).notes == []
 
 

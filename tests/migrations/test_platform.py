@@ -54,6 +54,17 @@ def test_a_platform_that_was_not_stamped_is_told_how(stamped: str) -> None:
     assert schema.current(stamped).revision is None
 
 
+def test_a_platform_of_other_tables_that_was_not_stamped_is_told_how(empty: str) -> None:
+    """It has views of its own; revision 0001 would put tables of another platform beside them."""
+    execute(empty, "create view preflight_server as select 1 as server_id")
+    with pytest.raises(Stop) as raised:
+        schema.upgrade(empty)
+    assert str(raised.value) == (
+        "The database holds tables or views of a platform already (preflight_server). Run "
+        "`trigger-worker migrate up --stamp 0001`: it keeps them and adds the rest."
+    )
+
+
 def test_a_database_is_stamped_once(filled: str) -> None:
     with pytest.raises(Stop, match="at revision 0001 already"):
         schema.upgrade(filled, stamp="0001")

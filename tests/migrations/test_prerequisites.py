@@ -204,9 +204,12 @@ def test_everything_that_does_not_fit_is_named_at_once(empty: str) -> None:
     with pytest.raises(Stop) as refused:
         schema.upgrade(empty, stamp="0001")
     assert refused.value.message == (
-        "awp_job_execution.execution_id is text, and the worker needs uuid. "
-        "awp_job_execution.id has no default, and the worker gives no ids. "
-        "awp_action_execution has no unique index on execution_id alone. Nothing was changed."
+        "awp_job_execution.execution_id is text, and the worker needs uuid. Change its type, or "
+        "give the worker a table or an updatable view of that name with the right one "
+        "(docs/platform.md). awp_job_execution.id has no default, and the worker gives no ids. "
+        "Give it one, such as a sequence that begins behind all ids that your application gives. "
+        "awp_action_execution has no unique index on execution_id alone. Make one: create unique "
+        "index concurrently on awp_action_execution (execution_id). Nothing was changed."
     )
 
 

@@ -262,18 +262,20 @@ def _config(
 
 def _refuse_unfit(connection: Connection) -> None:
     """Raise `Stop` for what has to be mended before a migration can change this database."""
-    problems = connection.execute(text(prerequisites.PROBLEMS)).all()
-    if problems:
-        remedies = dict.fromkeys(each.remedy for each in problems)
-        raise Stop(
-            f"{' '.join(each.message for each in problems)} Nothing was changed.",
-            remedy=" ".join(remedies),
-        )
+    said: dict[str, list[str]] = {}
+    for each in connection.execute(text(prerequisites.PROBLEMS)):
+        said.setdefault(each.remedy, []).append(each.message)
+    if len(said) == 1:
+        ((remedy, messages),) = said.items()
+        raise Stop(f"{' '.join(messages)} Nothing was changed.", remedy=remedy)
+    if said:  # each remedy behind what it is for
+        told = (f"{' '.join(messages)} {remedy}" for remedy, messages in said.items())
+        raise Stop(f"{' '.join(told)} Nothing was changed.")
 
 
 def _refuse_foreign_tables(connection: Connection) -> None:
     """An existing platform's first revision is stamped; running it would fail half-way."""
-    names = ("awp_automcation_job", "awp_job_execution", "awp_server")
+    names = ("awp_automcation_job", "awp_job_execution", "awp_server", *VIEWS)
     rows = connection.execute(
         text("select n from unnest(cast(:names as text[])) n where to_regclass(n) is not null"),
         {"names": list(names)},
@@ -281,7 +283,7 @@ def _refuse_foreign_tables(connection: Connection) -> None:
     found = rows.scalars().all()
     if found:
         raise Stop(
-            f"The database holds a platform's tables already ({', '.join(found)}).",
+            f"The database holds tables or views of a platform already ({', '.join(found)}).",
             remedy="Run `trigger-worker migrate up --stamp 0001`: it keeps them and adds the rest.",
         )
 
