@@ -1,6 +1,8 @@
 """Who gets in, and what a browser that has not is told (R10)."""
 
 import hashlib
+import re
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -249,6 +251,25 @@ def test_the_own_origin_is_taken(console: Served) -> None:
     browser = console.signed_in()
     headers = {"Origin": console.address, "X-Form-Token": form_token(browser.get("/jobs"))}
     assert browser.post("/sign-out", headers=headers).status_code == 303
+
+
+def test_a_program_finds_the_token_of_the_form_as_the_readme_says(console: Served) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (expression,) = re.findall(r"^form=.*sed -n '(.*)'\)$", readme, re.MULTILINE)
+    browser = console.browser()
+    page = browser.get("/sign-in")
+    found = subprocess.run(
+        ["sed", "-n", expression],
+        input=page.text,
+        text=True,
+        capture_output=True,
+        check=True,
+        timeout=30,
+    ).stdout.strip()
+    assert found == form_token(page)
+    data = {"form_token": found, "login": "li.wei", "password": PASSWORD}
+    assert browser.post("/sign-in", data=data).status_code == 303
+    assert browser.get("/api/v1/me").json()["login"] == "li.wei"
 
 
 def test_guessing_is_slow(database: str, users_file: Path) -> None:

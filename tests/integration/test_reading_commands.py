@@ -117,7 +117,7 @@ def test_history_of_a_job_that_is_gone(filled: str) -> None:
     told = run(filled, "history", "404", "--json").json
     assert [(r["id"], r["status"], r["message"]) for r in told["records"]] == [("5", "blank", None)]
     ended = run(filled, "history", "405")
-    assert (ended.status, ended.stdout) == (1, "Job 405 has no such record.\n")
+    assert (ended.status, ended.stdout) == (1, "There is no such record of job 405.\n")
 
 
 def test_show_tells_of_a_job(filled: str) -> None:

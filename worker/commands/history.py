@@ -69,7 +69,7 @@ def command(
 
 def _show(out: Console, job_id: int, page: Page[RecordRow]) -> None:
     if not page.rows:
-        out.print(f"Job {job_id} has no such record.")
+        out.print(f"There is no such record of job {job_id}.")
     else:
         listed = table(out, "RECORD", "SLOT", "LATE", "KIND", "BY", "STATUS", "MESSAGE")
         for record in page.rows:

@@ -29,7 +29,7 @@ _SIZES = text(
 )
 _FIRST = text(
     """
-    select c.relname as index, t.relname as table, pg_get_indexdef(c.oid, 1, false) as first
+    select c.relname as name, t.relname as table_name, pg_get_indexdef(c.oid, 1, false) as first
     from pg_index i join pg_class c on c.oid = i.indexrelid join pg_class t on t.oid = i.indrelid
     where c.relname = any(cast(:names as text[]))
     """
@@ -86,8 +86,10 @@ def _unserved(
     whole = set(read_whole(plan[0]["Plan"]))
     conditions = dict(index_conditions(plan[0]["Plan"]))
     for row in connection.execute(_FIRST, {"names": texts(conditions)}):
-        if not _is_part(row.first, conditions[row.index]):
-            whole.add(row.table)  # what leads the index is not asked for: it is read to its end
+        if not _is_part(row.first, conditions[row.name]):
+            whole.add(
+                row.table_name
+            )  # what leads the index is not asked for: it is read to its end
     sizes = connection.execute(_SIZES, {"names": texts(sorted(whole)), "large": _LARGE})
     for table, rows in sizes:
         yield Finding(
