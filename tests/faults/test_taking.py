@@ -1,6 +1,7 @@
 """Partitions are taken beside the work on those that are ours: who works waits for no taking."""
 
 import re
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import cycle
@@ -172,6 +173,7 @@ def test_a_worker_with_a_name_has_its_partitions_back_as_soon_as_it_is_back(
         return worker.partitions(load.topic) in {1, 2}
 
     wait_until(lambda: share(staying) and share(killed), 30, "a share for each")
+    time.sleep(7)  # a balance ends with a heartbeat, and they are 3 s apart
     told = staying.words().count("action=assigned") + staying.words().count("action=revoked")
     killed.kill()
     load.fire(60)

@@ -19,8 +19,8 @@ _FRESH_S = 2.0
 """A decision whose moment is longer ago is made anew, with a moment of its own: a trigger that has
 become too late meanwhile must not be run. On a slow way to the database it is written all the same
 if nothing in it has become too late: where making it took no longer than this and it then waited no
-longer than this for the batch before it. Where decisions or batches take longer by themselves, the
-next decision may take, or wait, twice as long as the last one did."""
+longer than this for the batch before it. Where deciding or writing takes longer by itself, the next
+decision may take, or wait, twice as long as the last one did."""
 
 
 class Made(NamedTuple):
@@ -116,9 +116,12 @@ class Decisions:
         """Take from a decision how old the next one may be: it shows how long they take here."""
         self._fresh_s = 2 * made.took_s if made.is_slow else _FRESH_S
 
-    def learn_wait(self, batch_s: float) -> None:
-        """Take from how long a batch took, once it was decided, how long the next one may wait."""
-        self._wait_s = max(_FRESH_S, 2 * batch_s)
+    def learn_wait(self, write_s: float) -> None:
+        """Take from how long writing a batch took how long the decision on the next may wait.
+
+        For brokers it waits no longer than usual: deciding anew costs little beside them.
+        """
+        self._wait_s = max(_FRESH_S, 2 * write_s)
 
     def close(self) -> None:
         """End with the decision that is being made; waits for that a little."""

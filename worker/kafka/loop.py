@@ -206,7 +206,6 @@ class Loop:
         """Write and send a batch, and have the next one decided meanwhile."""
         self._in_hand = deciding.batch
         made = self._decisions.wait(deciding, self._ticking())
-        began = self._clock.monotonic()
         batch, decided = deciding.batch, made.decision
         # It was held up, or the batch before it took long to write.
         if self._decisions.is_old(made):
@@ -217,7 +216,7 @@ class Loop:
         self._ahead = self._begin(0, takes_more=not decided.rest)
         if not has_backlog:  # what is on its way is not to linger
             self._relay.finish(self._ticking())
-        writing = self._clock.monotonic()
+        began = self._clock.monotonic()
         claims = self._takings.claims
         if self._decisions.is_old(made) or not {d.partition for d in batch} <= claims.keys():
             # The brokers kept us waiting, or took a partition away.
@@ -232,7 +231,8 @@ class Loop:
         self._relay.forget(deleted, handled.left)
         batch = batch[: len(batch) - len(decided.rest)]
         committed = self._clock.monotonic()
-        self._metrics.observe_batch(len(batch), committed - writing)
+        self._metrics.observe_batch(len(batch), committed - began)
+        self._decisions.learn_wait(committed - began)
         self._relay.finish(self._ticking())
         if handled.rows:
 
@@ -242,7 +242,6 @@ class Loop:
 
             self._relay.send(handled.rows, claims.values(), self._ticking(), observe)
         self._moved |= handled.positions.keys()
-        self._decisions.learn_wait(self._clock.monotonic() - began)
 
     def _copy_offsets(self) -> None:
         """Copy the position of every partition that has moved, unless that was done just now."""
