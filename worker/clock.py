@@ -27,3 +27,11 @@ class SystemClock:
     def monotonic(self) -> float:
         """See `Clock.monotonic`."""
         return time.monotonic()
+
+
+def rest_s(took_s: float) -> float:
+    """For how long to ask nothing more of that kind, after what was asked beside batches.
+
+    So no more than a tenth of the time goes into it, also on a way with long round trips.
+    """
+    return 10 * took_s

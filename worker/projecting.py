@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 from sqlalchemy import Connection, text
 
 from migrations.prerequisites import JOBS
-from worker.clock import Clock
+from worker.clock import Clock, rest_s
 from worker.domain.record import Record
 from worker.errors import JobsLocked, JobsRefused, Refused
 from worker.metrics import IntakeMetrics
@@ -30,9 +30,6 @@ _PAGE = 500
 
 _LOOK_EVERY_S = 5.0
 """Notes that another worker has left are found so soon."""
-
-_SHARE = 10
-"""On a way with long round trips no more than one part in so many of the time goes into looking."""
 
 _TRY_EVERY_S = 0.5
 _REST_S = 1.0
@@ -150,7 +147,7 @@ class Projector:
         else:
             wait_s = _TRY_EVERY_S if self._behind > len(self._refused) else _LOOK_EVERY_S
         self._tried_s = self._clock.monotonic()
-        wait_s = max(wait_s, _SHARE * (self._tried_s - now))
+        wait_s = max(wait_s, rest_s(self._tried_s - now))
         self._next_s = self._tried_s + (0.0 if is_more else wait_s)
 
     def _show_page(self) -> bool:

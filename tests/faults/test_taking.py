@@ -173,15 +173,27 @@ def test_a_worker_with_a_name_has_its_partitions_back_as_soon_as_it_is_back(
         return worker.partitions(load.topic) in {1, 2}
 
     wait_until(lambda: share(staying) and share(killed), 30, "a share for each")
-    time.sleep(7)  # a balance ends with a heartbeat, and they are 3 s apart
-    told = staying.words().count("action=assigned") + staying.words().count("action=revoked")
+    told, since = _balances(staying), time.monotonic()
+
+    def is_quiet() -> bool:
+        """A balance ends with a heartbeat, and they are 3 s apart."""
+        nonlocal told, since
+        if told != (told := _balances(staying)):
+            since = time.monotonic()
+        return time.monotonic() - since > 4
+
+    wait_until(is_quiet, 30, "the end of the balance")
     killed.kill()
     load.fire(60)
     back = start({**session, "member": "b"}, wait=False)
     assert judge.settled(load.sent, 30.0).records == 60
     assert share(back)
-    said = staying.words()
-    assert said.count("action=assigned") + said.count("action=revoked") == told
+    assert _balances(staying) == told
+
+
+def _balances(worker: WorkerProcess) -> int:
+    said = worker.words()
+    return said.count("action=assigned") + said.count("action=revoked")
 
 
 def test_a_second_process_with_a_name_ends_the_first(

@@ -10,15 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from worker.backlog import Backlog
-from worker.clock import Clock
+from worker.clock import Clock, rest_s
 from worker.domain.delivery import Delivery
 from worker.kafka.consumer import TopicConsumer
 from worker.kafka.taking import Takings
 
 _EVERY_S = 1.0
 _OUTBOX_EVERY_S = 5.0
-_SHARE = 10
-"""On a way with long round trips no more than one part in so many of the time goes into asking."""
 
 
 class BacklogWatch:
@@ -68,7 +66,7 @@ class BacklogWatch:
         self._ask_at = began + _OUTBOX_EVERY_S  # also where asking raises
         self._backlog.note_outbox(self._takings.outbox())
         ended = self._clock.monotonic()
-        self._ask_at = max(self._ask_at, ended + _SHARE * (ended - began))
+        self._ask_at = max(self._ask_at, ended + rest_s(ended - began))
 
     def _is_due(self) -> bool:
         now = self._clock.monotonic()

@@ -85,11 +85,10 @@ def _unserved(
         return  # told where its rows are read
     whole = set(read_whole(plan[0]["Plan"]))
     conditions = dict(index_conditions(plan[0]["Plan"]))
+    # Where what leads an index is not asked for, the index is read to its end.
     for row in connection.execute(_FIRST, {"names": texts(conditions)}):
         if not _is_part(row.first, conditions[row.name]):
-            whole.add(
-                row.table_name
-            )  # what leads the index is not asked for: it is read to its end
+            whole.add(row.table_name)
     sizes = connection.execute(_SIZES, {"names": texts(sorted(whole)), "large": _LARGE})
     for table, rows in sizes:
         yield Finding(
