@@ -7,6 +7,7 @@ from pathlib import Path
 
 from confluent_kafka.admin import (
     AclBinding,
+    AclBindingFilter,
     AclOperation,
     AclPermissionType,
     AdminClient,
@@ -14,8 +15,10 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from tests.support.waiting import wait_until
 from worker.config import Settings
 
+ANSWER_S = 10.0
 TABLE = Path(__file__).parents[2] / "deploy/acls.md"
 _ROW = re.compile(r"^\| (\w+) \| ([A-Z_]+) \| (topics?|group) \| `(\S+)` \|", re.MULTILINE)
 _KINDS = {
@@ -69,7 +72,26 @@ def of(principal: str) -> list[Right]:
 
 
 def grant(admin: AdminClient, rights: Iterable[Right], settings: Settings) -> None:
-    """Give these rights, on the topics and groups of `settings`."""
-    bindings = [each.binding(settings) for each in rights]
-    for done in admin.create_acls(bindings).values() if bindings else ():
-        done.result(timeout=10)
+    """Give these rights, on the topics and groups of `settings`.
+
+    They hold when this returns: the controller acknowledges them before the broker knows them all.
+    """
+    bindings = {each.binding(settings) for each in rights}
+    if not bindings:
+        return
+    for done in admin.create_acls(list(bindings)).values():
+        done.result(timeout=ANSWER_S)
+    wait_until(lambda: bindings <= _granted(admin), ANSWER_S, "that the broker knows the rights")
+
+
+def _granted(admin: AdminClient) -> set[AclBinding]:
+    everything = AclBindingFilter(
+        ResourceType.ANY,
+        None,
+        ResourcePatternType.ANY,
+        None,
+        None,
+        AclOperation.ANY,
+        AclPermissionType.ANY,
+    )
+    return set(admin.describe_acls(everything).result(timeout=ANSWER_S))
