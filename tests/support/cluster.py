@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,6 +20,7 @@ NODES = 3
 _TRIES = 3
 _ANSWER_S = 10.0
 _READY_S = 120.0
+_FORMED_S = 60.0
 
 
 class KafkaCluster:
@@ -56,10 +57,9 @@ class KafkaCluster:
                 node.launch()
                 self.links[number].upstream = ("127.0.0.1", node.link_port)
                 self.links[number].listen()
-            if all(node.has_started() for node in self.nodes.values()):
-                self.wait_until_whole()
+            if all(node.has_started() for node in self.nodes.values()) and self._is_whole():
                 return self
-            self.close()  # somebody may have taken a port
+            self.close()  # somebody may have taken a port, also one between the controllers
         raise AssertionError(f"the cluster did not start; its logs are under {self._folder}")
 
     def restore(self) -> None:
@@ -76,6 +76,16 @@ class KafkaCluster:
 
     def wait_until_whole(self) -> None:
         """Wait until every broker is there and every copy of every partition is in sync."""
+        wait_until(self._whole(), _READY_S, "all copies in sync on three brokers")
+
+    def _is_whole(self) -> bool:
+        """Whether a new cluster becomes whole."""
+        with contextlib.suppress(AssertionError):
+            wait_until(self._whole(), _FORMED_S, "three brokers")
+            return True
+        return False
+
+    def _whole(self) -> Callable[[], bool]:
         admin = AdminClient(quiet_client(self.address))
 
         def is_whole() -> bool:
@@ -85,7 +95,7 @@ class KafkaCluster:
                 len(each.isrs) == len(each.replicas) for each in partitions
             )
 
-        wait_until(is_whole, _READY_S, "all copies in sync on three brokers")
+        return is_whole
 
     def leader(self, topic: str, partition: int) -> KafkaNode:
         """The node that leads a partition now."""
