@@ -4,7 +4,7 @@
 --   psql -v ON_ERROR_STOP=1 -f deploy/sql/roles.sql
 --
 -- Again also after a view was dropped and made anew, which takes its grants away. Tables in a schema
--- of their own: PGOPTIONS='-c search_path=SCHEMA' before it.
+-- of their own: PGOPTIONS='-c search_path=SCHEMA' before it; views in another one: both, by a comma.
 --
 -- Making the roles takes an owner with CREATEROLE, or a superuser who makes them beforehand:
 --
@@ -31,6 +31,7 @@ declare
     );
     member text;
     relation text;
+    place text;
 begin
     if to_regclass('awp_trigger_ledger') is null then
         raise undefined_table using
@@ -58,6 +59,15 @@ begin
     end loop;
     foreach member in array members loop
         execute 'grant usage on schema ' || quote_ident(current_schema()) || ' to ' || member;
+        -- Tables and views may stand in several schemas of the search_path.
+        for place in
+            select distinct nspname from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+            where relkind in ('r', 'p', 'v', 'm', 'f') and relname ~ '^(awp|preflight|console)_'
+              and pg_class.oid = to_regclass(quote_ident(relname))
+              and not has_schema_privilege(member, pg_namespace.oid, 'usage')
+        loop
+            execute 'grant usage on schema ' || quote_ident(place) || ' to ' || member;
+        end loop;
 
         -- The platform, through its views; a console view may be absent.
         foreach relation in array array[

@@ -195,3 +195,34 @@ def test_a_number_that_is_none_costs_no_page_and_stands_for_no_other(
     assert [job["id"] for job in listed] == [job["id"] for job in before]
     (job,) = [each for each in listed if each["id"] == "1"]
     assert (job["owner_id"], job["target_id"], job["version"]) == (None, None, 0)
+
+
+def test_a_job_whose_flag_says_neither_is_off_and_can_be_switched_on(filled: str) -> None:
+    sql.execute(
+        filled,
+        """
+        create table job (no bigint primary key, title text, live text, edits bigint);
+        insert into job values (1, 'log-backup', '?', 1);
+        drop view console_job_write;
+        create view console_job_write as select no as job_id, title as name,
+            null::text as schedule, null::text as timezone, live as enabled,
+            null::jsonb as paramter, edits as version from job;
+        create function count_up() returns trigger language plpgsql as $f$ begin
+            update job set live = new.enabled, edits = edits + 1
+                where no = old.job_id and edits = old.version returning edits into new.version;
+            return case when found then new end; end $f$;
+        create trigger count_up instead of update on console_job_write
+            for each row execute function count_up();
+        """,
+    )
+    redefine(filled, "console_job", {"enabled": "case when job_id = 1 then '?' else 'Y' end"})
+    with (
+        serving(filled, clock=Still()) as console,
+        console.signed_in(Role.ADMIN, "demo-admin") as browser,
+    ):
+        assert json.loads(_text(browser, "/api/v1/jobs/1"))["enabled"] is False
+        assert json.loads(_text(browser, "/api/v1/jobs/2"))["enabled"] is True
+        token = browser.get("/api/v1/me").json()["form_token"]
+        answer = browser.post("/api/v1/jobs/1/enable", headers={"X-Form-Token": token})
+        assert answer.json()["has_changed"] is True, answer.text
+    assert sql.rows(filled, "select live, edits from job") == [("1", 2)]

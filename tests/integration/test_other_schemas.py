@@ -10,6 +10,7 @@ from tests.support import sql
 from tests.support.command import trigger_worker
 from worker.config import Settings
 from worker.errors import Stop
+from worker.storage import layout
 from worker.storage.engine import Session, make_engine
 from worker.storage.platform.check import check, check_structure
 from worker.storage.pool import Pool
@@ -92,8 +93,7 @@ def test_a_schema_that_the_role_may_not_use_is_told_as_that(database: str) -> No
     said = (
         "trigger-worker: The worker's tables are in schema public of the database "
         f"{make_url(database).database}, which the role {login} may not use. Grant it usage on "
-        "that schema, as deploy/sql/roles.sql does for the schema that is the first in its own "
-        "search_path.\n"
+        "that schema, as deploy/sql/roles.sql does for those of its own search_path.\n"
     )
     assert (ended.status, ended.stderr) == (1, said)
 
@@ -116,6 +116,40 @@ def test_views_that_are_elsewhere_are_named_with_their_schema(database: str) -> 
     with session.snapshot() as connection, pytest.raises(Stop, match="is in schema plat of"):
         check_structure(connection)
     session.close()
+
+
+def test_views_in_a_second_schema_can_be_used_by_the_roles(database: str) -> None:
+    login = f"in_two_{make_url(database).database}"
+    sql.execute(
+        database,
+        f"""
+        create schema plat;
+        alter view preflight_job set schema plat;
+        alter table awp_automcation_job set schema plat;
+        create user {login} password 'x';
+        """,
+    )
+    both = looking_in(database, "public,plat")
+    url = make_url(both).set(username=login, password="x")  # noqa: S106
+    settings = Settings(database_url=SecretStr(url.render_as_string(hide_password=False)))
+    session = Session(make_engine(settings))
+    try:
+        with session.snapshot() as connection, pytest.raises(Stop) as refused:
+            layout.check(connection)
+        sql.execute(both, (ROOT / "deploy/sql/roles.sql").read_text())
+        sql.execute(both, f"grant trigger_worker to {login}")
+        with session.snapshot() as connection:
+            layout.check(connection)
+            check_structure(connection)
+            assert connection.exec_driver_sql("select count(*) from preflight_job").scalar() == 0
+    finally:
+        session.close()
+        sql.execute(database, f"drop owned by {login}; drop user {login}")
+    assert str(refused.value) == (
+        "The table awp_automcation_job is in schema plat of the database "
+        f"{make_url(database).database}, which the role {login} may not use. Grant it usage on "
+        "that schema, as deploy/sql/roles.sql does for those of its own search_path."
+    )
 
 
 def test_roles_sql_names_the_schema(moved: str) -> None:

@@ -38,8 +38,8 @@ class Elsewhere(NamedTuple):
         if not self.may_use:
             return Stop(
                 f"{where}, which the role {self.role} may not use.",
-                remedy="Grant it usage on that schema, as deploy/sql/roles.sql does for the schema "
-                "that is the first in its own search_path.",
+                remedy="Grant it usage on that schema, as deploy/sql/roles.sql does for those of "
+                "its own search_path.",
             )
         return Stop(
             f"{where}, and search_path is {self.search_path}.",

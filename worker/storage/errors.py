@@ -76,7 +76,8 @@ _FUNCTION_REMEDY = (
 _MOST_SAID = 500
 _LISTED = "docs/platform.md lists its columns and their types."
 _VIEW_REMEDIES = {
-    "42P01": f"Define it over the platform's tables, or run `trigger-worker migrate`; {_LISTED}",
+    "42P01": "Define it over the platform's tables, or run `trigger-worker migrate`; where it is "
+    f"in another schema, have search_path name that and grant usage on it. {_LISTED}",
     "42703": f"Give it every column that preflight reads; {_LISTED}",
     _NO_RIGHT: LOST_GRANTS,
 }

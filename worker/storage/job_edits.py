@@ -17,7 +17,7 @@ _CHECK_NOW = text("set constraints all immediate")
 _READ = text(
     """
     select cast(job_id as bigint), coalesce(cast(name as text), ''), cast(schedule as text),
-        cast(timezone as text), cast(enabled as boolean) is not false, cast(paramter as text),
+        cast(timezone as text), cast(enabled as boolean) is true, cast(paramter as text),
         coalesce(cast(version as bigint), 0)
     from console_job_write where job_id = :job_id
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, text
 
 from worker.errors import Stop
+from worker.storage import elsewhere
 
 _NEEDED = {
     "awp_trigger_database": ("id", "secret"),
@@ -45,6 +46,8 @@ def check(connection: Connection) -> None:
         },
     ).one()
     if row.absent:
+        for relation, found in sorted(elsewhere.find(connection, row.absent).items()):
+            raise found.told(f"The table {relation} is")
         raise Stop(
             f"The database {row.database} lacks {', '.join(sorted(row.absent))} "
             f"(search_path is {row.search_path}).",

@@ -20,6 +20,8 @@ _STATEMENT_MS = 5_000
 _LOCK_MS = 2_000
 _CONNECT_S = 2
 _WAIT_S = 2.0
+_RENEWED_S = 300
+"""How old a connection gets: each asks anew of what types the platform's views are."""
 _SESSION = {
     "jit": "off",  # short reads gain nothing from being compiled
     "statement_timeout": _STATEMENT_MS,
@@ -45,6 +47,7 @@ class Pool:
                 max_overflow=0,
                 pool_timeout=_WAIT_S,
                 pool_pre_ping=True,
+                pool_recycle=_RENEWED_S,
                 hide_parameters=True,
                 connect_args={
                     "connect_timeout": _CONNECT_S,

@@ -6,6 +6,9 @@ statement has to know; where it has ours, the statement is sent as it is written
 
 A time without a zone is taken for one in the database's TimeZone. Ids, numbers, flags and UUIDs
 that are none are null.
+
+No index serves what is cast. So where a statement asks of one job after the other whether a view
+has it, and its ids are cast, the view is read once for all of them.
 """
 
 from __future__ import annotations
@@ -28,6 +31,10 @@ _USUAL = {
     Holds.UUID: Kind.UUID,
 }
 _named = re.compile(rf"\b(from|join)\s+({'|'.join(_CONSOLE)})\b").sub
+_asked_of_each = re.compile(
+    rf"(?<!not )exists \(select from ({'|'.join(_CONSOLE)}) (\w+)"
+    r" where \2\.job_id = ([\w.]+)\s+and "
+).sub
 _has_alias = re.compile(
     r"\s+(?:as\s+)?(?!(?:as|where|order|group|left|cross|join|on|limit|union|offset)\b)[a-z]"
 ).match
@@ -44,15 +51,24 @@ def _cast(
     if "console_" not in statement:
         return statement, parameters
 
+    def source_of(name: str) -> str | None:
+        return _source(_CONSOLE[name], columns_of(connection, name))
+
+    def read_once(found: re.Match[str]) -> str:
+        view, alias, job = found.groups()
+        if not _casts_jobs(_CONSOLE[view], columns_of(connection, view)):
+            return found[0]
+        return f"{job} in (select {alias}.job_id from {view} {alias} where "
+
     def read(found: re.Match[str]) -> str:
-        view = _CONSOLE[found[2]]
-        source = _source(view, columns_of(connection, view.name))
+        source = source_of(found[2])
         if source is None:
             return found[0]
-        alias = "" if _has_alias(statement, found.end()) else f" as {view.name}"
+        alias = "" if _has_alias(asked, found.end()) else f" as {found[2]}"
         return f"{found[1]} {source}{alias}"
 
-    return _named(read, statement), parameters
+    asked = _asked_of_each(read_once, statement)
+    return _named(read, asked), parameters
 
 
 def is_cast(view: View, column: Column, columns: Columns) -> bool:
@@ -64,6 +80,11 @@ def is_cast(view: View, column: Column, columns: Columns) -> bool:
         and columns.has(column.name)
         and columns.kind(column.name, usual) is not usual
     )
+
+
+@lru_cache(maxsize=64)
+def _casts_jobs(view: View, columns: Columns) -> bool:
+    return any(is_cast(view, each, columns) for each in view.columns if each.name == "job_id")
 
 
 @lru_cache(maxsize=64)

@@ -22,7 +22,7 @@ def overdue_jobs(connection: Connection, stream: Stream) -> list[int]:
                 cast(c.timezone as text) as timezone, c.updated_at,
                 coalesce({newest_slot("c.job_id")}, j.last_scheduled_at) as newest_slot
             from console_job c left join awp_automcation_job j on j.id = c.job_id
-            where {stream.base} and {stream.found} and cast(c.enabled as boolean) is not false
+            where {stream.base} and {stream.found} and cast(c.enabled as boolean) is true
               and c.schedule is not null
             """
         ),

@@ -40,7 +40,7 @@ _ROWS = f"""
         cast(c.target_id as bigint) as c_target_id,
         cast(c.automation_name as text) as c_automation_name,
         cast(c.owner_id as bigint) as c_owner_id, cast(c.owner_name as text) as c_owner_name,
-        cast(c.enabled as boolean) is not false as c_is_enabled,
+        cast(c.enabled as boolean) is true as c_is_enabled,
         cast(c.schedule as text) as c_schedule, cast(c.timezone as text) as c_timezone,
         coalesce(cast(c.version as bigint), 0) as c_version, c.updated_at as c_updated_at,
         cast(c.platform_url as text) as c_platform_url, {JOB_STATUS} as job_status, {COLUMNS},

@@ -77,7 +77,7 @@ def is_meant(scope: Scope, wanted: JobFilter) -> tuple[str, dict[str, Any]]:
         values["group_id"] = wanted.group_id
     if wanted.is_enabled is not None:
         negation = "" if wanted.is_enabled else "not "
-        conditions.append(f"{negation}(cast(c.enabled as boolean) is not false)")
+        conditions.append(f"{negation}(cast(c.enabled as boolean) is true)")
     return " and ".join(conditions), values
 
 

@@ -16,7 +16,7 @@ from uuid import UUID
 from job_trigger_schemas import JobTrigger
 from worker.domain.access import Principal
 from worker.domain.reading import AsOf, RecordDetail, RecordFilter
-from worker.domain.trigger import TriggerKind, Uuid, run_id, trigger_key
+from worker.domain.trigger import TriggerKind, Uuid, early_key, run_id, trigger_key
 from worker.storage import changes, sources
 from worker.storage.queries import executions
 from worker.web import problems
@@ -106,8 +106,13 @@ def find(console: Console, who: Principal, at: AsOf, trigger_id: Uuid) -> Follow
     """What became of a trigger of any kind, by its id alone."""
     scope = scope_of(who)
     with console.pool.snapshot() as connection:
-        wanted = RecordFilter(trigger_id=UUID(trigger_id))
-        rows = executions.list_records(connection, scope, at, wanted=wanted, size=1).rows
+        rows = [
+            row
+            for each in (trigger_id, early_key(trigger_id))  # it may have been too early
+            for row in executions.list_records(
+                connection, scope, at, wanted=RecordFilter(trigger_id=UUID(each)), size=1
+            ).rows
+        ]
         record = executions.get_record(connection, scope, at, rows[0].id) if rows else None
         asked = changes.find_run(connection, trigger_id)
         if record is None:
