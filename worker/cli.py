@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import cast
 
@@ -62,8 +63,19 @@ def app() -> None:
 def main() -> None:
     """Run the command line; an error of ours is one sentence on stderr and an exit status."""
     use_fallback()
+    _name_what_is_no_setting()
     try:
         app()
     except TriggerWorkerError as error:
         sys.stderr.write(f"trigger-worker: {error}\n")
         raise SystemExit(2 if isinstance(error, Misused) else 1) from None
+
+
+def _name_what_is_no_setting() -> None:
+    """A misspelled setting would do nothing, and nobody would know."""
+    names = [name for name in os.environ if name.upper().startswith("TRIGGER_WORKER_")]
+    if names:  # the import costs what `--help` need not pay
+        from worker.config import unknown  # noqa: PLC0415
+
+        for sentence in unknown(names):
+            sys.stderr.write(f"trigger-worker: {sentence}\n")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -28,6 +30,9 @@ _LONGEST_SHOWN = 100
 _OURS = "ours"
 """Type of the errors whose words name the value already."""
 
+_of_kubernetes = re.compile(
+    r".*_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_[0-9]+_(TCP|UDP)(_\w+)?)?)", re.IGNORECASE
+).fullmatch
 _is_address = re.compile(r"(?:[^\s:/\[\],]+|\[[0-9A-Fa-f:.]+(?:%\w+)?\]):([0-9]{1,5})").fullmatch
 
 
@@ -182,6 +187,25 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Least severe log line that is written"
     )
+
+
+def unknown(names: Iterable[str]) -> list[str]:
+    """Of the environment's variables, a sentence for each that looks like a setting and is none.
+
+    Not for what Kubernetes sets for a service that is called as we are.
+    """
+    settings = {PREFIX + name.upper() for name in Settings.model_fields}
+    said = []
+    for name in sorted(names):
+        is_ours = name.upper().startswith(PREFIX) and not name.upper().startswith(FOR_TESTS)
+        if not is_ours or name.upper() in settings or _of_kubernetes(name):
+            continue
+        near = get_close_matches(name.upper(), settings, 1)
+        hint = f"{near[0]} is one; " if near else ""
+        said.append(
+            f"{name} is no setting and changes nothing: {hint}README.md lists every setting."
+        )
+    return said
 
 
 def load(**flags: object) -> Settings:

@@ -94,6 +94,7 @@ def decode(
             if wire.kind != "replay" or source.replay_key or source.sender:
                 return _held_against(_trigger(wire, origin, source), believed_until)
             problem = UNSIGNED_REPLAY
+    is_replay = source.replay_key is not None or problem == UNSIGNED_REPLAY
     if source.replay_key is None:
         key = keys.poison_key(delivery.key, delivery.value, delivery.appended_ms)
     else:
@@ -103,7 +104,7 @@ def decode(
         job_id=job_id,
         trigger_id=key,
         idempotency_key=key,
-        kind=TriggerKind.SCHEDULE if source.replay_key is None else TriggerKind.REPLAY,
+        kind=TriggerKind.REPLAY if is_replay else TriggerKind.SCHEDULE,
         scheduled_at=slot,
         fired_at=slot,
         triggered_by=None,

@@ -25,6 +25,10 @@
 do $roles$
 declare
     members constant text[] := array['trigger_worker', 'trigger_console', 'trigger_reader'];
+    views constant text[] := array[
+        'preflight_job', 'preflight_server', 'preflight_account', 'preflight_credential',
+        'preflight_owner', 'preflight_automation', 'preflight_grant'
+    ];
     missing constant text[] := array(
         select name from unnest(members) with ordinality as wanted (name, place)
         where not exists (select from pg_roles where rolname = name) order by place
@@ -54,6 +58,15 @@ begin
                 (select string_agg(format('create role %s nologin;', name), ' ')
                  from unnest(missing) as name));
     end if;
+    if exists (select from unnest(views) as name where to_regclass(name) is null) then
+        raise undefined_table using
+            message = format('The views %s are not there; search_path is %s.',
+                (select string_agg(name, ', ') from unnest(views) as name
+                 where to_regclass(name) is null),
+                current_setting('search_path')),
+            hint = 'Define them over the platform''s tables (docs/platform.md), or have search_path '
+                'name their schema too, and run this file again.';
+    end if;
     foreach member in array missing loop
         execute 'create role ' || member || ' nologin';
     end loop;
@@ -70,10 +83,7 @@ begin
         end loop;
 
         -- The platform, through its views; a console view may be absent.
-        foreach relation in array array[
-            'preflight_job', 'preflight_server', 'preflight_account', 'preflight_credential',
-            'preflight_owner', 'preflight_automation', 'preflight_grant'
-        ] loop
+        foreach relation in array views loop
             execute 'grant select on ' || relation || ' to ' || member;
         end loop;
         foreach relation in array array[

@@ -162,3 +162,20 @@ def test_what_only_tests_may_set_is_refused(command: str) -> None:
         f"trigger-worker: {crash} can only be used by this project's own tests. Remove it from "
         "the environment.\n"
     )
+
+
+def test_what_is_no_setting_is_named_and_the_command_goes_on() -> None:
+    env = {
+        "TRIGGER_WORKER_SESSION_TIMEOUT": "5",
+        "TRIGGER_WORKER_NOTHING_LIKE_IT_AT_ALL": "5",
+        "TRIGGER_WORKER_PORT_8321_TCP_ADDR": "10.0.0.7",  # Kubernetes, of a service of this name
+        "TRIGGER_WORKER_SERVICE_HOST": "10.0.0.7",
+    }
+    ended = trigger_worker("users", "list", "--help", env=env)
+    assert ended.status == 0
+    assert ended.stderr == (
+        "trigger-worker: TRIGGER_WORKER_NOTHING_LIKE_IT_AT_ALL is no setting and changes nothing: "
+        "README.md lists every setting.\n"
+        "trigger-worker: TRIGGER_WORKER_SESSION_TIMEOUT is no setting and changes nothing: "
+        "TRIGGER_WORKER_SESSION_TIMEOUT_MS is one; README.md lists every setting.\n"
+    )

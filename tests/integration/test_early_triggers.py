@@ -12,10 +12,14 @@ from uuid import uuid4
 import pytest
 from prometheus_client import CollectorRegistry
 
+from tests.support.command import trigger_worker
+from tests.support.console import serving
 from tests.support.feed import TOPICS, Feed, feeding
 from tests.support.platform import Platform
+from worker.domain.access import Role
 from worker.domain.delivery import Delivery
 from worker.domain.record import Claim
+from worker.domain.trigger import schedule_key
 from worker.metrics import IntakeMetrics, Metrics
 from worker.status import StatusIntake
 
@@ -184,6 +188,21 @@ def test_a_run_by_hand_from_tomorrow_is_too_early(desk: Desk) -> None:
 
     desk.send(by_hand, at=NOON + timedelta(days=1))
     assert [r["trigger_code"] for r in desk.records(1)] == ["too_early", None]
+
+
+def test_what_was_too_early_is_found_by_the_id_that_its_sender_knows(
+    desk: Desk, database: str
+) -> None:
+    desk.send({"job_id": "6", "scheduled_at": slot(60)})
+    (record,) = desk.records(6)
+    sent_as = schedule_key(6, NOON + timedelta(hours=1))
+    assert str(record["idempotency_key"]) != sent_as
+    ended = trigger_worker("show", sent_as, env={"TRIGGER_WORKER_DATABASE_URL": database})
+    assert ended.status == 0, ended.stderr
+    assert "too_early" in ended.stdout
+    with serving(database) as console:
+        state = console.signed_in(Role.ADMIN).get(f"/api/v1/triggers/{sent_as}").json()
+    assert (state["state"], state["record"]["id"]) == ("recorded", str(record["id"]))
 
 
 def test_a_scheduled_trigger_that_was_fired_tomorrow_runs_as_fired_at_its_slot(desk: Desk) -> None:

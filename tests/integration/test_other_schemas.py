@@ -165,3 +165,17 @@ def test_roles_sql_names_the_schema(moved: str) -> None:
     )
     sql.execute(moved, f"set search_path = trig, public;\n{roles}")
     assert sql.value(moved, "select has_schema_privilege('trigger_reader', 'trig', 'usage')")
+
+
+def test_roles_sql_names_views_that_are_not_there(database: str) -> None:
+    sql.execute(database, "drop view preflight_credential; drop view preflight_owner")
+    with pytest.raises(raised.UndefinedTable) as refused:
+        sql.execute(database, (ROOT / "deploy/sql/roles.sql").read_text())
+    assert refused.value.diag.message_primary == (
+        "The views preflight_credential, preflight_owner are not there; search_path is "
+        '"$user", public.'
+    )
+    assert refused.value.diag.message_hint == (
+        "Define them over the platform's tables (docs/platform.md), or have search_path name their "
+        "schema too, and run this file again."
+    )

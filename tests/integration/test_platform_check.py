@@ -406,6 +406,31 @@ def test_a_column_that_the_console_casts_is_to_be_said_as_a_number(
     ]
 
 
+def test_of_a_view_that_joins_tables_both_are_named(database: str, session: Session) -> None:
+    sql.execute(
+        database,
+        """
+        create table timer as select n as no, n % 3 as person from generate_series(1, 2000) n;
+        create index on timer (no);
+        create table team as select n as no, n as person from generate_series(0, 2) n;
+        drop view console_job_group;
+        create view console_job_group as
+            select t.no as job_id, m.no as group_id from timer t join team m using (person);
+        """,
+    )
+    sql.alone(database, "vacuum analyze")
+    assert [note.message for note in check(session.snapshot).notes] == [
+        (
+            "No index serves a look-up by console_job_group.group_id: each one reads the whole "
+            "table timer (about 2,000 rows). Make one on it; where the view casts or computes the "
+            "column, on that expression. The view joins tables: make it in the one that has the "
+            "column, and one on what timer is joined by."
+        )
+    ]
+    sql.alone(database, "create index on timer (person)")
+    assert check(session.snapshot).notes == []
+
+
 def test_what_a_login_may_not_read_is_said_and_is_not_right(
     database: str, roles: dict[str, str]
 ) -> None:

@@ -165,7 +165,9 @@ def test_a_replay_that_nobody_has_noted_is_refused_and_not_run(feed: Feed, topic
     topic.send((body, ()), (body, ()))
 
     records = feed.rows("select * from awp_job_execution")
-    assert {r["trigger_code"] for r in records} == {"event_invalid"}
+    assert {(r["trigger_code"], r["trigger_kind"]) for r in records} == {
+        ("event_invalid", "replay")
+    }
     assert "kind 'replay'" in records[0]["trigger_message"]
     letter_id = feed.rows("select id from awp_dead_letter order by id limit 1")[0]["id"]
     topic.resend(replay(feed, letter_id))

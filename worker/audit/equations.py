@@ -218,7 +218,7 @@ def letters_line(letters: OpenLetters) -> Line:
         "No dead letter waits for an answer",
         f"{counted(letters.total, 'letter')} to replay or to accept"
         if letters.total
-        else "each whose job can be read is replayed or accepted",
+        else "each whose job can be read has a record, or is replayed or accepted",
         tuple(named),
     )
 

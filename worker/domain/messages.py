@@ -167,6 +167,10 @@ class _Pieces(dict[str, str]):
         path = self.objects.get("path")
         return self.words["path"].format(path=shown(path)) if path else ""
 
+    def at_character(self) -> str:
+        position = self.objects.get("position")
+        return self.words["character"].format(position=shown(position)) if position else ""
+
     def due(self) -> str:
         return shown(self.objects.get("scheduled_at"))[:19].replace("T", " ") + " UTC"
 
@@ -224,6 +228,7 @@ _MADE: Mapping[str, Callable[[_Pieces], str]] = {
     "earliness_limit": lambda pieces: pieces.duration(pieces.objects.get("max_earliness_s")),
     "place": _Pieces.place,
     "at_path": _Pieces.at_path,
+    "at_character": _Pieces.at_character,
     "due": _Pieces.due,
     "unclear": _Pieces.unclear,
     "allowed": _Pieces.allowed,

@@ -82,8 +82,10 @@ def _parse(job_type: str, text: str) -> Parameter:
         return _refused("too_long", value=len(text))
     try:
         value = orjson.loads(text)
-    except ValueError:
-        return _refused("not_json")
+    except ValueError as error:
+        if not text.strip():
+            return _refused("absent")
+        return _refused("not_json", position=getattr(error, "pos", 0) + 1)
     if type(value) is not dict:
         return _no_object(value)
     reader = _Reader(may_hold_nul="\\u0000" in text)

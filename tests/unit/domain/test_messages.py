@@ -114,6 +114,11 @@ SAID = [
         "任务 17 的参数不是有效的 JSON。",
     ),
     (
+        Finding(Code.PARAMETER_INVALID, JOB | {"reason": "not_json", "position": 14}),
+        "The parameter of job 17 is not valid JSON, from character 14 on.",
+        "任务 17 的参数不是有效的 JSON（从第 14 个字符起）。",
+    ),
+    (
         Finding(Code.PARAMETER_INVALID, JOB | {"reason": "encoded_twice"}),
         "The parameter of job 17 is JSON that was encoded twice: a text with an object in it.",
         "任务 17 的参数被编码为 JSON 两次：是内含对象的文本，而不是对象。",

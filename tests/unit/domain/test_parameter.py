@@ -65,7 +65,8 @@ def test_the_greatest_id_is_a_bigints() -> None:
     [
         (None, "absent"),
         ("null", "absent"),
-        ("", "not_json"),
+        ("", "absent"),
+        (" \n", "absent"),
         ("{", "not_json"),
         ("NaN", "not_json"),
         ('{"servers": NaN}', "not_json"),
@@ -269,3 +270,11 @@ def test_no_problem_quotes_keys_and_values_of_the_parameter(parameter: str) -> N
     problems = parse("action", parameter).problems
     assert problems
     assert "geheim" not in repr(problems)
+
+
+@pytest.mark.parametrize(
+    ("text", "position"), [('{"servers": [,]}', 14), ('{"servers": []', 15), ("{'a': 1}", 2)]
+)
+def test_where_json_ends_to_be_json_is_told(text: str, position: int) -> None:
+    (problem,) = parse("action", text).problems
+    assert problem.objects == {"reason": "not_json", "position": position}

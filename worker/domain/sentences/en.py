@@ -25,7 +25,7 @@ SENTENCES = {
     "parameter_invalid.refused": (
         "The dispatch has {value} bytes; the broker does not take one of that size."
     ),
-    "parameter_invalid.not_json": "The parameter of job {job_id} is not valid JSON.",
+    "parameter_invalid.not_json": "The parameter of job {job_id} is not valid JSON{at_character}.",
     "parameter_invalid.encoded_twice": (
         "The parameter of job {job_id} is JSON that was encoded twice: a text with an object in it."
     ),
@@ -159,6 +159,7 @@ WORDS = {
     "no_note": "",
     "comma": ", ",
     "path": " at {path}",
+    "character": ", from character {position} on",
     "value": "'{value}'",
     "null": "null",
     "said": "{column} {value}",

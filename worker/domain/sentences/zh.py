@@ -18,7 +18,7 @@ SENTENCES = {
     "parameter_invalid.too_long": "任务的参数过长，无法发送。",
     "parameter_invalid.too_large": "派发事件将有 {value} 字节，最多可发送 921600 字节。",
     "parameter_invalid.refused": "派发事件有 {value} 字节，消息代理不接受这么大的消息。",
-    "parameter_invalid.not_json": "任务 {job_id} 的参数不是有效的 JSON。",
+    "parameter_invalid.not_json": "任务 {job_id} 的参数不是有效的 JSON{at_character}。",
     "parameter_invalid.encoded_twice": (
         "任务 {job_id} 的参数被编码为 JSON 两次：是内含对象的文本，而不是对象。"
     ),
@@ -125,6 +125,7 @@ WORDS = {
     "no_note": " ",
     "comma": "，",
     "path": " {path} ",
+    "character": "（从第 {position} 个字符起）",
     "value": "“{value}”",
     "null": "null",
     "said": " {column} 的值为 {value}",

@@ -40,6 +40,10 @@ _READS = ("Seq Scan", "Index Scan", "Index Only Scan", "Bitmap Heap Scan")
 _FINDS = ("Index Cond", "Recheck Cond")
 _TYPES = {Holds.ID: "a bigint", Holds.UUID: "a uuid"}
 _INDEX = "Make one on it; where the view casts or computes the column, on that expression."
+_JOINED = (
+    "The view joins tables: make it in the one that has the column, and one on what {table} is "
+    "joined by."
+)
 
 
 def missing(connection: Connection, view: View) -> Iterator[Finding]:
@@ -83,6 +87,7 @@ def _unserved(
             connection.execute(text("set local enable_seqscan = default"))
     except (ViewRaised, Stop):
         return  # told where its rows are read
+    is_joined = len(set(tables_of(plan[0]["Plan"]))) > 1
     whole = set(read_whole(plan[0]["Plan"]))
     conditions = dict(index_conditions(plan[0]["Plan"]))
     # Where what leads an index is not asked for, the index is read to its end.
@@ -95,11 +100,20 @@ def _unserved(
             Fault.MISSING_INDEX,
             relation,
             f"No index serves a look-up by {relation}.{column}: each one reads the whole table "
-            f"{table} (about {int(rows):,} rows). {remedy}",
+            f"{table} (about {int(rows):,} rows). {remedy}"
+            + (f" {_JOINED.format(table=table)}" if is_joined else ""),
             column,
             int(rows),
             is_note=True,
         )
+
+
+def tables_of(plan: dict[str, Any]) -> Iterator[str]:
+    """The tables that a plan reads."""
+    if "Relation Name" in plan:
+        yield plan["Relation Name"]
+    for part in plan.get("Plans", ()):
+        yield from tables_of(part)
 
 
 def read_whole(plan: dict[str, Any]) -> Iterator[str]:

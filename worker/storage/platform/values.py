@@ -108,7 +108,7 @@ def not_allowed(connection: Connection, rows: Rows, column: Column) -> Iterator[
     for row in rows.select(
         connection,
         f"""cast({name} as text) as value, count(*) as rows,
-            (array_agg({key_of(view)}))[1:{MOST_NAMED}] as ids""",
+            (array_agg({_key_as_said(view)}))[1:{MOST_NAMED}] as ids""",
         f"""where not ({is_good(of, column)})
             group by cast({name} as text) order by 2 desc, 1 limit {_MOST_VALUES}""",
     ):
@@ -157,10 +157,19 @@ def duplicates(connection: Connection, rows: Rows) -> Iterator[Finding]:
 
 
 def key_of(view: View) -> str:
-    """SQL of a row's key in words: `server_id=7, account=deploy`."""
+    """SQL of a row's key in words: `server_id=7, account=deploy`; the same for equal keys."""
+    return _in_words(view, _key_values(view))
+
+
+def _key_as_said(view: View) -> str:
+    """SQL of a row's key as the view says it."""
+    return _in_words(view, [f"cast({name} as text)" for name in view.key])
+
+
+def _in_words(view: View, values: list[str]) -> str:
     parts = (
         f"'{name}=' || coalesce({value}, 'null')"
-        for name, value in zip(view.key, _key_values(view), strict=True)
+        for name, value in zip(view.key, values, strict=True)
     )
     return " || ', ' || ".join(parts)
 

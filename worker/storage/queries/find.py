@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from worker.domain.reading import Kind, Named, Scope
-from worker.domain.trigger import MAX_ID
+from worker.domain.trigger import MAX_ID, early_key
 from worker.storage.queries.record_streams import OF_EXECUTION, TRIGGER
 from worker.storage.queries.scope import may_see, viewer
 
@@ -28,7 +28,8 @@ def find(connection: Connection, scope: Scope, written: str) -> tuple[Named, ...
         uuid = str(UUID(written))
     except ValueError:
         return ()
-    return _of_uuid(connection, scope, uuid)
+    # What was too early stands under another id, because this one is its trigger's at its time.
+    return _of_uuid(connection, scope, uuid) or _of_uuid(connection, scope, early_key(uuid))
 
 
 def _of_number(connection: Connection, scope: Scope, number: int) -> tuple[Named, ...]:
