@@ -194,14 +194,15 @@ def unknown(names: Iterable[str]) -> list[str]:
 
     Not for what Kubernetes sets for a service that is called as we are.
     """
-    settings = {PREFIX + name.upper() for name in Settings.model_fields}
+    settings = {name.upper() for name in Settings.model_fields}
     said = []
     for name in sorted(names):
         is_ours = name.upper().startswith(PREFIX) and not name.upper().startswith(FOR_TESTS)
-        if not is_ours or name.upper() in settings or _of_kubernetes(name):
+        rest = name.upper().removeprefix(PREFIX)
+        if not is_ours or rest in settings or _of_kubernetes(name):
             continue
-        near = get_close_matches(name.upper(), settings, 1)
-        hint = f"{near[0]} is one; " if near else ""
+        near = get_close_matches(rest, settings, 1)
+        hint = f"{PREFIX}{near[0]} is one; " if near else ""
         said.append(
             f"{name} is no setting and changes nothing: {hint}README.md lists every setting."
         )

@@ -199,7 +199,7 @@ def test_what_was_too_early_is_found_by_the_id_that_its_sender_knows(
     assert str(record["idempotency_key"]) != sent_as
     ended = trigger_worker("show", sent_as, env={"TRIGGER_WORKER_DATABASE_URL": database})
     assert ended.status == 0, ended.stderr
-    assert "too_early" in ended.stdout
+    assert "ahead of its slot" in ended.stdout
     with serving(database) as console:
         state = console.signed_in(Role.ADMIN).get(f"/api/v1/triggers/{sent_as}").json()
     assert (state["state"], state["record"]["id"]) == ("recorded", str(record["id"]))
