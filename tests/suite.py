@@ -19,7 +19,7 @@ from tests.support import services
 ROOT = Path(__file__).resolve().parent.parent
 STAGE_TIMEOUT_S = 300.0
 FAULTS_TIMEOUT_S = 900.0
-TESTS_TIMEOUT_S = 1800.0
+TESTS_TIMEOUT_S = 2700.0
 _IN_PARALLEL = ("-n", "3", "--dist", "loadfile")
 """Tests wait more than they work; those of one file share a worker, and so its servers."""
 
