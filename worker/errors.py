@@ -99,8 +99,8 @@ class Refused(TriggerWorkerError):
     `refusal` says what refused them.
     """
 
-    def __init__(self, message: str, refusal: Refusal) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, refusal: Refusal, *, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
         self.refusal = refusal
 
 

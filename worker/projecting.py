@@ -222,7 +222,7 @@ class Projector:
             "check` names the rows for which the view raises'",
             len(found.jobs),
             JOBS,
-            found.refused[0][1].message,
+            found.refused[0][1],
         )
 
     def _say(self, job_id: int | None, holder: str, jobs: int) -> None:
@@ -273,6 +273,6 @@ def _show_isolated(
 def _say_not_shown(found: _Refusals) -> None:
     """A line for each job whose row the database does not let us change, `_MOST_LINES` at most."""
     for job_id, error in found.refused[:_MOST_LINES]:
-        log.warning("action=not_shown job=%d view=%s reason=%s", job_id, JOBS, error.message)
+        log.warning("action=not_shown job=%d view=%s reason=%s", job_id, JOBS, error)
     if more := len(found.refused[_MOST_LINES:]) + len(found.untried):
         log.warning("action=not_shown more=%d view=%s", more, JOBS)

@@ -36,6 +36,7 @@ SHOWN = (
     "console_job_target",
     "console_member",
 )
+AGAIN = "Run deploy/sql/roles.sql again."
 LOST = "a view that was dropped and made again has lost its grants. Run deploy/sql/roles.sql again."
 ALL = "The roles trigger_console, trigger_reader and trigger_worker"
 BOTH = "The roles trigger_console and trigger_reader"
@@ -92,7 +93,11 @@ def test_all_that_roles_sql_grants_on_views_is_looked_at(
         "from trigger_worker, trigger_console, trigger_reader",
     )
     report = check(session.snapshot)
-    assert messages(report.problems) == [f"{ALL} may not read {view}: {LOST}" for view in NEEDED]
+    jobs, *views = NEEDED
+    assert messages(report.problems) == [
+        f"{ALL} may not read {jobs}. {AGAIN}",  # a table here
+        *(f"{ALL} may not read {view}: {LOST}" for view in views),
+    ]
     lost = [f"{BOTH} may not read {view}: {LOST}" for view in SHOWN]
     lost.insert(4, f"The role trigger_console may not read console_job_write: {LOST}")
     assert messages(report.notes)[: len(lost)] == lost
@@ -105,10 +110,55 @@ def test_all_that_roles_sql_grants_on_views_is_looked_at(
     )
     report = check(session.snapshot)
     assert messages(report.problems) == [
-        f"The role trigger_worker may not update awp_automcation_job: {LOST}"
+        f"The role trigger_worker may not update awp_automcation_job. {AGAIN}"
     ]
     assert f"The role trigger_console may not update console_job_write: {LOST}" in messages(
         report.notes
+    )
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [
+        ("insert on awp_job_execution", "insert into awp_job_execution"),
+        ("select on awp_trigger_outbox", "read awp_trigger_outbox"),
+        ("delete on awp_trigger_outbox", "delete from awp_trigger_outbox"),
+        ("insert, update on awp_action_execution", "insert into awp_action_execution"),
+    ],
+)
+def test_what_the_worker_may_not_do_with_its_tables_is_named(
+    database: str, roles: dict[str, str], session: Session, lost: str, said: str
+) -> None:
+    assert roles
+    sql.execute(database, f"revoke {lost} from trigger_worker")
+    if "update" in lost:  # granted by column
+        sql.execute(
+            database,
+            "revoke update (status, message, accepted_at, started_at, ended_at) "
+            "on awp_action_execution from trigger_worker",
+        )
+    assert messages(check(session.snapshot).problems) == [
+        f"The role trigger_worker may not {said}. {AGAIN}"
+    ]
+
+
+def test_a_worker_that_may_not_show_a_job_says_what_to_do(
+    database: str, roles: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with writing(database) as (platform, _):
+        job = platform.action_job()
+    sql.execute(
+        database,
+        "revoke update (trigger_status, trigger_message, last_execution_id, last_scheduled_at, "
+        "failing_since, consecutive_failures) on awp_automcation_job from trigger_worker",
+    )
+    fire(roles["trigger_worker"], job)
+    assert sql.value(database, "select count(*) from awp_job_execution") == 1
+    (line,) = [each.getMessage() for each in caplog.records if "action=not_shown" in each.msg]
+    assert line.startswith(f"action=not_shown job={job} view=awp_automcation_job reason=")
+    assert "permission denied for table awp_automcation_job. " in line
+    assert line.endswith(
+        "run deploy/sql/roles.sql again: tables that were made since lack its grants."
     )
 
 

@@ -111,7 +111,8 @@ def writing_rows() -> Iterator[None]:
     except Stop as stop:
         error = stop.__cause__
         if isinstance(error, DBAPIError) and lacks_right(stop):
-            raise Refused(stop.message, _refusal(error, _NO_RIGHT)) from error
+            refusal = _refusal(error, _NO_RIGHT)
+            raise Refused(stop.message, refusal, remedy=stop.remedy) from error
         raise
 
 

@@ -1,4 +1,4 @@
-"""What the three roles of deploy/sql/roles.sql may do with the views: grants that a view has lost.
+"""What the three roles of deploy/sql/roles.sql may do: grants that a view or a table has lost.
 
 Looked at where that file was run: where a role may read the worker's ledger. So the roles of
 another database on the same server are nobody's concern here.
@@ -20,6 +20,19 @@ _EDITED = "console_job_write"
 _NEEDED = {JOBS, *(view.name for view in VIEWS if view.is_needed)}
 """Without these a worker ends."""
 
+_WRITTEN = {
+    "awp_job_execution": ("insert", "update"),
+    "awp_trigger_ledger": ("insert", "update"),
+    "awp_trigger_outbox": ("insert", "update", "delete"),
+    "awp_dead_letter": ("insert", "update"),
+    "awp_job_reprojection": ("insert", "update", "delete"),
+    "awp_acknowledgement": ("insert",),
+    "awp_action_execution": ("insert", "update"),
+    "awp_workflow_execution": ("insert", "update"),
+}
+"""What the worker does with its own tables, and with the histories."""
+_DOES = {"select": "read", "insert": "insert into", "update": "update", "delete": "delete from"}
+
 _GRANTED = (
     *((view, role, "select") for view in _NEEDED for role in (_WORKER, _CONSOLE, _READER)),
     *(
@@ -31,8 +44,13 @@ _GRANTED = (
     (JOBS, _WORKER, "update"),
     (_EDITED, _CONSOLE, "select"),
     (_EDITED, _CONSOLE, "update"),
+    *(
+        (table, _WORKER, privilege)
+        for table, privileges in _WRITTEN.items()
+        for privilege in ("select", *privileges)
+    ),
 )
-"""A view, a role, and what deploy/sql/roles.sql lets it do there."""
+"""A view or table, a role, and what deploy/sql/roles.sql lets it do there."""
 
 _ROLES = """
     join pg_roles r on r.rolname = w.role
@@ -42,11 +60,12 @@ _ROLES = """
 _LOST = text(
     f"""
     select w.view, array_agg(distinct w.role order by w.role) as roles,
-        bool_or(w.privilege = 'select') as is_unread
+        array_agg(distinct w.privilege) as privileges, bool_and(c.relkind = 'v') as is_view
     from unnest(cast(:views as text[]), cast(:roles as text[]), cast(:privileges as text[]))
         as w (view, role, privilege)
     {_ROLES}
-    where not has_any_column_privilege(r.oid, c.oid, w.privilege)
+    where not case when w.privilege = 'delete' then has_table_privilege(r.oid, c.oid, 'delete')
+        else has_any_column_privilege(r.oid, c.oid, w.privilege) end
     group by w.view order by w.view
     """
 )
@@ -73,22 +92,22 @@ _INVOKING = text(
 
 
 def lost(connection: Connection) -> Iterator[Finding]:
-    """Views that were made again, and that the roles may not use as they have to.
+    """Views and tables that the roles may not use as they have to.
 
-    A note where that ends no worker.
+    A view that was made again has lost its grants. A note where that ends no worker.
     """
     views, roles, privileges = zip(*_GRANTED, strict=True)
     values = {"views": texts(views), "roles": texts(roles), "privileges": texts(privileges)}
     for row in connection.execute(_LOST, values):
         *others, last = row.roles
         who = f"roles {', '.join(others)} and {last}" if others else f"role {last}"
-        what = "read" if row.is_unread else "update"
+        what = next(word for privilege, word in _DOES.items() if privilege in row.privileges)
+        why = ": a view that was dropped and made again has lost its grants" if row.is_view else ""
         yield Finding(
             Fault.LOST_GRANTS,
             row.view,
-            f"The {who} may not {what} {row.view}: a view that was dropped and made again has lost "
-            "its grants. Run deploy/sql/roles.sql again.",
-            is_note=_WORKER not in row.roles or row.view not in _NEEDED,
+            f"The {who} may not {what} {row.view}{why}. Run deploy/sql/roles.sql again.",
+            is_note=_WORKER not in row.roles or row.view not in {*_NEEDED, *_WRITTEN},
         )
 
 
