@@ -73,9 +73,9 @@ def main() -> None:
 
 def _name_what_is_no_setting() -> None:
     """A misspelled setting would do nothing, and nobody would know."""
-    names = [name for name in os.environ if name.upper().startswith("TRIGGER_WORKER_")]
-    if names:  # the import costs what `--help` need not pay
+    if any(name.upper().startswith("TRIGGER_WORKER_") for name in os.environ):
+        # The import costs what `--help` need not pay.
         from worker.config import unknown  # noqa: PLC0415
 
-        for sentence in unknown(names):
+        for sentence in unknown(os.environ):
             sys.stderr.write(f"trigger-worker: {sentence}\n")

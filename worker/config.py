@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
@@ -31,7 +31,8 @@ _OURS = "ours"
 """Type of the errors whose words name the value already."""
 
 _of_kubernetes = re.compile(
-    r".*_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_[0-9]+_(TCP|UDP)(_\w+)?)?)", re.IGNORECASE
+    r".*_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_[0-9]+_(TCP|UDP)(_\w+)?)|.*_PORT=(tcp|udp)://.*",
+    re.IGNORECASE,
 ).fullmatch
 _is_address = re.compile(r"(?:[^\s:/\[\],]+|\[[0-9A-Fa-f:.]+(?:%\w+)?\]):([0-9]{1,5})").fullmatch
 
@@ -189,17 +190,19 @@ class Settings(BaseSettings):
     )
 
 
-def unknown(names: Iterable[str]) -> list[str]:
+def unknown(variables: Mapping[str, str]) -> list[str]:
     """Of the environment's variables, a sentence for each that looks like a setting and is none.
 
     Not for what Kubernetes sets for a service that is called as we are.
     """
     settings = {name.upper() for name in Settings.model_fields}
     said = []
-    for name in sorted(names):
+    for name, content in sorted(variables.items()):
         is_ours = name.upper().startswith(PREFIX) and not name.upper().startswith(FOR_TESTS)
         rest = name.upper().removeprefix(PREFIX)
-        if not is_ours or rest in settings or _of_kubernetes(name):
+        if not is_ours or rest in settings:
+            continue
+        if _of_kubernetes(name) or _of_kubernetes(f"{name}={content}"):
             continue
         near = get_close_matches(rest, settings, 1)
         hint = f"{PREFIX}{near[0]} is one; " if near else ""

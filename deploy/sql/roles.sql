@@ -75,8 +75,12 @@ begin
         -- Tables and views may stand in several schemas of the search_path.
         for place in
             select distinct nspname from pg_class join pg_namespace on pg_namespace.oid = relnamespace
-            where relkind in ('r', 'p', 'v', 'm', 'f') and relname ~ '^(awp|preflight|console)_'
-              and pg_class.oid = to_regclass(quote_ident(relname))
+            where relname = any(views || array[
+                    'console_job', 'console_job_group', 'console_member', 'console_job_target',
+                    'console_execution', 'console_job_write', 'awp_automcation_job',
+                    'awp_job_execution', 'awp_action_execution', 'awp_workflow_execution'
+                ])
+              and pg_class.oid = to_regclass(relname)
               and not has_schema_privilege(member, pg_namespace.oid, 'usage')
         loop
             execute 'grant usage on schema ' || quote_ident(place) || ' to ' || member;

@@ -1,8 +1,8 @@
 """The id that the record of a trigger will have, known before it is sent.
 
 The worker derives it from the trigger, so a repeat has the same one, whoever sends it and whenever.
-A trigger that the worker cannot accept (a slot too far ahead, a replay that is not signed) gets
-another id: this one is kept for the trigger that comes at its time.
+A trigger that the worker does not accept because its slot is too far ahead gets another id: this
+one is kept for the trigger that comes at its time. Of a replay nobody can tell the id beforehand.
 """
 
 from __future__ import annotations

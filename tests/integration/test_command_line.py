@@ -170,6 +170,8 @@ def test_what_is_no_setting_is_named_and_the_command_goes_on() -> None:
         "TRIGGER_WORKER_NOTHING_LIKE_IT_AT_ALL": "5",
         "TRIGGER_WORKER_PORT_8321_TCP_ADDR": "10.0.0.7",  # Kubernetes, of a service of this name
         "TRIGGER_WORKER_SERVICE_HOST": "10.0.0.7",
+        "TRIGGER_WORKER_CONSOLE_PORT": "tcp://10.0.0.7:8321",
+        "TRIGGER_WORKER_WORKER_PORT": "9321",  # a person's
     }
     ended = trigger_worker("users", "list", "--help", env=env)
     assert ended.status == 0
@@ -178,4 +180,6 @@ def test_what_is_no_setting_is_named_and_the_command_goes_on() -> None:
         "README.md lists every setting.\n"
         "trigger-worker: TRIGGER_WORKER_SESSION_TIMEOUT is no setting and changes nothing: "
         "TRIGGER_WORKER_SESSION_TIMEOUT_MS is one; README.md lists every setting.\n"
+        "trigger-worker: TRIGGER_WORKER_WORKER_PORT is no setting and changes nothing: README.md "
+        "lists every setting.\n"
     )

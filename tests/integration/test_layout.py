@@ -56,6 +56,18 @@ def test_an_older_layout_is_told_what_is_missing(connection: Connection) -> None
     assert "are of an older version: awp_trigger_ledger.rewound is missing." in said
 
 
+def test_a_newer_installation_in_another_schema_is_no_reason_to_go_there(
+    connection: Connection,
+) -> None:
+    said = _said(
+        connection, "create schema staging", "alter table awp_job_reprojection set schema staging"
+    )
+
+    assert " lacks awp_job_reprojection (search_path is " in said
+    assert "trigger-worker migrate" in said
+    assert "staging" not in said
+
+
 def test_a_database_without_an_id_is_no_ones_copy(connection: Connection) -> None:
     said = _said(connection, "delete from awp_trigger_database")
 

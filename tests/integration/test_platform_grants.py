@@ -124,6 +124,9 @@ def test_all_that_roles_sql_grants_on_views_is_looked_at(
         ("select on awp_trigger_outbox", "read awp_trigger_outbox"),
         ("delete on awp_trigger_outbox", "delete from awp_trigger_outbox"),
         ("insert, update on awp_action_execution", "insert into awp_action_execution"),
+        ("select on awp_trigger_ledger", "read awp_trigger_ledger"),
+        ("select on awp_trigger_note", "read awp_trigger_note"),
+        ("delete on awp_unknown_execution", "delete from awp_unknown_execution"),
     ],
 )
 def test_what_the_worker_may_not_do_with_its_tables_is_named(
@@ -139,6 +142,28 @@ def test_what_the_worker_may_not_do_with_its_tables_is_named(
         )
     assert messages(check(session.snapshot).problems) == [
         f"The role trigger_worker may not {said}. {AGAIN}"
+    ]
+
+
+def test_each_role_is_told_what_it_lacks_itself(
+    database: str, roles: dict[str, str], session: Session
+) -> None:
+    assert roles
+    sql.execute(
+        database,
+        "revoke insert on awp_console_change from trigger_console; "
+        "revoke select on preflight_job from trigger_reader; "
+        "revoke insert on awp_dead_letter from trigger_worker; "
+        "revoke update (replayed_at) on awp_dead_letter from trigger_console",
+    )
+    report = check(session.snapshot)
+    assert messages(report.problems) == [
+        f"The role trigger_worker may not insert into awp_dead_letter. {AGAIN}"
+    ]
+    assert messages(report.notes) == [
+        f"The role trigger_console may not insert into awp_console_change. {AGAIN}",
+        f"The role trigger_console may not update awp_dead_letter. {AGAIN}",
+        f"The role trigger_reader may not read preflight_job: {LOST}",
     ]
 
 

@@ -1,7 +1,7 @@
 """What the three roles of deploy/sql/roles.sql may do: grants that a view or a table has lost.
 
-Looked at where that file was run: where a role may read the worker's ledger. So the roles of
-another database on the same server are nobody's concern here.
+Looked at where that file was run: where one of the roles may read the ledger, the records or a
+view. So the roles of another database on the same server are nobody's concern here.
 """
 
 from __future__ import annotations
@@ -27,10 +27,21 @@ _WRITTEN = {
     "awp_dead_letter": ("insert", "update"),
     "awp_job_reprojection": ("insert", "update", "delete"),
     "awp_acknowledgement": ("insert",),
-    "awp_action_execution": ("insert", "update"),
-    "awp_workflow_execution": ("insert", "update"),
+    "awp_action_execution": ("insert", "update", "delete"),
+    "awp_workflow_execution": ("insert", "update", "delete"),
+    "awp_unknown_execution": ("insert", "delete"),
+    "awp_execution_contradiction": ("insert", "update", "delete"),
+    "awp_trigger_database": (),
+    "awp_trigger_note": (),
 }
-"""What the worker does with its own tables, and with the histories."""
+"""What the worker does with its own tables, and with the histories, beside reading them."""
+_OF_THE_CONSOLE = {
+    "awp_trigger_note": ("insert", "delete"),
+    "awp_console_session": ("insert", "update", "delete"),
+    "awp_console_link": ("insert", "delete"),
+    "awp_console_change": ("insert",),
+    "awp_dead_letter": ("update",),
+}
 _DOES = {"select": "read", "insert": "insert into", "update": "update", "delete": "delete from"}
 
 _GRANTED = (
@@ -45,28 +56,33 @@ _GRANTED = (
     (_EDITED, _CONSOLE, "select"),
     (_EDITED, _CONSOLE, "update"),
     *(
-        (table, _WORKER, privilege)
-        for table, privileges in _WRITTEN.items()
+        (table, role, privilege)
+        for role, tables in ((_WORKER, _WRITTEN), (_CONSOLE, _OF_THE_CONSOLE))
+        for table, privileges in tables.items()
         for privilege in ("select", *privileges)
     ),
 )
 """A view or table, a role, and what deploy/sql/roles.sql lets it do there."""
 
-_ROLES = """
-    join pg_roles r on r.rolname = w.role
-        and has_table_privilege(r.oid, to_regclass('awp_trigger_ledger'), 'select')
+_ROLES = f"""
+    join pg_roles r on r.rolname = w.role and exists (
+        select from pg_roles known
+        cross join unnest(array['awp_trigger_ledger', 'awp_job_execution', 'preflight_job']) as s
+        where known.rolname in ('{_WORKER}', '{_CONSOLE}', '{_READER}')
+          and has_any_column_privilege(known.oid, to_regclass(s), 'select'))
     join pg_class c on c.oid = to_regclass(w.view)
 """
 _LOST = text(
     f"""
-    select w.view, array_agg(distinct w.role order by w.role) as roles,
-        array_agg(distinct w.privilege) as privileges, bool_and(c.relkind = 'v') as is_view
+    select w.view, w.privilege, array_agg(distinct w.role order by w.role) as roles,
+        bool_and(c.relkind = 'v') as is_view
     from unnest(cast(:views as text[]), cast(:roles as text[]), cast(:privileges as text[]))
         as w (view, role, privilege)
     {_ROLES}
     where not case when w.privilege = 'delete' then has_table_privilege(r.oid, c.oid, 'delete')
         else has_any_column_privilege(r.oid, c.oid, w.privilege) end
-    group by w.view order by w.view
+    group by w.view, w.privilege
+    order by w.view, array_position(array['select', 'insert', 'update', 'delete'], w.privilege)
     """
 )
 # What a function touches nobody can know without running it: most write to what their view reads.
@@ -98,16 +114,21 @@ def lost(connection: Connection) -> Iterator[Finding]:
     """
     views, roles, privileges = zip(*_GRANTED, strict=True)
     values = {"views": texts(views), "roles": texts(roles), "privileges": texts(privileges)}
+    told: set[tuple[str, str]] = set()
     for row in connection.execute(_LOST, values):
-        *others, last = row.roles
+        roles = [role for role in row.roles if (row.view, role) not in told]
+        if not roles:
+            continue
+        told.update((row.view, role) for role in roles)
+        *others, last = roles
         who = f"roles {', '.join(others)} and {last}" if others else f"role {last}"
-        what = next(word for privilege, word in _DOES.items() if privilege in row.privileges)
+        what = _DOES[row.privilege]
         why = ": a view that was dropped and made again has lost its grants" if row.is_view else ""
         yield Finding(
             Fault.LOST_GRANTS,
             row.view,
             f"The {who} may not {what} {row.view}{why}. Run deploy/sql/roles.sql again.",
-            is_note=_WORKER not in row.roles or row.view not in {*_NEEDED, *_WRITTEN},
+            is_note=_WORKER not in roles or row.view not in {*_NEEDED, *_WRITTEN},
         )
 
 
