@@ -116,11 +116,11 @@ def lost(connection: Connection) -> Iterator[Finding]:
     values = {"views": texts(views), "roles": texts(roles), "privileges": texts(privileges)}
     told: set[tuple[str, str]] = set()
     for row in connection.execute(_LOST, values):
-        roles = [role for role in row.roles if (row.view, role) not in told]
-        if not roles:
+        lacking = [role for role in row.roles if (row.view, role) not in told]
+        if not lacking:
             continue
-        told.update((row.view, role) for role in roles)
-        *others, last = roles
+        told.update((row.view, role) for role in lacking)
+        *others, last = lacking
         who = f"roles {', '.join(others)} and {last}" if others else f"role {last}"
         what = _DOES[row.privilege]
         why = ": a view that was dropped and made again has lost its grants" if row.is_view else ""
@@ -128,7 +128,7 @@ def lost(connection: Connection) -> Iterator[Finding]:
             Fault.LOST_GRANTS,
             row.view,
             f"The {who} may not {what} {row.view}{why}. Run deploy/sql/roles.sql again.",
-            is_note=_WORKER not in roles or row.view not in {*_NEEDED, *_WRITTEN},
+            is_note=_WORKER not in lacking or row.view not in {*_NEEDED, *_WRITTEN},
         )
 
 
