@@ -226,3 +226,16 @@ def test_a_job_whose_flag_says_neither_is_off_and_can_be_switched_on(filled: str
         answer = browser.post("/api/v1/jobs/1/enable", headers={"X-Form-Token": token})
         assert answer.json()["has_changed"] is True, answer.text
     assert sql.rows(filled, "select live, edits from job") == [("1", 2)]
+
+
+def test_a_console_that_runs_sees_that_a_views_types_have_changed(
+    filled: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.storage.pool._RENEWED_S", 0)  # five minutes
+    with (
+        serving(filled, clock=Still()) as console,
+        console.signed_in(Role.ADMIN, "demo-admin") as browser,
+    ):
+        before = _text(browser, "/api/v1/jobs?q=log")
+        redefine(filled, "console_job", {each: f"{each}::text" for each in IDS["console_job"]})
+        assert _text(browser, "/api/v1/jobs?q=log") == before
