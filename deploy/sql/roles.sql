@@ -29,6 +29,10 @@ declare
         'preflight_job', 'preflight_server', 'preflight_account', 'preflight_credential',
         'preflight_owner', 'preflight_automation', 'preflight_grant'
     ];
+    pages constant text[] := array[
+        'console_job', 'console_job_group', 'console_member', 'console_job_target',
+        'console_execution'
+    ];
     missing constant text[] := array(
         select name from unnest(members) with ordinality as wanted (name, place)
         where not exists (select from pg_roles where rolname = name) order by place
@@ -75,10 +79,9 @@ begin
         -- Tables and views may stand in several schemas of the search_path.
         for place in
             select distinct nspname from pg_class join pg_namespace on pg_namespace.oid = relnamespace
-            where relname = any(views || array[
-                    'console_job', 'console_job_group', 'console_member', 'console_job_target',
-                    'console_execution', 'console_job_write', 'awp_automcation_job',
-                    'awp_job_execution', 'awp_action_execution', 'awp_workflow_execution'
+            where relname = any(views || pages || array[
+                    'console_job_write', 'awp_automcation_job', 'awp_job_execution',
+                    'awp_action_execution', 'awp_workflow_execution'
                 ])
               and pg_class.oid = to_regclass(relname)
               and not has_schema_privilege(member, pg_namespace.oid, 'usage')
@@ -90,10 +93,7 @@ begin
         foreach relation in array views loop
             execute 'grant select on ' || relation || ' to ' || member;
         end loop;
-        foreach relation in array array[
-            'console_job', 'console_job_group', 'console_member', 'console_job_target',
-            'console_execution'
-        ] loop
+        foreach relation in array pages loop
             if member <> 'trigger_worker' and to_regclass(relation) is not null then
                 execute 'grant select on ' || relation || ' to ' || member;
             end if;
