@@ -15,18 +15,18 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from tests.support import first_imports, services  # noqa: F401
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.embedded.broker import EmbeddedBroker
+from job_trigger_worker.embedded.child import free_port
+from job_trigger_worker.kafka.admin import TopicAdmin, answers
+from job_trigger_worker.kafka.settings import KafkaSettings
+from tests.support import services
 from tests.support.kafka import KafkaNode
 from tests.support.postgres import PostgresServer, serving
 from tests.support.properties import settings as properties
 from tests.support.secured_postgres import SecuredPostgres, running_secured
 from tests.support.topics import Broker
-from worker.config import Settings
-from worker.domain.topics import Topics
-from worker.embedded.broker import EmbeddedBroker
-from worker.embedded.child import free_port
-from worker.kafka.admin import TopicAdmin, answers
-from worker.kafka.settings import KafkaSettings
 
 PARTITIONS = 3
 properties.load_profile("ours")
@@ -131,11 +131,11 @@ def settings(broker: Broker, database: str, topic_prefix: str) -> Settings:
         database_url=SecretStr(database),
         kafka_brokers=broker.address,
         topic_prefix=topic_prefix,
-        group=f"{topic_prefix}-worker",
+        consumer_group=f"{topic_prefix}-worker",
         max_poll_interval_ms=6000,
         session_timeout_ms=6000,
         metadata_interval_ms=1000,
-        listen="127.0.0.1:0",
+        worker_listen="127.0.0.1:0",
         streams_listen="127.0.0.1:0",
     )
 

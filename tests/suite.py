@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import tests.support.first_imports  # noqa: F401
 from tests.support import services
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,7 +40,9 @@ STATIC = (
     Stage("mypy", ("mypy",)),
     Stage("import-linter", ("lint-imports",)),
     Stage("schemas current", ("python", "-m", "job_trigger_schemas.generate", "--check")),
-    Stage("openapi current", ("python", "-m", "worker.web.api.openapi", "--check")),
+    Stage(
+        "openapi current", ("python", "-m", "job_trigger_worker.console.shell.openapi", "--check")
+    ),
     Stage("schemas compatible", ("python", "-m", "job_trigger_schemas.compatibility", *_LENIENT)),
 )
 

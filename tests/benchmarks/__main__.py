@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-import tests.support.first_imports  # noqa: F401
+from job_trigger_worker.errors import TriggerWorkerError
 from tests.benchmarks import (
     contest,
     crash,
@@ -38,7 +38,6 @@ from tests.support import services
 from tests.support.kafka import KafkaNode
 from tests.support.shapes import SHAPES
 from tests.support.topics import Broker
-from worker.errors import TriggerWorkerError
 
 RATES = (50, 200, 1000)
 WAITING = (1_000_000, 5_000_000)

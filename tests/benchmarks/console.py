@@ -23,16 +23,15 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import text
 
-import tests.support.first_imports  # noqa: F401
+from job_trigger_worker.config import Settings
+from job_trigger_worker.embedded.postgres import EmbeddedPostgres
+from job_trigger_worker.errors import TriggerWorkerError
+from job_trigger_worker.storage.db.pool import Pool
+from job_trigger_worker.storage.schema import revisions
 from tests.benchmarks import console_answers, console_fill, console_reads, console_timing, machine
 from tests.benchmarks.console_fill import Filled, Say
 from tests.benchmarks.console_timing import Figure
 from tests.support.postgres import PostgresServer
-from worker.config import Settings
-from worker.embedded.postgres import EmbeddedPostgres
-from worker.errors import TriggerWorkerError
-from worker.storage import schema
-from worker.storage.pool import Pool
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -51,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
         stack.callback(postgres.stop)
         server = PostgresServer(postgres.start().url, "console")
         url = server.create(server.template, template="template0")
-        schema.upgrade(url)
+        revisions.upgrade(url)
         filled = console_fill.fill(url, asked.jobs, asked.records, say)
         figures = _measured(filled, asked.samples, say)
     described = {**machine.describe(), "jobs": asked.jobs, "records": asked.records}

@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 import httpx
 
+from job_trigger_worker.domain.principals import Role
 from tests.benchmarks.console_fill import BROKE_31, BROKE_MANY, Filled
 from tests.benchmarks.console_timing import Figure, figure
 from tests.support.console import serving
-from worker.domain.access import Role
 
 _SEED = 12
 _VIEWER = "user-3"

@@ -13,16 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from tests.benchmarks.console_fill import (
-    BROKE_31,
-    BROKE_MANY,
-    NARROW,
-    OWNERS,
-    TEAM,
-    WIDE,
-    Filled,
-)
-from worker.domain.reading import (
+from job_trigger_worker.domain.read_models import (
     EVERYTHING,
     AsOf,
     JobFilter,
@@ -32,9 +23,18 @@ from worker.domain.reading import (
     Scope,
     Status,
 )
-from worker.storage.queries import executions, failures, feed, jobs, paging
-from worker.storage.queries.find import find
-from worker.storage.queries.home import overview
+from job_trigger_worker.storage.read import executions, failure_feed, failures, jobs, paging
+from job_trigger_worker.storage.read.id_lookup import find
+from job_trigger_worker.storage.read.job_list import overview
+from tests.benchmarks.console_fill import (
+    BROKE_31,
+    BROKE_MANY,
+    NARROW,
+    OWNERS,
+    TEAM,
+    WIDE,
+    Filled,
+)
 
 LIST_MS = 60
 WINDOW_MS = 500
@@ -324,10 +324,10 @@ class _Catalogue:
         return len(failures.jobs_of_cause(connection, self.scope, cause, since=since, size=40).rows)
 
     def _newest(self, connection: Connection) -> int:
-        return len(feed.newest_failures(connection, self.scope, self.as_of, limit=15).rows)
+        return len(failure_feed.newest_failures(connection, self.scope, self.as_of, limit=15).rows)
 
     def _after(self, position: int, connection: Connection) -> int:
-        return len(feed.failures_after(connection, self.scope, self.as_of, position).rows)
+        return len(failure_feed.failures_after(connection, self.scope, self.as_of, position).rows)
 
     def _some(self, number: int) -> list[int]:
         return self.draw.sample(self.job_ids, min(number, len(self.job_ids)))

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from job_trigger_worker.storage.db.pool import Pool
 from tests.benchmarks.console_reads import Case
-from worker.storage.pool import Pool
 
 _SEED = 11
 _SAID_S = 20.0

@@ -9,13 +9,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from job_trigger_worker.domain.topics import Topics
 from tests.benchmarks import limit, templates
 from tests.benchmarks.contenders import OURS, Contender
 from tests.benchmarks.draining import Drain, drain
 from tests.benchmarks.stage import Stage
 from tests.benchmarks.triggers import Sent, send
 from tests.support.topics import Broker
-from worker.domain.topics import Topics
 
 PARTITIONS = 6
 

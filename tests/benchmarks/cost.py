@@ -10,13 +10,13 @@ from typing import Any
 import psutil
 import psycopg2.extensions
 
+from job_trigger_worker.domain.topics import Topics
 from tests.benchmarks.draining import BEGIN_SHARE, PRODUCT, Meter, cpu_s, drain
 from tests.benchmarks.stage import Stage
 from tests.benchmarks.triggers import backlog, send
 from tests.support.kafka import KafkaNode
 from tests.support.sql import session
 from tests.support.wire import counted
-from worker.domain.topics import Topics
 
 PARTITIONS = 6
 COUNTED_SHARE = 10

@@ -4,13 +4,13 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from job_trigger_worker.domain.topics import Topics
 from tests.benchmarks.draining import POLL_S, POSITION, PRODUCT, RECORDS, count_events
 from tests.benchmarks.stage import Stage
 from tests.benchmarks.triggers import backlog, send
 from tests.support.sql import session, value
 from tests.support.topics import Broker
 from tests.support.worker import WorkerProcess
-from worker.domain.topics import Topics
 
 PARTITIONS = 6
 KILL_SHARE = 0.4

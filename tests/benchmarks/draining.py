@@ -12,14 +12,14 @@ import psutil
 import psycopg2.extensions
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.embedded.child import last_lines
 from tests.support.sql import session, value
 from tests.support.worker import WorkerProcess
-from worker.config import Settings
-from worker.domain.topics import Topics
-from worker.embedded.child import last_lines
 
 ROOT = Path(__file__).parents[2]
-PRODUCT = "from worker.cli import main; main()"
+PRODUCT = "from job_trigger_worker.cli import main; main()"
 BEGIN_SHARE = 0.1
 POLL_S = 0.025
 START_S = 40.0

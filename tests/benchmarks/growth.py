@@ -4,12 +4,12 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from job_trigger_worker.storage.schema import revisions
 from tests.benchmarks import cost, history, inventory
 from tests.benchmarks.contest import Say
 from tests.benchmarks.cost import Cost
 from tests.benchmarks.stage import Stage
 from tests.support.kafka import KafkaNode
-from worker.storage import schema
 
 RECORDS = (100_000, 1_000_000, 10_000_000)
 JOBS = (1_000, 10_000, 100_000, 1_000_000)
@@ -86,7 +86,7 @@ def measure(
         stage.server.drop(f"growth_{size}")
     for size in sorted(jobs):
         url = stage.server.create("growth", template="template0")
-        schema.upgrade(url)
+        revisions.upgrade(url)
         inventory.fill(url, size)
         by_jobs[size] = cost.measure(stage, node, url, triggers=triggers, jobs=size)
         _tell(say, f"{size:,} jobs", by_jobs[size])

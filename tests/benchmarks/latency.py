@@ -20,6 +20,8 @@ import psycopg2.extensions
 from confluent_kafka import OFFSET_END, Consumer, Producer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.topics import Topics
 from tests.benchmarks.draining import PRODUCT
 from tests.benchmarks.inventory import JOBS
 from tests.benchmarks.stage import Stage
@@ -28,8 +30,6 @@ from tests.support.sql import session
 from tests.support.topics import Broker
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess
-from worker.config import Settings
-from worker.domain.topics import Topics
 
 PARTITIONS = 6
 WARM_UP = 30_000

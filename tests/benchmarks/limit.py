@@ -19,16 +19,16 @@ import psycopg2
 from confluent_kafka import Message, TopicPartition
 from sqlalchemy import make_url
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.config import load as load_settings
+from job_trigger_worker.domain.record import Claim
+from job_trigger_worker.kafka.consumer import TopicConsumer
+from job_trigger_worker.kafka.producer import EventProducer
+from job_trigger_worker.kafka.settings import KafkaSettings
+from job_trigger_worker.storage.db.arrays import bigints
+from job_trigger_worker.storage.db.engine import Session, make_engine
+from job_trigger_worker.storage.write import ledger
 from tests.benchmarks.templates import PREFIX, Statement, Template, load
-from worker.config import Settings
-from worker.config import load as load_settings
-from worker.domain.record import Claim
-from worker.kafka.consumer import TopicConsumer
-from worker.kafka.producer import EventProducer
-from worker.kafka.settings import KafkaSettings
-from worker.storage import ledger
-from worker.storage.arrays import bigints
-from worker.storage.engine import Session, make_engine
 
 BATCH = 1000
 WAIT_S = 0.2

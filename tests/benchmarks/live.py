@@ -20,7 +20,13 @@ from urllib.parse import urlsplit
 
 import psutil
 
-import tests.support.first_imports  # noqa: F401
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.embedded.child import free_port
+from job_trigger_worker.errors import TriggerWorkerError
+from job_trigger_worker.storage.db.pool import Pool
+from job_trigger_worker.storage.write import sign_ins
+from job_trigger_worker.storage.write.sign_ins import Session
 from tests.benchmarks.contest import PARTITIONS
 from tests.benchmarks.draining import PRODUCT, cpu_s, drain
 from tests.benchmarks.stage import Stage, built
@@ -30,13 +36,6 @@ from tests.support.sql import execute, value
 from tests.support.topics import Broker
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess
-from worker.config import Settings
-from worker.domain.topics import Topics
-from worker.embedded.child import free_port
-from worker.errors import TriggerWorkerError
-from worker.storage import sessions
-from worker.storage.pool import Pool
-from worker.storage.sessions import Session
 
 PAGE = "/failures/stream?span=24h"
 ALL = "/api/v1/failures/stream"
@@ -166,7 +165,7 @@ def _signed_in(settings: Settings, count: int) -> list[str]:
             login = f"viewer-{number}"
             session = Session(login, login, "admin", "link", "")
             ends_at = now + timedelta(hours=1)
-            sessions.begin(connection, login, session, now=now, ends_at=ends_at)
+            sign_ins.begin(connection, login, session, now=now, ends_at=ends_at)
             tokens.append(login)
     pool.close()
     return tokens

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import psutil
 
+from job_trigger_worker.domain.topics import Topics
 from tests.benchmarks.draining import POSITION, PRODUCT
 from tests.benchmarks.stage import Stage
 from tests.benchmarks.triggers import send, small
 from tests.support.sql import session
 from tests.support.topics import Broker
 from tests.support.worker import WorkerProcess
-from worker.domain.topics import Topics
 
 PARTITIONS = 12
 SAMPLE_S = 0.1

@@ -24,9 +24,9 @@ import psycopg2.extras
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from sqlalchemy import make_url
 
+from job_trigger_worker.config import Settings, load
+from job_trigger_worker.domain.topics import Topics
 from tests.benchmarks.plain_preflight import Facts, read_facts, verdict
-from worker.config import Settings, load
-from worker.domain.topics import Topics
 
 BATCH = 1000
 WAIT_S = 0.5
@@ -326,7 +326,7 @@ class Plain:
         self.consumer = Consumer(
             {
                 "bootstrap.servers": settings.kafka_brokers,
-                "group.id": settings.group,
+                "group.id": settings.consumer_group,
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
                 "max.poll.interval.ms": settings.max_poll_interval_ms,

@@ -8,13 +8,13 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.embedded.child import last_lines
 from tests.benchmarks.draining import PRODUCT, drain, most_memory_mb
 from tests.benchmarks.stage import Stage
 from tests.benchmarks.triggers import backlog, send
 from tests.support.topics import Broker
 from tests.support.worker import environment
-from worker.domain.topics import Topics
-from worker.embedded.child import last_lines
 
 PARTITIONS = 6
 SAMPLE_S = 0.1

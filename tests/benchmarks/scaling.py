@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import psutil
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.topics import Topics
 from tests.benchmarks.cost import family_cpu_s
 from tests.benchmarks.draining import BEGIN_SHARE, POLL_S, POSITION, PRODUCT, cpu_s
 from tests.benchmarks.stage import Stage
@@ -19,8 +21,6 @@ from tests.support.sql import session
 from tests.support.topics import Broker
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess
-from worker.config import Settings
-from worker.domain.topics import Topics
 
 PARTITIONS = 6
 JOIN_S = 60.0

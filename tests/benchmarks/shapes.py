@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.storage.schema import revisions
 from tests.benchmarks.draining import PRODUCT, Drain, drain
 from tests.benchmarks.stage import Stage
 from tests.benchmarks.triggers import send
 from tests.support.shapes import Shape
 from tests.support.topics import Broker
-from worker.domain.topics import Topics
-from worker.storage import schema
 
 PARTITIONS = 6
 SIZES = (5, 20, 100)
@@ -88,7 +88,7 @@ def _template(stage: Stage, shape: Shape) -> Iterator[str]:
     name = f"{stage.server.template}_shape"
     url = stage.server.create(name, template="template0")
     try:
-        schema.upgrade(url)
+        revisions.upgrade(url)
         shape.fill(url)
         yield name
     finally:

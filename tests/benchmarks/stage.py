@@ -10,16 +10,16 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.embedded.broker import EmbeddedBroker
+from job_trigger_worker.embedded.postgres import EmbeddedPostgres
+from job_trigger_worker.kafka.admin import TopicAdmin
+from job_trigger_worker.kafka.settings import KafkaSettings
+from job_trigger_worker.storage.schema import revisions
 from tests.benchmarks import inventory
 from tests.support.postgres import PostgresServer
 from tests.support.sql import session
 from tests.support.topics import Broker
-from worker.config import Settings
-from worker.embedded.broker import EmbeddedBroker
-from worker.embedded.postgres import EmbeddedPostgres
-from worker.kafka.admin import TopicAdmin
-from worker.kafka.settings import KafkaSettings
-from worker.storage import schema
 
 BrokerFor = Callable[[], AbstractContextManager[Broker]]
 
@@ -58,8 +58,8 @@ class Stage:
             database_url=SecretStr(url),
             kafka_brokers=broker.address,
             topic_prefix=name,
-            group=name,
-            listen="127.0.0.1:0",
+            consumer_group=name,
+            worker_listen="127.0.0.1:0",
             max_poll_interval_ms=6_000 if is_embedded else 60_000,
         )
         kafka = KafkaSettings.of(settings)
@@ -91,7 +91,7 @@ def built(*, shared_buffers: str = "") -> Iterator[Stage]:
             postgres.stop()
         server = PostgresServer(postgres.start().url, "bench_template")
         url = server.create(server.template, template="template0")
-        schema.upgrade(url)
+        revisions.upgrade(url)
         inventory.fill(url)
         with session(url) as opened:
             opened.autocommit = True

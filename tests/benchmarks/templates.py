@@ -13,17 +13,17 @@ from typing import Any, NamedTuple
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.delivery import Delivery, Event
+from job_trigger_worker.domain.record import Claim, OutboxRow
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.storage.db.engine import Session, make_engine
+from job_trigger_worker.storage.db.prepared_statements import PreparedStatement
+from job_trigger_worker.storage.write import ledger
 from tests.benchmarks.triggers import Sent
 from tests.support.intakes import make_intake
 from tests.support.postgres import PostgresServer
 from tests.support.statements import preparing
-from worker.config import Settings
-from worker.domain.delivery import Delivery, Event
-from worker.domain.record import Claim, OutboxRow
-from worker.domain.topics import Topics
-from worker.storage import ledger
-from worker.storage.engine import Session, make_engine
-from worker.storage.prepared import Prepared
 
 BATCHES = 5
 PARTITIONS = 6
@@ -95,7 +95,7 @@ def _note(engine: Engine, settings: Settings, batches: list[list[Delivery]]) -> 
             writes: list[Statement] = []
 
             def note(
-                said: Prepared,
+                said: PreparedStatement,
                 values: dict[str, Any],
                 reads: list[Statement] = reads,
                 writes: list[Statement] = writes,

@@ -7,10 +7,10 @@ from typing import Any, Protocol
 import pytest
 from playwright.sync_api import Browser
 
-from tests.support import browsing, demo, services
-from tests.support.browsing import Visitor
+from tests.support import browse, demo, services
+from tests.support.browse import Visitor
 from tests.support.console import Served, serving
-from tests.support.history import Still
+from tests.support.history import FrozenClock
 from tests.support.postgres import PostgresServer
 
 
@@ -25,7 +25,7 @@ class Visiting(Protocol):
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """One browser a module: Playwright's event loop must be gone before other modules run."""
-    with browsing.running(services.browser_choice().detail) as browser:
+    with browse.running(services.browser_choice().detail) as browser:
         yield browser
 
 
@@ -41,7 +41,7 @@ def demo_database(postgres: PostgresServer) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def console(demo_database: str) -> Iterator[Served]:
     """The demo's console."""
-    with serving(demo_database, clock=Still(), console_timezone=demo.ZONE) as served:
+    with serving(demo_database, clock=FrozenClock(), console_timezone=demo.ZONE) as served:
         yield served
 
 
@@ -50,6 +50,6 @@ def visiting(chromium: Browser, console: Served) -> Visiting:
     """Visitors of the demo's console, or of another one."""
 
     def visit(served: Served | None = None, **how: Any) -> AbstractContextManager[Visitor]:
-        return browsing.visiting(chromium, served or console, **how)
+        return browse.browse(chromium, served or console, **how)
 
     return visit

@@ -11,10 +11,10 @@ from base64 import b64decode
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.support import browsing, demo, postgres, services
-from tests.support.browsing import Visitor
+from tests.support import browse, demo, postgres, services
+from tests.support.browse import Visitor
 from tests.support.console import serving
-from tests.support.history import Still
+from tests.support.history import FrozenClock
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "screenshots"
 MOST_BYTES = 120_000
@@ -51,13 +51,13 @@ def main() -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with (
         postgres.serving() as server,
-        browsing.running(services.browser_choice().detail) as browser,
+        browse.running(services.browser_choice().detail) as browser,
     ):
         database = server.create("screenshots")
         demo.fill(database)
-        with serving(database, clock=Still(), console_timezone=demo.ZONE) as served:
+        with serving(database, clock=FrozenClock(), console_timezone=demo.ZONE) as served:
             for name, picture in PICTURES.items():
-                with browsing.visiting(
+                with browse.browse(
                     browser,
                     served,
                     theme=picture.theme,

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from job_trigger_worker.console.shared.auth import passwords, users
+from job_trigger_worker.console.shared.auth.users import User
+from job_trigger_worker.domain.principals import Role
 from tests.browser.conftest import Visiting
 from tests.support.console import Served, serving
-from tests.support.history import Still, writing
+from tests.support.history import FrozenClock, writing
 from tests.support.sql import value
-from worker.domain.access import Role
-from worker.web.auth import passwords, users
-from worker.web.auth.users import User
 
 PASSWORD = "four words in a row"  # noqa: S105 - of nobody
 TARGETS = "select jsonb_array_length(paramter -> 'servers') from awp_automcation_job"
@@ -23,7 +23,7 @@ def own(database: str, tmp_path: Path) -> Iterator[Served]:
     """A console of this test alone, with a local user."""
     path = tmp_path / "users.json"
     users.write(path, {"li.wei": User(Role.OPERATOR, "Li Wei", passwords.hashed(PASSWORD))})
-    with serving(database, clock=Still(), console_users_file=path) as served:
+    with serving(database, clock=FrozenClock(), console_users_file=path) as served:
         yield served
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.browser.conftest import Visiting
 from tests.support.console import Served, serving
-from tests.support.history import NOW, Still, writing
+from tests.support.history import NOW, FrozenClock, writing
 from tests.support.postgres import PostgresServer
 
 NAMES = {
@@ -37,7 +37,7 @@ def hostile(postgres: PostgresServer) -> Iterator[tuple[Served, dict[str, tuple[
                 job, name[:2_000], run_message=name, slot=NOW - timedelta(hours=1), job_name=name
             )
             ids[key] = (job, record)
-    with serving(database, clock=Still()) as served:
+    with serving(database, clock=FrozenClock()) as served:
         yield served, ids
     postgres.drop("browser_hostile")
 

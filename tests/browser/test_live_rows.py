@@ -6,10 +6,10 @@ from contextlib import ExitStack
 import pytest
 from playwright.sync_api import Page, expect
 
+from job_trigger_worker.embedded.child import free_port
 from tests.browser.conftest import Visiting
 from tests.support.console import Served, serving
 from tests.support.history import writing
-from worker.embedded.child import free_port
 
 SOON_MS = 30_000
 NAMES = (

@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.demo.services import Services
+from job_trigger_worker.kafka.failure_topic_watcher import FailureTopicWatcher
+from job_trigger_worker.kafka.settings import KafkaSettings
 from tests.browser.conftest import Visiting
 from tests.support.console import Served, serving
 from tests.support.history import writing
@@ -19,10 +23,6 @@ from tests.support.sql import execute, value
 from tests.support.topics import Broker, produce_raw
 from tests.support.waiting import wait_until
 from tests.support.worker import running
-from worker.config import Settings
-from worker.embedded.services import Services
-from worker.kafka.settings import KafkaSettings
-from worker.kafka.tail import Tail
 
 pytestmark = [
     pytest.mark.parametrize("broker", ["kafka"], indirect=True),
@@ -44,7 +44,7 @@ def alive(settings: Settings, database: str, tmp_path: Path) -> Iterator[Served]
             serving(
                 database,
                 kafka=kafka,
-                tail=Tail(kafka, settings),
+                tail=FailureTopicWatcher(kafka, settings),
                 topic_prefix=settings.topic_prefix,
             ) as console,
         ):

@@ -4,18 +4,18 @@ from collections.abc import Iterator
 
 import pytest
 
+from job_trigger_worker.domain.principals import Role
 from tests.browser.conftest import Visiting
 from tests.support.console import Served, serving
-from tests.support.history import Still
+from tests.support.history import FrozenClock
 from tests.support.postgres import PostgresServer
-from worker.domain.access import Role
 
 AWAY = "postgresql+psycopg2://li:geheim@127.0.0.1:1/gone"
 
 
 @pytest.fixture(scope="module")
 def empty(postgres: PostgresServer) -> Iterator[Served]:
-    with serving(postgres.create("browser_empty"), clock=Still()) as served:
+    with serving(postgres.create("browser_empty"), clock=FrozenClock()) as served:
         yield served
     postgres.drop("browser_empty")
 

@@ -4,8 +4,8 @@ import re
 
 from playwright.sync_api import expect
 
+from job_trigger_worker.domain.principals import Role
 from tests.browser.conftest import Visiting
-from worker.domain.access import Role
 
 
 def test_a_search_a_filter_and_a_page_forward(visiting: Visiting) -> None:

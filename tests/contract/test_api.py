@@ -14,13 +14,13 @@ import schemathesis
 from hypothesis import HealthCheck, settings, strategies
 from schemathesis import checks
 
+from job_trigger_worker.console.shared.auth import passwords, users
+from job_trigger_worker.console.shared.auth.users import User
+from job_trigger_worker.console.shell.openapi import PATH
+from job_trigger_worker.domain.principals import Role
 from tests.support.console import Everywhere, serving
-from tests.support.history import NOW, Hasty, writing
+from tests.support.history import NOW, FastClock, writing
 from tests.support.postgres import PostgresServer
-from worker.domain.access import Role
-from worker.web.api.openapi import PATH
-from worker.web.auth import passwords, users
-from worker.web.auth.users import User
 
 DOCUMENT = json.loads(PATH.read_text("utf-8"))
 TOKEN = "a-token"  # noqa: S105 - of nobody
@@ -89,7 +89,9 @@ def console(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) 
     path: Path = tmp_path_factory.mktemp("users") / "users.json"
     service = User(Role.SERVICE, "common-job", passwords.token_hash(TOKEN))
     users.write(path, {"common-job": service})
-    with serving(database, clock=Hasty(), brokers=Everywhere(), console_users_file=path) as served:
+    with serving(
+        database, clock=FastClock(), brokers=Everywhere(), console_users_file=path
+    ) as served:
         browser = served.signed_in(Role.ADMIN)
         token = browser.get("/api/v1/me").json()["form_token"]
         cookie = f"awp-session={browser.cookies['awp-session']}"

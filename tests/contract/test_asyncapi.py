@@ -13,9 +13,9 @@ from job_trigger_schemas import cloudevents
 from job_trigger_schemas.catalogue import EVENTS, Event
 from job_trigger_schemas.generate import FOLDER
 from job_trigger_schemas.topics import Topics
-from worker import events
-from worker.domain.delivery import Delivery
-from worker.domain.record import Claim, DeadLetter
+from job_trigger_worker.domain.delivery import Delivery
+from job_trigger_worker.domain.record import Claim, DeadLetter
+from job_trigger_worker.pipeline import events
 
 HERE = Path(__file__).parent
 OFFICIAL = json.loads((HERE / "asyncapi-3.0.0.schema.json").read_text("utf-8"))

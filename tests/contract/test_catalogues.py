@@ -6,15 +6,17 @@ from pathlib import Path
 import pytest
 from babel.messages.catalog import Catalog
 
-from worker.web import catalogues
-from worker.web.words import catalogue, chosen, words
+from job_trigger_worker.console.shared.texts import catalogue, chosen, words
+from job_trigger_worker.console.shell import catalogues
 
 TEMPLATES = sorted((catalogues.WEB / "templates").glob("**/*.html"))
 
 
 @pytest.mark.parametrize("language", catalogues.LANGUAGES)
 def test_every_text_is_translated_and_none_is_left_over(language: str) -> None:
-    assert catalogues.faults(language) == []  # else: python -m worker.web.catalogues
+    assert (
+        catalogues.faults(language) == []
+    )  # else: python -m job_trigger_worker.console.shell.catalogues
 
 
 def test_a_missing_an_empty_and_a_fuzzy_text_are_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from worker.domain.parameter import parse
+from job_trigger_worker.domain.parameter import parse
 
 DOCS = Path(__file__).parents[2] / "docs"
 SERVER: dict[str, Any] = {"server_id": 7, "account": "root"}

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from worker.cli import COMMANDS
-from worker.config import PREFIX, Settings
+from job_trigger_worker.cli import COMMANDS
+from job_trigger_worker.config import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

@@ -11,7 +11,6 @@ import secrets
 import sys
 import time
 
-import tests.support.first_imports  # noqa: F401
 from tests.faults import report
 from tests.faults.campaign import campaign
 from tests.faults.scenarios import SCENARIOS

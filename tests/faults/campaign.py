@@ -14,8 +14,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from random import Random
 
-from tests.faults.arena import Arena, arena
-from tests.faults.ground import Ground, ground
+from tests.faults.environment import Environment, environment
+from tests.faults.scenario_run import ScenarioRun, playing
 from tests.faults.scenarios import Lane, Scenario
 from tests.support import checker
 from tests.support.checker import Kind, Violation
@@ -79,12 +79,12 @@ class Campaign:
         return self._runs
 
     def soak(self, scenarios: Sequence[Scenario], *, minutes: float) -> list[Run]:
-        """Play whatever mixes, at random and again and again, in one arena for so long.
+        """Play whatever mixes, at random and again and again, in one run for so long.
 
         Each finds as many workers as it asks for; how many are there before depends on chance.
         """
 
-        def mixed(field: Arena) -> None:
+        def mixed(field: ScenarioRun) -> None:
             end = time.monotonic() + minutes * 60
             while time.monotonic() < end:
                 chosen = field.rng.choice(scenarios)
@@ -106,12 +106,12 @@ class Campaign:
         for turn in turns:
             left.put(turn)
         with running_cluster() as cluster, ThreadPoolExecutor(lanes) as pool:
-            ways = [pool.submit(self._on_a_ground, cluster, left) for _ in range(lanes)]
+            ways = [pool.submit(self._in_an_environment, cluster, left) for _ in range(lanes)]
             for way in ways:
                 way.result()
 
-    def _on_a_ground(self, cluster: KafkaCluster, left: SimpleQueue[Turn]) -> None:
-        with ground(cluster) as made, contextlib.suppress(Empty):
+    def _in_an_environment(self, cluster: KafkaCluster, left: SimpleQueue[Turn]) -> None:
+        with environment(cluster) as made, contextlib.suppress(Empty):
             while True:
                 self._note(self._run(made, left.get_nowait()))
 
@@ -127,7 +127,7 @@ class Campaign:
         for violation in run.violations[:5]:
             self._say(f"         {violation}")
 
-    def _run(self, made: Ground, turn: Turn) -> Run:
+    def _run(self, made: Environment, turn: Turn) -> Run:
         scenario = turn.scenario
         began = time.monotonic()
         rng = Random(f"{self._seed}/{scenario.name}/{turn.number}")  # noqa: S311 - no secret
@@ -137,7 +137,7 @@ class Campaign:
         place.mkdir(parents=True)
         run = Run(scenario.name, 0, 0, 0, 0, 0.0, 0.0, ())
         try:
-            with arena(made, name, rng, place, is_linked=scenario.is_linked) as field:
+            with playing(made, name, rng, place, is_linked=scenario.is_linked) as field:
                 run = _judged(scenario, field, began)
         except Exception:  # noqa: BLE001 - neither is the end of what it stood on
             broken = Violation(Kind.UNPLAYED, traceback.format_exc())
@@ -149,7 +149,7 @@ class Campaign:
         return run
 
 
-def _judged(scenario: Scenario, field: Arena, began: float) -> Run:
+def _judged(scenario: Scenario, field: ScenarioRun, began: float) -> Run:
     """Play it, and hold what is left against the promises."""
     found = None
     broken: list[Violation] = []

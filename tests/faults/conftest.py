@@ -9,14 +9,14 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.topics import Topics
 from tests.support import services
 from tests.support.ledgers import Judge
 from tests.support.load import Load
 from tests.support.platform import Platform
 from tests.support.topics import Broker
 from tests.support.worker import WorkerProcess, running
-from worker.config import Settings
-from worker.domain.topics import Topics
 
 Start = Callable[..., WorkerProcess]
 

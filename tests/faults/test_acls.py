@@ -14,6 +14,16 @@ from sqlalchemy.pool import NullPool
 from job_trigger_schemas import JobTrigger, TriggerFailure
 from job_trigger_schemas.errors import NotAuthorized
 from job_trigger_schemas.failure_reader import FailureReader
+from job_trigger_worker.config import Settings
+from job_trigger_worker.dead_letters.replay import Replayer
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.errors import TriggerWorkerError
+from job_trigger_worker.kafka.failure_topic_watcher import FailureTopicWatcher
+from job_trigger_worker.kafka.settings import KafkaSettings
+from job_trigger_worker.kafka.topic_ids import TopicIds
+from job_trigger_worker.kafka.trigger_publisher import LazyTriggerPublisher
+from job_trigger_worker.storage.read import dead_letters
+from job_trigger_worker.storage.read.dead_letters import DeadLetterFilter, Selection
 from tests.support import acls, sql
 from tests.support.acls import Right
 from tests.support.command import Ended, trigger_worker
@@ -23,23 +33,13 @@ from tests.support.secured_kafka import SecuredNode, running_secured
 from tests.support.topics import produce_raw
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess, environment, running
-from worker.config import Settings
-from worker.dead_letters import Replayer
-from worker.domain.topics import Topics
-from worker.errors import TriggerWorkerError
-from worker.kafka.sender import Sender
-from worker.kafka.settings import KafkaSettings
-from worker.kafka.tail import Tail
-from worker.kafka.topic_ids import TopicIds
-from worker.storage import letters
-from worker.storage.letters import Choice, Chosen
 
 pytestmark = pytest.mark.parametrize("broker", ["node"], indirect=True)
 Start = Callable[..., WorkerProcess]
 Grant = Callable[[Iterable[Right]], None]
 As = Callable[[str], Settings]
 PRINCIPALS = ("worker", "streams", "console", "publisher", "reader", "operator")
-ALL = Choice(with_replayed=True)
+ALL = DeadLetterFilter(with_replayed=True)
 SLOT = "2026-11-20T08:00:00Z"
 OPERATOR = {
     ("CREATE", "topics"): "topics create",
@@ -112,7 +112,7 @@ def is_said(ended: Ended, *words: str) -> None:
     assert PASSWORD not in said
 
 
-def a_dead_letter(database: str, topic: str) -> Chosen:
+def a_dead_letter(database: str, topic: str) -> Selection:
     """One that came from a topic."""
     sql.execute(
         database,
@@ -123,7 +123,7 @@ def a_dead_letter(database: str, topic: str) -> Chosen:
         """,
     )
     with create_engine(database, poolclass=NullPool).connect() as connection:
-        return letters.chosen(connection, ALL)
+        return dead_letters.select(connection, ALL)
 
 
 def test_these_rights_are_enough(
@@ -144,7 +144,7 @@ def test_these_rights_are_enough(
         return ended.json
 
     has_appeared = Event()
-    tail = Tail(KafkaSettings.of(as_("console")), as_("console"))
+    tail = FailureTopicWatcher(KafkaSettings.of(as_("console")), as_("console"))
     tail.begin(has_appeared.set)
     worker = start(own_node.signing_in("worker"))
     with running(as_("streams"), tmp_path / "streams.log", command="streams") as streams:
@@ -157,7 +157,9 @@ def test_these_rights_are_enough(
     with reading(as_("reader")) as reader:
         wait_until(lambda: reader.read(failures.append) and len(failures) == 3, ENDED_S, "all read")
     assert done("publisher", "publish", str(load.jobs[0]))["published"] == 1
-    Sender(KafkaSettings.of(as_("console"))).send([JobTrigger(job_id="1", scheduled_at=SLOT)])
+    LazyTriggerPublisher(KafkaSettings.of(as_("console"))).send(
+        [JobTrigger(job_id="1", scheduled_at=SLOT)]
+    )
     nonsense = [(None, b"nonsense", None)]
     for topic in (topics.triggers, topics.statuses):
         produce_raw(judge.broker, topic, nonsense)
@@ -311,14 +313,14 @@ def test_the_console_says_which_right_it_lacks(
     kafka = KafkaSettings.of(own)
     name = acls.here(right.name, settings)
     if right.operation == "READ":
-        tail = Tail(kafka, own)
+        tail = FailureTopicWatcher(kafka, own)
         tail.begin(lambda: None)
         wait_until(lambda: name in caplog.text, ENDED_S, "that it says so")
         tail.end()
         said = caplog.text
     elif name == topics.triggers:
         with pytest.raises(TriggerWorkerError) as refused:
-            Sender(kafka).send([JobTrigger(job_id="1", scheduled_at=SLOT)])
+            LazyTriggerPublisher(kafka).send([JobTrigger(job_id="1", scheduled_at=SLOT)])
         said = str(refused.value)
     else:
         chosen = a_dead_letter(database, name)

@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 import pytest
 
+from job_trigger_worker.domain.topics import Topics
 from tests.support import sql
 from tests.support.crashing import ARMED, CLOCK_SHIFT_S
 from tests.support.load import Load
 from tests.support.topics import Broker, set_topic
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess
-from worker.domain.topics import Topics
 
 pytestmark = pytest.mark.parametrize("broker", ["kafka"], indirect=True)
 Start = Callable[..., WorkerProcess]

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from job_trigger_worker.kafka.producer import EventProducer
+from job_trigger_worker.pipeline.relay import Relay
+from job_trigger_worker.storage.write import outbox
 from tests.support import sql
 from tests.support.crashing import ARMED, Crash
 from tests.support.ledgers import Judge
@@ -30,7 +33,7 @@ def test_killed_after_the_transaction_and_before_publishing_each_event_leaves_on
         start(
             brief,
             program=ARMED,
-            env=Crash("worker.relay:Relay.send", "before").environment(),
+            env=Crash.before(Relay.send).environment(),
             wait=False,
         )
     )
@@ -46,8 +49,8 @@ def test_killed_after_publishing_and_before_the_delete_events_repeat_with_the_sa
     start: Start, load: Load, judge: Judge, brief: dict[str, int]
 ) -> None:
     load.fire(120)
-    wait = "worker.kafka.producer:EventProducer.wait"
-    _died(start(brief, program=ARMED, env=Crash(wait, "after").environment(), wait=False))
+    waited = Crash.after(EventProducer.wait).environment()
+    _died(start(brief, program=ARMED, env=waited, wait=False))
     published = judge.events()
     assert published > 0
     load.fire(60)
@@ -62,7 +65,7 @@ def test_killed_between_the_delete_and_the_commit_nothing_is_deleted(
 ) -> None:
     load.fire(120)
     changes: dict[str, Any] = {**brief, "batch_triggers": 20}
-    delete = Crash("worker.storage.outbox:delete", "after").environment()
+    delete = Crash.after(outbox.delete).environment()
     _died(start(changes, program=ARMED, env=delete, wait=False))
     waiting = sql.value(judge.database, "select sum(events) from awp_trigger_outbox")
     published = judge.events()

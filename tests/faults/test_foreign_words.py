@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from job_trigger_worker.errors import ConnectionLost, FatalError
 from tests.support import services
 from tests.support.refusals import raised_by
 from tests.support.secured_postgres import SecuredPostgres, running_secured
-from worker.errors import ConnectionLost, Stop
 
 
 @pytest.fixture(params=[("de_DE", "ISO-8859-1"), ("zh_CN", "GBK")], ids="in {0[0]}".format)
@@ -29,7 +29,7 @@ def test_what_it_refuses_is_refused_and_its_end_is_an_outage(
         (server.url_of("certified", None, "postgres"), "28000"),
     ):
         error = raised_by(url)
-        assert type(error) is Stop, error
+        assert type(error) is FatalError, error
         assert error.message.startswith("The database refuses the connection: ")
         assert f" ({state}: " in error.message
         assert "authentication failed" not in error.message

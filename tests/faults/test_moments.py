@@ -10,6 +10,9 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.pipeline import decision
+from job_trigger_worker.preflight.bisection import read_facts_of_first
 from tests.support import sql
 from tests.support.crashing import ARMED, Crash
 from tests.support.ledgers import Judge
@@ -18,7 +21,6 @@ from tests.support.proxy import proxied
 from tests.support.topics import Broker, produce_raw
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess
-from worker.domain.topics import Topics
 
 pytestmark = pytest.mark.parametrize("broker", ["kafka"], indirect=True)
 Start = Callable[..., WorkerProcess]
@@ -70,9 +72,9 @@ def _pass(seconds: float) -> None:
 def test_a_worker_frozen_in_a_decision_runs_nothing_too_late(
     start: Start, broker: Broker, topics: Topics, jobs: list[int], database: str
 ) -> None:
-    freeze = Crash(
-        "worker.deciding:read_facts",
-        "after",
+    freeze = Crash.after(
+        read_facts_of_first,
+        within=decision,
         sent=signal.SIGSTOP,
         thread=".job.triggers.",
     )

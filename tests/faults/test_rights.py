@@ -16,6 +16,10 @@ from confluent_kafka.admin import (
 )
 from pydantic import SecretStr
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.kafka.consumer import TopicConsumer
+from job_trigger_worker.kafka.settings import KafkaSettings
 from tests.support import services, sql
 from tests.support.command import trigger_worker
 from tests.support.kafka import KafkaNode
@@ -23,10 +27,6 @@ from tests.support.ledgers import Judge
 from tests.support.load import Load
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess, environment
-from worker.config import Settings
-from worker.domain.topics import Topics
-from worker.kafka.consumer import TopicConsumer
-from worker.kafka.settings import KafkaSettings
 
 pytestmark = pytest.mark.parametrize("broker", ["node"], indirect=True)
 Start = Callable[..., WorkerProcess]

@@ -14,6 +14,10 @@ from pydantic import SecretStr
 from job_trigger_schemas.errors import BrokersAway, NotAuthorized
 from job_trigger_schemas.failure_reader import FailureReader
 from job_trigger_schemas.publisher import TriggerPublisher
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.kafka.batch_headers import batch_at
+from job_trigger_worker.kafka.settings import KafkaSettings
 from tests.support import sql
 from tests.support.certificates import Authority
 from tests.support.command import Ended, trigger_worker
@@ -23,10 +27,6 @@ from tests.support.secured_kafka import Listener, SecuredNode, running_secured
 from tests.support.topics import produce_raw
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess, environment, running
-from worker.config import Settings
-from worker.domain.topics import Topics
-from worker.kafka.batches import batch_at
-from worker.kafka.settings import KafkaSettings
 
 pytestmark = pytest.mark.parametrize("broker", ["node"], indirect=True)
 Start = Callable[..., WorkerProcess]

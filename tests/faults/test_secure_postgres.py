@@ -9,6 +9,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.topics import Topics
 from tests.support import services, sql
 from tests.support.certificates import Authority
 from tests.support.command import trigger_worker
@@ -17,8 +19,6 @@ from tests.support.load import Load
 from tests.support.secured_postgres import SecuredPostgres, running_secured
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess, environment, running
-from worker.config import Settings
-from worker.domain.topics import Topics
 
 Start = Callable[..., WorkerProcess]
 real_kafka = pytest.mark.parametrize("broker", ["kafka"], indirect=True)

@@ -9,19 +9,19 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from kafka.partitioner.default import murmur2
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.delivery import Event
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.errors import Transient
+from job_trigger_worker.kafka.admin import TopicAdmin
+from job_trigger_worker.kafka.consumer import TopicConsumer
+from job_trigger_worker.kafka.producer import EventProducer, Interrupted
+from job_trigger_worker.kafka.settings import KafkaSettings
+from job_trigger_worker.kafka.topic_ids import TopicIds
 from tests.support import services
 from tests.support.cluster import NODES, KafkaCluster, running_cluster
 from tests.support.topics import quiet_client, read_whole
 from tests.support.waiting import wait_until
-from worker.config import Settings
-from worker.domain.delivery import Event
-from worker.domain.topics import Topics
-from worker.errors import Transient
-from worker.kafka.admin import TopicAdmin
-from worker.kafka.consumer import TopicConsumer
-from worker.kafka.producer import EventProducer, Interrupted
-from worker.kafka.settings import KafkaSettings
-from worker.kafka.topic_ids import TopicIds
 
 PARTITIONS = 12
 BEFORE, BEHIND = 5, 5
@@ -59,7 +59,7 @@ def topics(cluster: KafkaCluster, topic_prefix: str) -> Topics:
 @pytest.fixture
 def settings(cluster: KafkaCluster, topic_prefix: str) -> Settings:
     return Settings(
-        kafka_brokers=cluster.linked_address, topic_prefix=topic_prefix, group=topic_prefix
+        kafka_brokers=cluster.linked_address, topic_prefix=topic_prefix, consumer_group=topic_prefix
     )
 
 

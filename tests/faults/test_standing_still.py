@@ -10,15 +10,20 @@ from urllib.error import HTTPError
 import pytest
 from confluent_kafka import Producer
 
+from job_trigger_worker.domain.topics import Topics
 from tests.support.ledgers import Judge
 from tests.support.load import Load
 from tests.support.topics import Broker, quiet_client
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess
-from worker.domain.topics import Topics
 
 Start = Callable[..., WorkerProcess]
-HASTY = "import worker.backlog as b; b.STANDSTILL_S = 2; from worker.cli import main; main()"
+HASTY = """
+from job_trigger_worker.cli import main
+from job_trigger_worker.domain import backlog
+backlog.STANDSTILL_S = 2
+main()
+"""
 """The worker, with two seconds in place of a minute."""
 
 

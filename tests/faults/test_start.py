@@ -7,6 +7,8 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import make_url
 
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.kafka.admin import TopicAdmin
 from tests.conftest import kafka_settings
 from tests.support import sql
 from tests.support.ledgers import Judge
@@ -14,8 +16,6 @@ from tests.support.load import Load
 from tests.support.topics import Broker, set_topic
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess
-from worker.domain.topics import Topics
-from worker.kafka.admin import TopicAdmin
 
 pytestmark = pytest.mark.parametrize("broker", ["kafka"], indirect=True)
 Start = Callable[..., WorkerProcess]
@@ -117,13 +117,13 @@ def test_a_partition_of_another_group_is_refused_until_that_group_releases_it(
     first = start()
     load.fire(30)
     judge.settled(load.sent)
-    other = start({"group": "night-shift"}, wait=False)
+    other = start({"consumer_group": "night-shift"}, wait=False)
     assert f"belongs to consumer group '{topic_prefix}-worker', not to 'night-shift'" in (
         _last_words(other)
     )
     first.child.send(signal.SIGTERM)
     assert wait_until(lambda: first.child.exit_status() is not None, 20, "its end")
-    start({"group": "night-shift"})
+    start({"consumer_group": "night-shift"})
     load.fire(30)
     outcome = judge.settled(load.sent)
     assert (outcome.records, outcome.duplicates, outcome.repeats) == (60, 0, 0)

@@ -13,8 +13,8 @@ pytestmark = pytest.mark.parametrize("broker", ["embedded"], indirect=True)
 
 STUCK = """
 import time
-from worker.cli import main
-from worker.kafka import consumer, producer, topic_ids
+from job_trigger_worker.cli import main
+from job_trigger_worker.kafka import consumer, producer, topic_ids
 
 def for_ever(*args, **named):
     time.sleep(3600)

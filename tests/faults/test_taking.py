@@ -9,6 +9,10 @@ from itertools import cycle
 import pytest
 from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.errors import FatalError
+from job_trigger_worker.kafka.consumer import TopicConsumer
 from tests.conftest import kafka_settings
 from tests.support import sql
 from tests.support.ledgers import Judge, Outcome
@@ -17,10 +21,6 @@ from tests.support.locks import locks_an_outbox_row
 from tests.support.topics import Broker, quiet_client
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess
-from worker.config import Settings
-from worker.domain.topics import Topics
-from worker.errors import Stop
-from worker.kafka.consumer import TopicConsumer
 
 pytestmark = pytest.mark.parametrize("broker", ["kafka"], indirect=True)
 Start = Callable[..., WorkerProcess]
@@ -166,8 +166,8 @@ def test_a_worker_with_a_name_has_its_partitions_back_as_soon_as_it_is_back(
 ) -> None:
     """Nobody waits for the session to end, and nobody else is told of anything."""
     session = {"session_timeout_ms": 30_000, "max_poll_interval_ms": 30_000}
-    staying = start({**session, "member": "a"})
-    killed = start({**session, "member": "b"})
+    staying = start({**session, "group_instance_id": "a"})
+    killed = start({**session, "group_instance_id": "b"})
 
     def share(worker: WorkerProcess) -> bool:
         return worker.partitions(load.topic) in {1, 2}
@@ -185,7 +185,7 @@ def test_a_worker_with_a_name_has_its_partitions_back_as_soon_as_it_is_back(
     wait_until(is_quiet, 30, "the end of the balance")
     killed.kill()
     load.fire(60)
-    back = start({**session, "member": "b"}, wait=False)
+    back = start({**session, "group_instance_id": "b"}, wait=False)
     assert judge.settled(load.sent, 30.0).records == 60
     assert share(back)
     assert _balances(staying) == told
@@ -199,7 +199,7 @@ def _balances(worker: WorkerProcess) -> int:
 def test_a_second_process_with_a_name_ends_the_first(
     settings: Settings, broker: Broker, topics: Topics, topic_prefix: str
 ) -> None:
-    named = settings.model_copy(update={"member": "worker-1"})
+    named = settings.model_copy(update={"group_instance_id": "worker-1"})
     first, second = (
         TopicConsumer(kafka_settings(broker, topic_prefix), named, topics.triggers)
         for _ in range(2)
@@ -208,7 +208,9 @@ def test_a_second_process_with_a_name_ends_the_first(
     try:
         wait_until(lambda: first.fetch(1, 1, 0.1) or first.assigned, 20, "an assignment")
         second.join(lambda _: None, lambda _: None)
-        with pytest.raises(Stop, match=r"has the name worker-1 in the group .*MEMBER of its own"):
+        with pytest.raises(
+            FatalError, match=r"has the name worker-1 in the group .*MEMBER of its own"
+        ):
             wait_until(lambda: second.fetch(1, 1, 0.1) or first.fetch(1, 1, 0.1), 20, "its end")
     finally:
         first.close()

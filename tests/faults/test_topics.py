@@ -7,6 +7,10 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic  # type: ignore[attr-defined]
 
+from job_trigger_worker.domain.delivery import Event
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.kafka.admin import TopicAdmin
+from job_trigger_worker.storage.write.outbox import pack
 from tests.conftest import kafka_settings
 from tests.support import sql
 from tests.support.ledgers import Judge
@@ -14,10 +18,6 @@ from tests.support.load import Load
 from tests.support.topics import Broker, read_topic
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess
-from worker.domain.delivery import Event
-from worker.domain.topics import Topics
-from worker.kafka.admin import TopicAdmin
-from worker.storage.outbox import pack
 
 pytestmark = pytest.mark.parametrize("broker", ["kafka"], indirect=True)
 Start = Callable[..., WorkerProcess]

@@ -8,13 +8,14 @@ import psutil
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.storage.write import ledger
 from tests.support import sql
 from tests.support.crashing import ARMED, Crash
 from tests.support.ledgers import Judge, Outcome
 from tests.support.load import Load
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess
-from worker.config import Settings
 
 pytestmark = pytest.mark.parametrize("broker", ["kafka"], indirect=True)
 Start = Callable[..., WorkerProcess]
@@ -41,7 +42,11 @@ def test_the_group_hears_how_far_a_worker_is(
     start()
     places = [TopicPartition(load.topic, partition) for partition in range(3)]
     asking = Consumer(
-        {"bootstrap.servers": settings.kafka_brokers, "group.id": settings.group, "log_level": 0}
+        {
+            "bootstrap.servers": settings.kafka_brokers,
+            "group.id": settings.consumer_group,
+            "log_level": 0,
+        }
     )
 
     def copied() -> int:
@@ -111,7 +116,7 @@ def test_a_worker_frozen_in_its_transaction_writes_nothing_when_it_wakes(
     start: Start, load: Load, judge: Judge, brief: dict[str, int]
 ) -> None:
     load.fire(60)
-    crash = Crash("worker.storage.ledger:advance", "before", sent=signal.SIGSTOP)
+    crash = Crash.before(ledger.advance, sent=signal.SIGSTOP)
     frozen = start(brief, program=ARMED, env=crash.environment(), wait=False)
     process = psutil.Process(frozen.child.pid)
     wait_until(lambda: process.status() == psutil.STATUS_STOPPED, 30, "a worker that froze")

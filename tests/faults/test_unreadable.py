@@ -11,16 +11,16 @@ from pathlib import Path
 import lz4.frame
 import pytest
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.errors import Transient
+from job_trigger_worker.kafka.offset_range import OffsetRange, OffsetRangeReader
 from tests.conftest import kafka_settings
 from tests.support import batches, sql
 from tests.support.kafka import KafkaNode
 from tests.support.topics import Broker, produce_raw, read_topic, set_topic
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess
-from worker.config import Settings
-from worker.domain.topics import Topics
-from worker.errors import Transient
-from worker.kafka.window import Window, WindowReader
 
 pytestmark = pytest.mark.parametrize("broker", ["node"], indirect=True)
 Start = Callable[..., WorkerProcess]
@@ -121,12 +121,12 @@ def test_what_cannot_be_unpacked_is_passed_and_counted(
     counted = f'trigger_worker_unreadable_batches_total{{topic="{topics.triggers}"}} 3.0'
     assert counted in worker.page("/metrics")
     assert worker.get("/readyz") == 200
-    with WindowReader(kafka_settings(broker, settings.topic_prefix), "audit") as reader:
+    with OffsetRangeReader(kafka_settings(broker, settings.topic_prefix), "audit") as reader:
         ranges = [(first, last) for first, last, *_ in found]
-        window = Window(0, 0, 17, unreadable=ranges)
+        window = OffsetRange(0, 0, 17, unreadable=ranges)
         read = [d.offset for batch in reader.read(topics.triggers, [window]) for d in batch]
         assert read == [0, 1, 2, 4, 5, 6, 10, 11, 12, 15, 16, 17]
-        unknown = Window(0, 0, 17, unreadable=ranges[:1])
+        unknown = OffsetRange(0, 0, 17, unreadable=ranges[:1])
         with pytest.raises(Transient, match="partition 0 cannot be read at offset 7"):
             list(reader.read(topics.triggers, [unknown]))
 

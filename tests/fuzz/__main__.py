@@ -22,10 +22,10 @@ with atheris.instrument_imports():
     import json  # noqa: F401 - so that branches of the reader count, too
 
     from job_trigger_schemas import JobTrigger  # noqa: F401
-    from worker import decode as reading
+    from job_trigger_worker.pipeline import decode
 
+from job_trigger_worker.domain.delivery import Delivery
 from tests.support.decoding import CLAIM, OFFSET, check
-from worker.domain.delivery import Delivery
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 EXAMPLES = Path(__file__).resolve().parents[2] / "schemas" / "examples"
@@ -45,10 +45,10 @@ def one(data: bytes) -> None:
     headers = _headers(given)
     body = given.ConsumeBytes(given.remaining_bytes())
     delivery = Delivery(0, OFFSET, None, body, headers, 1_795_600_000_000)
-    found = reading.decode(delivery, CLAIM, NOW, NOW)
+    found = decode.decode(delivery, CLAIM, NOW, NOW)
     check(found)
-    with patch.object(reading, "_usual", lambda *_: None):
-        slowly = reading.decode(delivery, CLAIM, NOW, NOW)
+    with patch.object(decode, "_usual", lambda *_: None):
+        slowly = decode.decode(delivery, CLAIM, NOW, NOW)
     assert found == slowly, f"{found} is not {slowly}"
 
 

@@ -8,20 +8,20 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import make_url
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.kafka.admin import TopicAdmin
 from tests.conftest import kafka_settings
 from tests.support.postgres import PostgresServer
 from tests.support.rig import Rig
 from tests.support.sql import execute
 from tests.support.topics import Broker
 from tests.support.worker import running
-from worker.config import Settings
-from worker.domain.topics import Topics
-from worker.kafka.admin import TopicAdmin
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
-from worker.cli import main
-from worker.preflight import checks, runner
+from job_trigger_worker.cli import main
+from job_trigger_worker.preflight import checks, runner
 
 def raises(trigger, job, facts, at):
     if job.name == "raise in a check":
@@ -49,11 +49,11 @@ def rig(
         database_url=SecretStr(_least_privileged(database, name)),
         kafka_brokers=broker.address,
         topic_prefix=f"t{name}",
-        group=f"g{name}",
+        consumer_group=f"g{name}",
         max_poll_interval_ms=6000,
         session_timeout_ms=6000,
         metadata_interval_ms=1000,
-        listen="127.0.0.1:0",
+        worker_listen="127.0.0.1:0",
     )
     log: Path = tmp_path_factory.mktemp("rig") / "worker.log"
     topics = Topics.under(settings.topic_prefix)

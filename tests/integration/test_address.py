@@ -4,9 +4,9 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Connection, make_url, text
 
-from worker.config import Settings
-from worker.storage.engine import Session, make_engine
-from worker.storage.pool import Pool
+from job_trigger_worker.config import Settings
+from job_trigger_worker.storage.db.engine import Session, make_engine
+from job_trigger_worker.storage.db.pool import Pool
 
 
 @pytest.fixture

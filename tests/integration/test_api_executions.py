@@ -6,9 +6,9 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from job_trigger_worker.domain.principals import Role
 from tests.support.console import Served, serving
-from tests.support.history import NOW, Still, writing
-from worker.domain.access import Role
+from tests.support.history import NOW, FrozenClock, writing
 
 EXECUTION = "11111111-2222-4333-8444-555555555555"
 TRIGGER = "11111111-2222-4333-8444-666666666666"
@@ -16,7 +16,7 @@ TRIGGER = "11111111-2222-4333-8444-666666666666"
 
 @pytest.fixture
 def console(database: str) -> Iterator[Served]:
-    with serving(database, clock=Still()) as served:
+    with serving(database, clock=FrozenClock()) as served:
         yield served
 
 

@@ -16,25 +16,25 @@ from typing import Any
 import httpx
 import pytest
 
+from job_trigger_worker.console.export import json as exports
+from job_trigger_worker.domain.principals import Role
+from job_trigger_worker.domain.read_models import EVERYTHING, AsOf
+from job_trigger_worker.storage.read import executions
 from tests.support.console import Served, serving
-from tests.support.history import NOW, Still, change_job, writing
+from tests.support.history import NOW, FrozenClock, change_job, writing
 from tests.support.sql import execute
 from tests.support.waiting import wait_until
-from worker.domain.access import Role
-from worker.domain.reading import EVERYTHING, AsOf
-from worker.storage.queries import executions
-from worker.web.api import exports
 
 EVIL = '=HYPERLINK("http://evil.example","x")'
 
 
 @pytest.fixture
-def clock() -> Still:
-    return Still()
+def clock() -> FrozenClock:
+    return FrozenClock()
 
 
 @pytest.fixture
-def console(database: str, clock: Still) -> Iterator[Served]:
+def console(database: str, clock: FrozenClock) -> Iterator[Served]:
     with serving(database, clock=clock) as served:
         yield served
 
@@ -136,7 +136,7 @@ def test_every_row_comes_once_over_many_pages(
         str(job) for job in jobs
     ]
     # Where no index serves the filter, a window follows a window to the end.
-    monkeypatch.setattr("worker.storage.queries.streams.WIDE", 5)
+    monkeypatch.setattr("job_trigger_worker.storage.read.record_scan.WIDE", 5)
     found = documents(browser.get("/api/v1/executions/export?format=ndjson&q=does not exist"))
     assert [row["id"] for row in found] == [str(each) for each in reversed(records)]
 
@@ -147,7 +147,7 @@ def test_a_slow_reader_holds_no_connection(console: Served, database: str) -> No
             h.failed(404, slot=NOW - timedelta(minutes=minute))
 
     async def read_slowly() -> list[int]:
-        pages = console.app.state.console.exports.begin(
+        pages = console.app.state.exports.begin(
             "li.wei",
             lambda connection, after: executions.list_records(
                 connection, EVERYTHING, AsOf(NOW), after=after, size=2
@@ -218,7 +218,7 @@ def test_a_client_that_goes_away_ends_it(
             assert is_gone.wait(10)
 
     before_each_page(monkeypatch, wait)
-    with caplog.at_level(logging.INFO, "worker.web.answers"):
+    with caplog.at_level(logging.INFO, "job_trigger_worker.console.shell.error_handlers"):
         with (
             console.signed_in(Role.ADMIN) as browser,
             browser.stream("GET", "/api/v1/executions/export") as answer,
@@ -229,7 +229,7 @@ def test_a_client_that_goes_away_ends_it(
     assert len(pages) < 60
 
 
-def test_a_user_may_begin_so_many(console: Served, clock: Still) -> None:
+def test_a_user_may_begin_so_many(console: Served, clock: FrozenClock) -> None:
     one, other = console.signed_in(Role.ADMIN), console.signed_in(Role.ADMIN, "zhao.min")
     statuses = [one.get("/api/v1/jobs/export").status_code for _ in range(7)]
     assert statuses == [200] * 6 + [429]

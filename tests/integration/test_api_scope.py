@@ -8,11 +8,11 @@ from functools import partial
 import httpx
 import pytest
 
+from job_trigger_worker.domain.principals import Role
 from tests.support.console import Everywhere, Served, serving
-from tests.support.history import NOW, Hasty, writing
+from tests.support.crawl import Question, changing, reading
+from tests.support.history import NOW, FastClock, writing
 from tests.support.sql import rows
-from tests.support.walking import Question, changing, reading
-from worker.domain.access import Role
 
 JOB, GONE, OWNER, GROUP, SERVER, ACTION = 770077, 660066, 880088, 80, 990099, 550055
 RECORD = 440044
@@ -55,7 +55,7 @@ def console(database: str) -> Iterator[Served]:
         for minutes in (50, 20):
             h.failed(own, slot=NOW - timedelta(minutes=minutes), job_name="mine")
         h.dispatched(own, "succeeded", slot=NOW - timedelta(minutes=90), job_name="mine")
-    with serving(database, clock=Hasty(), brokers=Everywhere()) as served:
+    with serving(database, clock=FastClock(), brokers=Everywhere()) as served:
         yield served
 
 
@@ -123,8 +123,8 @@ def test_what_is_foreign_changes_no_answer(
     console: Served, database: str, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Whose jobs are few and whose are many are read in two ways.
-    monkeypatch.setattr("worker.storage.queries.scope.FEW", few)
-    monkeypatch.setattr("worker.storage.queries.job_meaning.SMALL", few)
+    monkeypatch.setattr("job_trigger_worker.storage.read.scope.FEW", few)
+    monkeypatch.setattr("job_trigger_worker.storage.read.job_selection.SMALL", few)
     role = Role.OPERATOR  # the highest that sees its groups only
     is_windowed = few == 0
     mine = partial(answers, console, role, "li.wei", is_windowed=is_windowed)

@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
+from job_trigger_worker.domain.principals import Role
 from tests.support.console import Served, serving
-from tests.support.history import NOW, Hasty, writing
+from tests.support.crawl import Question, reading
+from tests.support.history import NOW, FastClock, writing
 from tests.support.statements import saying
-from tests.support.walking import Question, reading
-from worker.domain.access import Role
 
 GUESSES = {
     "id": ["1"],
@@ -34,7 +34,7 @@ MOST = 16
 def console(database: str) -> Iterator[Served]:
     with writing(database) as (p, _):
         p.user("li.wei", groups=[p.group("ours", id=70)], id=101)
-    with serving(database, clock=Hasty()) as served:
+    with serving(database, clock=FastClock()) as served:
         yield served
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
+from job_trigger_worker.storage.db import arrays
 from tests.support.postgres import PostgresServer
-from worker.storage import arrays
 
 NASTY = [
     "",

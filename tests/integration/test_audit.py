@@ -14,17 +14,17 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from pydantic import SecretStr
 
+from job_trigger_worker.audit.run import run
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.storage.db.engine import make_engine
+from job_trigger_worker.storage.write.pruning import prune
 from tests.support import sql
 from tests.support.command import Ended, trigger_worker
 from tests.support.rig import Rig, at, trigger
 from tests.support.topics import Broker, produce_raw
 from tests.support.waiting import wait_until
 from tests.support.worker import environment, running
-from worker.audit.run import run
-from worker.config import Settings
-from worker.domain.topics import Topics
-from worker.storage.engine import make_engine
-from worker.storage.pruning import prune
 
 ON_KAFKA = pytest.mark.parametrize("broker", ["kafka"], indirect=True)
 SETTLED_S = 40.0

@@ -7,12 +7,12 @@ from pydantic import SecretStr
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
+from job_trigger_worker.audit.run import Audit, run
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.record import Claim
+from job_trigger_worker.storage.write import ledger
 from tests.support import sql
 from tests.support.command import Ended, trigger_worker
-from worker.audit.run import Audit, run
-from worker.config import Settings
-from worker.domain.record import Claim
-from worker.storage import ledger
 
 FILLED = """
     insert into awp_trigger_ledger

@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from job_trigger_worker.audit.run import Audit, run
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.kafka.admin import TopicAdmin
 from tests.conftest import kafka_settings
 from tests.support import sql
 from tests.support.command import trigger_worker
@@ -16,10 +20,6 @@ from tests.support.rig import at, trigger
 from tests.support.topics import Broker, produce_raw
 from tests.support.waiting import wait_until
 from tests.support.worker import environment, running
-from worker.audit.run import Audit, run
-from worker.config import Settings
-from worker.domain.topics import Topics
-from worker.kafka.admin import TopicAdmin
 
 pytestmark = [
     pytest.mark.parametrize("broker", ["kafka"], indirect=True),

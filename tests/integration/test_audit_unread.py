@@ -6,16 +6,16 @@ import time
 import pytest
 from confluent_kafka import Producer
 
+from job_trigger_worker.audit.run import run
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.kafka.topic_ids import TopicIds
 from tests.conftest import kafka_settings
 from tests.support import sql
 from tests.support.command import Ended, trigger_worker
 from tests.support.rig import at, trigger
 from tests.support.topics import Broker, set_topic
 from tests.support.worker import environment
-from worker.audit.run import run
-from worker.config import Settings
-from worker.domain.topics import Topics
-from worker.kafka.topic_ids import TopicIds
 
 ON_KAFKA = pytest.mark.parametrize("broker", ["kafka"], indirect=True)
 ONE = pytest.mark.parametrize("topics", [1], indirect=True)

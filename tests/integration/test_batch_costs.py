@@ -6,16 +6,16 @@ from unittest.mock import patch
 
 import pytest
 
-from tests.support.feed import feeding
+from job_trigger_worker.clock import SystemClock
+from job_trigger_worker.domain.delivery import Delivery
+from job_trigger_worker.domain.inventory import Job
+from job_trigger_worker.domain.record import OutboxRow
+from job_trigger_worker.domain.trigger import Trigger
+from job_trigger_worker.preflight import checks, runner
+from tests.support.brokerless import feeding
 from tests.support.shapes import Shape
 from tests.support.sql import value
 from tests.support.wire import counted
-from worker.clock import SystemClock
-from worker.domain.delivery import Delivery
-from worker.domain.inventory import Job
-from worker.domain.record import OutboxRow
-from worker.domain.trigger import Trigger
-from worker.preflight import checks, runner
 
 MIB = 1024 * 1024
 PARAMETERS = "select sum(octet_length(paramter::text)) from awp_automcation_job"

@@ -11,17 +11,17 @@ from uuid import UUID, uuid4, uuid5
 import httpx
 import pytest
 
+from job_trigger_worker.console.jobs.edit import view as edit
+from job_trigger_worker.console.shared.auth import passwords, users
+from job_trigger_worker.console.shared.auth.users import User
+from job_trigger_worker.domain.principals import Principal, Role
+from job_trigger_worker.domain.read_models import AsOf
+from job_trigger_worker.domain.trigger import NAMESPACE
 from tests.support.console import Served, form_token, serving
-from tests.support.history import NOW, Still, writing
+from tests.support.history import NOW, FrozenClock, writing
 from tests.support.pages import content, page
 from tests.support.sql import execute, value
 from tests.support.sql import rows as stored
-from worker.domain.access import Principal, Role
-from worker.domain.reading import AsOf
-from worker.domain.trigger import NAMESPACE
-from worker.web.auth import passwords, users
-from worker.web.auth.users import User
-from worker.web.changing import edit
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def console(database: str, tmp_path: Path) -> Iterator[Served]:
     path = tmp_path / "users.json"
     token = passwords.token_hash("a-token")
     users.write(path, {"common-job": User(Role.SERVICE, "common-job", token)})
-    with serving(database, clock=Still(), console_users_file=path) as served:
+    with serving(database, clock=FrozenClock(), console_users_file=path) as served:
         yield served
 
 

@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 import pytest
 from prometheus_client import CollectorRegistry
 
-from tests.support.feed import TOPICS, Feed, feeding
-from worker.backlog import Backlog
-from worker.clock import SystemClock
-from worker.errors import ClockWrong
-from worker.kafka.clock_watch import ClockWatch
-from worker.metrics import LoopMetrics, Metrics
-from worker.storage.engine import Session
+from job_trigger_worker.clock import SystemClock
+from job_trigger_worker.domain.backlog import Backlog
+from job_trigger_worker.errors import ClockWrong
+from job_trigger_worker.kafka.clock_watch import ClockWatch
+from job_trigger_worker.metrics import LoopMetrics, Metrics
+from job_trigger_worker.storage.db.engine import Session
+from tests.support.brokerless import TOPICS, BrokerlessIntake, feeding
 
 
 class _Set(SystemClock):
@@ -29,12 +29,14 @@ class _Set(SystemClock):
 
 
 @pytest.fixture
-def feed(database: str) -> Iterator[Feed]:
+def feed(database: str) -> Iterator[BrokerlessIntake]:
     with feeding(database) as feed:
         yield feed
 
 
-def test_a_decision_that_begins_while_the_clocks_are_compared_is_believed(feed: Feed) -> None:
+def test_a_decision_that_begins_while_the_clocks_are_compared_is_believed(
+    feed: BrokerlessIntake,
+) -> None:
     """Each minute the loop looks while the next batch is being decided."""
     clock = _Set()
     session = Session(feed.engine)
@@ -53,7 +55,7 @@ def test_a_decision_that_begins_while_the_clocks_are_compared_is_believed(feed: 
     session.close()
 
 
-def test_the_clocks_are_compared_each_minute(feed: Feed) -> None:
+def test_the_clocks_are_compared_each_minute(feed: BrokerlessIntake) -> None:
     clock = _Set()
     session = Session(feed.engine)
     looks: list[None] = []
@@ -68,7 +70,9 @@ def test_the_clocks_are_compared_each_minute(feed: Feed) -> None:
     session.close()
 
 
-def test_nothing_is_believed_from_a_look_that_failed_until_one_that_did_not(feed: Feed) -> None:
+def test_nothing_is_believed_from_a_look_that_failed_until_one_that_did_not(
+    feed: BrokerlessIntake,
+) -> None:
     clock = _Set()
     session = Session(feed.engine)
     watch = _watch(session, clock, lambda: None)

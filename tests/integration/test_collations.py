@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from job_trigger_worker.domain.delivery import Delivery
+from job_trigger_worker.storage.schema import revisions
 from tests.support import services, sql
-from tests.support.feed import Feed, feeding
+from tests.support.brokerless import BrokerlessIntake, feeding
 from tests.support.platform import Platform
 from tests.support.platform_types import IDS, redefine
 from tests.support.secured_postgres import SecuredPostgres, running_secured
-from worker.domain.delivery import Delivery
-from worker.storage import schema
 
 ANY_CASE = """
     create collation any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)
@@ -33,18 +33,18 @@ def secured_postgres() -> Iterator[SecuredPostgres]:
 def database(secured_postgres: SecuredPostgres) -> str:
     """A database whose jobs stand on accounts, servers and types in a collation of their own."""
     database = secured_postgres.new_database()
-    schema.upgrade(database)
+    revisions.upgrade(database)
     sql.execute(database, ANY_CASE)
     return database
 
 
 @pytest.fixture
-def feed(database: str) -> Iterator[Feed]:
+def feed(database: str) -> Iterator[BrokerlessIntake]:
     with feeding(database) as feed:
         yield feed
 
 
-def _jobs(feed: Feed) -> list[int]:
+def _jobs(feed: BrokerlessIntake) -> list[int]:
     """Three jobs, each on a server of its own, whose ids are 1 to 3."""
     with feed.engine.begin() as connection:
         platform = Platform(connection)
@@ -53,7 +53,7 @@ def _jobs(feed: Feed) -> list[int]:
         return [platform.action_job([target]) for target in targets]
 
 
-def _codes(feed: Feed, jobs: list[int]) -> list[str]:
+def _codes(feed: BrokerlessIntake, jobs: list[int]) -> list[str]:
     """What became of one trigger of each job, in one batch."""
     now = datetime.now(UTC).isoformat()
     deliveries = [
@@ -82,7 +82,7 @@ RAISES = "case when server_id = 1 then (1 / (server_id - 1))::text else name end
 
 @pytest.mark.parametrize("raises", [False, True], ids=["all can be read", "a row raises"])
 def test_an_account_in_another_case_is_not_found_and_the_others_go_on(
-    database: str, feed: Feed, raises: bool
+    database: str, feed: BrokerlessIntake, raises: bool
 ) -> None:
     jobs = _jobs(feed)
     redefine(database, "preflight_account", {"account": ACCOUNT})
@@ -92,7 +92,7 @@ def test_an_account_in_another_case_is_not_found_and_the_others_go_on(
     assert _codes(feed, jobs) == [first, "account_not_found", "passed"]
 
 
-def test_a_word_in_another_case_means_what_it_says(database: str, feed: Feed) -> None:
+def test_a_word_in_another_case_means_what_it_says(database: str, feed: BrokerlessIntake) -> None:
     jobs = _jobs(feed)
     state = "case server_id when 1 then 'OFFLINE' when 2 then ' Off ' else 'ON' end"
     redefine(database, "preflight_server", {"state": f"{state} collate any_case"})
@@ -109,7 +109,7 @@ def test_a_word_in_another_case_means_what_it_says(database: str, feed: Feed) ->
     assert _codes(feed, jobs) == ["server_offline", "server_powered_off", "passed"]
 
 
-def test_ids_may_be_texts_of_such_a_column(database: str, feed: Feed) -> None:
+def test_ids_may_be_texts_of_such_a_column(database: str, feed: BrokerlessIntake) -> None:
     jobs = _jobs(feed)
     for view, columns in IDS.items():
         if view.startswith("preflight_"):

@@ -6,8 +6,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from job_trigger_worker.cli import app
 from tests.support.command import trigger_worker
-from worker.cli import app
 
 MOST = "Give a whole number from 1 to 9223372036854775807"
 
@@ -72,7 +72,7 @@ def test_an_id_that_is_none_is_one_sentence_and_exit_2(
 
 @pytest.mark.parametrize(
     ("command", "variable"),
-    [("worker", "TRIGGER_WORKER_LISTEN"), ("streams", "TRIGGER_WORKER_STREAMS_LISTEN")],
+    [("worker", "TRIGGER_WORKER_WORKER_LISTEN"), ("streams", "TRIGGER_WORKER_STREAMS_LISTEN")],
 )
 def test_a_listener_that_is_none_is_one_sentence_and_exit_2(command: str, variable: str) -> None:
     ended = trigger_worker(command, "--listen", "9321")
@@ -156,7 +156,7 @@ def test_a_database_that_is_away_is_named_with_what_to_do(
 @pytest.mark.parametrize("command", ["worker", "streams", "console", "migrate"])
 def test_what_only_tests_may_set_is_refused(command: str) -> None:
     crash = "TRIGGER_WORKER_TEST_CRASH_AT"
-    ended = trigger_worker(command, env={crash: "worker.relay:Relay.send before 1 SIGKILL "})
+    ended = trigger_worker(command, env={crash: "a.module:function before 1 SIGKILL "})
     assert (ended.status, ended.stdout) == (2, "")
     assert ended.stderr == (
         f"trigger-worker: {crash} can only be used by this project's own tests. Remove it from "

@@ -12,14 +12,14 @@ import pytest
 from fastapi import APIRouter
 from sqlalchemy import create_engine
 
+from job_trigger_worker.console.shared import permissions
+from job_trigger_worker.console.shared.auth import passwords, sessions, users
+from job_trigger_worker.console.shared.auth.users import User
+from job_trigger_worker.domain.principals import Role
+from job_trigger_worker.errors import UsageError
+from job_trigger_worker.storage.write import changes
 from tests.support.console import Served, form_token, refusals, serving
 from tests.support.sql import execute, rows, value
-from worker.domain.access import Role
-from worker.errors import Misused
-from worker.storage import changes
-from worker.web import access
-from worker.web.auth import passwords, sessions, users
-from worker.web.auth.users import User
 
 PASSWORD = "four words in a row"  # noqa: S105 - of nobody
 
@@ -115,7 +115,7 @@ def test_the_cookie_is_for_us_alone_and_new_at_each_sign_in(console: Served, dat
 
 
 def test_behind_tls_the_cookie_belongs_to_this_host(database: str) -> None:
-    with serving(database, console_proxies="127.0.0.1") as console:
+    with serving(database, trusted_proxies="127.0.0.1") as console:
         browser = console.browser(**{"X-Forwarded-Proto": "https", "X-Forwarded-For": "10.9.8.7"})
         answer = browser.get(console.link())
         sent = [each for each in answer.headers.get_list("set-cookie") if "session" in each]
@@ -307,7 +307,7 @@ MEMBERS = """
 
 def test_a_proxy_signs_in_by_header(database: str) -> None:
     execute(database, MEMBERS)
-    settings = {"console_proxies": "10.1.0.0/16, 127.0.0.1", "console_user_header": "X-User"}
+    settings = {"trusted_proxies": "10.1.0.0/16, 127.0.0.1", "remote_user_header": "X-User"}
     with serving(database, **settings) as console:
         page = console.browser(**{"X-User": "wang"}).get("/jobs")
         assert page.status_code == 200
@@ -323,7 +323,7 @@ def test_a_proxy_signs_in_by_header(database: str) -> None:
 
 def test_forms_are_protected_behind_a_proxy_too(database: str) -> None:
     execute(database, MEMBERS)
-    settings = {"console_proxies": "127.0.0.1", "console_user_header": "X-User"}
+    settings = {"trusted_proxies": "127.0.0.1", "remote_user_header": "X-User"}
     with serving(database, **settings) as console:
         browser = console.browser(**{"X-User": "wang"})
         browser.get("/jobs")
@@ -334,7 +334,7 @@ def test_forms_are_protected_behind_a_proxy_too(database: str) -> None:
 
 def test_a_program_behind_a_proxy_gets_its_token_from_the_api_alone(database: str) -> None:
     execute(database, MEMBERS)
-    settings = {"console_proxies": "127.0.0.1", "console_user_header": "X-User"}
+    settings = {"trusted_proxies": "127.0.0.1", "remote_user_header": "X-User"}
     with serving(database, **settings) as console:
         api = console.browser(**{"X-User": "wang"})
         untold = api.post("/api/v1/jobs/7/enable")
@@ -360,7 +360,7 @@ def test_a_program_behind_a_proxy_gets_its_token_from_the_api_alone(database: st
 @pytest.mark.parametrize("proxies", ["10.1.0.0/16", "127.0.0.2", "::1"])
 def test_a_header_from_another_address_is_nothing(database: str, proxies: str) -> None:
     execute(database, MEMBERS)
-    with serving(database, console_proxies=proxies, console_user_header="X-User") as console:
+    with serving(database, trusted_proxies=proxies, remote_user_header="X-User") as console:
         browser = console.browser(
             **{"X-User": "wang", "X-Forwarded-For": "10.1.2.3", "X-Forwarded-Proto": "https"}
         )
@@ -376,8 +376,8 @@ def test_a_header_is_off_by_default(console: Served) -> None:
 
 def test_a_header_without_proxies_does_not_start(database: str) -> None:
     with (
-        pytest.raises(Misused, match="no proxy may send it"),
-        serving(database, console_user_header="X-User"),
+        pytest.raises(UsageError, match="no proxy may send it"),
+        serving(database, remote_user_header="X-User"),
     ):
         pass
 
@@ -385,7 +385,7 @@ def test_a_header_without_proxies_does_not_start(database: str) -> None:
 @pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0"])
 def test_beyond_loopback_it_takes_tls_or_a_proxy(database: str, listen: str) -> None:
     with (
-        pytest.raises(Misused, match="could be read along"),
+        pytest.raises(UsageError, match="could be read along"),
         serving(database, console_listen=listen),
     ):
         pass
@@ -395,7 +395,7 @@ def test_groups_come_from_the_platform(console: Served, database: str) -> None:
     execute(database, MEMBERS)
     seen = []
 
-    def echo(viewer: access.Viewing) -> None:
+    def echo(viewer: permissions.Viewing) -> None:
         seen.append(viewer)
 
     console.app.add_api_route("/echo", echo)
@@ -418,11 +418,11 @@ def test_every_route_refuses_whoever_has_too_low_a_role(console: Served) -> None
         ("/api/v1/s", Role.SERVICE),
     ):
         console.app.add_api_route(
-            path, lambda: None, dependencies=access.only(role), methods=["GET", "POST"]
+            path, lambda: None, dependencies=permissions.only(role), methods=["GET", "POST"]
         )
     protected = {
         (method, route.path): route.role
-        for route in access.routes(console.app)
+        for route in permissions.routes(console.app)
         for method in route.methods
         if route.role
     }
@@ -442,7 +442,7 @@ def test_every_route_refuses_whoever_has_too_low_a_role(console: Served) -> None
 def test_a_service_may_do_what_is_meant_for_it_and_nothing_else(console: Served) -> None:
     seen = []
 
-    def echo(service: access.Serving) -> None:
+    def echo(service: permissions.Serving) -> None:
         seen.append(service.login)
 
     console.app.add_api_route("/api/v1/echo", echo, methods=["POST"])
@@ -462,7 +462,7 @@ def test_a_service_may_do_what_is_meant_for_it_and_nothing_else(console: Served)
 def test_a_route_that_says_nothing_about_roles_is_found(console: Served) -> None:
     console.app.add_api_route("/forgotten", lambda: None)
     with pytest.raises(LookupError, match="/forgotten"):
-        access.routes(console.app)
+        permissions.routes(console.app)
 
 
 def test_a_route_of_an_included_router_is_found_too(console: Served) -> None:
@@ -470,7 +470,7 @@ def test_a_route_of_an_included_router_is_found_too(console: Served) -> None:
     router.add_api_route("/forgotten", lambda: None)
     console.app.include_router(router, prefix="/deep")
     with pytest.raises(LookupError, match="/deep/forgotten"):
-        access.routes(console.app)
+        permissions.routes(console.app)
 
 
 def test_changes_are_kept_in_order(database: str) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
+from job_trigger_worker.domain.principals import Role
 from tests.support import sql
 from tests.support.console import Served, serving
-from tests.support.history import NOW, Still, writing
+from tests.support.history import NOW, FrozenClock, writing
 from tests.support.platform_types import IDS, redefine
 from tests.support.postgres import PostgresServer
-from worker.domain.access import Role
 
 TEMPLATE = "t_console_types"
 EXECUTION = "11111111-2222-4333-8444-555555555555"
@@ -83,7 +83,7 @@ def template(postgres: PostgresServer) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def expected(template: str) -> dict[str, Any]:
     """What everybody is told over views with our types."""
-    with serving(template, clock=Still()) as console:
+    with serving(template, clock=FrozenClock()) as console:
         return _answers(console)
 
 
@@ -120,7 +120,7 @@ def test_times_without_a_zone_are_the_databases(expected: dict[str, Any], filled
     sql.execute(filled, f"alter database {name} set timezone = 'Asia/Shanghai'")
     for view, columns in TIMES.items():
         redefine(filled, view, {each: f"{each} at time zone 'Asia/Shanghai'" for each in columns})
-    with serving(filled, clock=Still()) as console:
+    with serving(filled, clock=FrozenClock()) as console:
         assert _answers(console) == expected
     assert expected["demo-admin jobs/1"][0]["updated_at"] == "2026-11-20T08:00:00Z"
     run = expected[f"demo-admin executions/{EXECUTION}"][0]["run"]
@@ -145,7 +145,7 @@ def test_ids_and_flags_of_other_types_are_read(
             columns["job_type"] = "initcap(job_type)"
             columns["status"] = "upper(status)"
         redefine(filled, view, columns)
-    with serving(filled, clock=Still()) as console:
+    with serving(filled, clock=FrozenClock()) as console:
         assert _answers(console) == expected
 
 
@@ -169,7 +169,7 @@ def test_a_job_of_a_platform_with_other_types_is_edited(filled: str) -> None:
         """,
     )
     with (
-        serving(filled, clock=Still()) as console,
+        serving(filled, clock=FrozenClock()) as console,
         console.signed_in(Role.ADMIN, "demo-admin") as browser,
     ):
         token = browser.get("/api/v1/me").json()["form_token"]
@@ -186,7 +186,7 @@ def test_a_number_that_is_none_costs_no_page_and_stands_for_no_other(
            ("owner_id", "target_id", "version")}  # fmt: skip
     redefine(filled, "console_job", odd)
     with (
-        serving(filled, clock=Still()) as console,
+        serving(filled, clock=FrozenClock()) as console,
         console.signed_in(Role.ADMIN, "demo-admin") as browser,
     ):
         _text(browser, "/jobs")
@@ -217,7 +217,7 @@ def test_a_job_whose_flag_says_neither_is_off_and_can_be_switched_on(filled: str
     )
     redefine(filled, "console_job", {"enabled": "case when job_id = 1 then '?' else 'Y' end"})
     with (
-        serving(filled, clock=Still()) as console,
+        serving(filled, clock=FrozenClock()) as console,
         console.signed_in(Role.ADMIN, "demo-admin") as browser,
     ):
         assert json.loads(_text(browser, "/api/v1/jobs/1"))["enabled"] is False
@@ -231,9 +231,9 @@ def test_a_job_whose_flag_says_neither_is_off_and_can_be_switched_on(filled: str
 def test_a_console_that_runs_sees_that_a_views_types_have_changed(
     filled: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.storage.pool._RENEWED_S", 0)  # five minutes
+    monkeypatch.setattr("job_trigger_worker.storage.db.pool._RENEWED_S", 0)  # five minutes
     with (
-        serving(filled, clock=Still()) as console,
+        serving(filled, clock=FrozenClock()) as console,
         console.signed_in(Role.ADMIN, "demo-admin") as browser,
     ):
         before = _text(browser, "/api/v1/jobs?q=log")

@@ -14,12 +14,12 @@ import httpx
 import pytest
 from fastapi import Body
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.console.shared import permissions
+from job_trigger_worker.domain.principals import Role
+from job_trigger_worker.errors import FatalError, Refusal, Refused
 from tests.support.console import Served, serving
 from tests.support.worker import running
-from worker.config import Settings
-from worker.domain.access import Role
-from worker.errors import Refusal, Refused, Stop
-from worker.web import access
 
 
 class Elements(HTMLParser):
@@ -79,7 +79,7 @@ def test_a_fault_of_ours_has_them_too_and_shows_nothing(
     def broken() -> None:
         raise RuntimeError("geheim")
 
-    viewers = access.only(Role.VIEWER)
+    viewers = permissions.only(Role.VIEWER)
     console.app.add_api_route("/broken", broken, dependencies=viewers)
     console.app.add_api_route("/api/v1/broken", broken, dependencies=viewers)
     browser = console.signed_in()
@@ -149,7 +149,7 @@ def test_a_wrong_method_is_told_the_right_ones(console: Served) -> None:
             "/api/v1/two/{number}",
             lambda: None,
             methods=[method],
-            dependencies=access.only(Role.VIEWER),
+            dependencies=permissions.only(Role.VIEWER),
         )
     answer = console.browser().put("/api/v1/two/17")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, PATCH")
@@ -160,7 +160,7 @@ def test_what_cannot_be_read_is_named_field_by_field(console: Served) -> None:
     def take(size: Annotated[int, Body(embed=True)]) -> int:
         return size
 
-    viewers = access.only(Role.VIEWER)
+    viewers = permissions.only(Role.VIEWER)
     console.app.add_api_route("/api/v1/take", take, methods=["POST"], dependencies=viewers)
     browser = console.signed_in()
     token = re.search(r'name="form-token" content="(\w+)"', browser.get("/jobs").text)
@@ -175,7 +175,7 @@ def test_what_cannot_be_read_is_named_field_by_field(console: Served) -> None:
 
 @pytest.mark.parametrize(
     ("error", "status"),
-    [(Stop("no grant on geheim"), 503), (Refused("geheim", Refusal("22000")), 422)],
+    [(FatalError("no grant on geheim"), 503), (Refused("geheim", Refusal("22000")), 422)],
 )
 def test_errors_of_the_domain_are_answered_in_one_place(
     console: Served, error: Exception, status: int
@@ -183,7 +183,7 @@ def test_errors_of_the_domain_are_answered_in_one_place(
     def failing() -> None:
         raise error
 
-    console.app.add_api_route("/failing", failing, dependencies=access.only(Role.VIEWER))
+    console.app.add_api_route("/failing", failing, dependencies=permissions.only(Role.VIEWER))
     answer = console.signed_in().get("/failing")
     assert answer.status_code == status
     assert "geheim" not in answer.text
@@ -298,7 +298,15 @@ def test_the_command_serves_and_ends_in_order(database: str, tmp_path: Path) -> 
 
 def test_importing_it_does_nothing() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", "import threading, worker.web.app; print(threading.active_count())"],
+        [
+            sys.executable,
+            "-c",
+            """
+import threading
+import job_trigger_worker.console.shell.app
+print(threading.active_count())
+""",
+        ],
         capture_output=True,
         text=True,
         check=True,

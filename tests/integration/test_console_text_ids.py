@@ -7,12 +7,12 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from job_trigger_worker.domain.principals import Role
 from tests.support import sql
 from tests.support.console import serving
-from tests.support.history import NOW, Still, writing
+from tests.support.history import NOW, FrozenClock, writing
 from tests.support.platform_types import IDS, redefine
 from tests.support.postgres import PostgresServer
-from worker.domain.access import Role
 
 JOBS = 3_000
 GROUPS = 5
@@ -45,7 +45,7 @@ def browser(postgres: PostgresServer) -> Iterator[httpx.Client]:
         if ids:
             redefine(database, view, {each: f"cast({each} as text)" for each in ids})
     with (
-        serving(database, clock=Still()) as console,
+        serving(database, clock=FrozenClock()) as console,
         console.signed_in(Role.VIEWER, "li.wei") as signed_in,
     ):
         yield signed_in

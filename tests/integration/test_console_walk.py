@@ -14,14 +14,14 @@ from typing import Any
 import httpx
 import pytest
 
+from job_trigger_worker.console.shared import permissions
+from job_trigger_worker.console.shared.auth import passwords, users
+from job_trigger_worker.console.shared.auth.users import User
+from job_trigger_worker.domain.principals import Role
 from tests.support.console import Served, form_token, serving
-from tests.support.history import Still, writing
+from tests.support.history import FrozenClock, writing
 from tests.support.letters import keep
 from tests.support.sql import value
-from worker.domain.access import Role
-from worker.web import access
-from worker.web.auth import passwords, users
-from worker.web.auth.users import User
 
 OURS, THEIRS = 40, 50
 MARK = "zq7foreign"
@@ -130,7 +130,7 @@ def console(walk_database: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
     path: Path = tmp_path_factory.mktemp("walk") / "users.json"
     service = User(Role.SERVICE, "common-job", passwords.token_hash("a-token"))
     users.write(path, {"common-job": service})
-    with serving(walk_database, clock=Still(), console_users_file=path) as served:
+    with serving(walk_database, clock=FrozenClock(), console_users_file=path) as served:
         yield served
 
 
@@ -158,7 +158,7 @@ def filled(path: str, found: re.Match[str]) -> str:
 
 def addresses(served: Served) -> Iterator[tuple[str, str]]:
     """Every route that is read, with each foreign id in its path, and each filter by one."""
-    for route in access.routes(served.app):
+    for route in permissions.routes(served.app):
         if "GET" not in route.methods:
             continue
         path = re.sub(r"{[^}]+}", lambda found: filled(route.path, found), route.path)  # noqa: B023
@@ -226,7 +226,7 @@ def without_echo(address: str, text: str) -> str:
 )
 def test_what_one_may_not_see_is_nowhere(console: Served, role: Role, login: str) -> None:
     browser = console.signed_in(role, login)
-    public = {r.path for r in access.routes(console.app) if r.role is None}
+    public = {r.path for r in permissions.routes(console.app) if r.role is None}
     walked = list(addresses(console))
     if role is Role.VIEWER:  # sees what an operator sees, and less: each route once
         walked = list(dict(walked).items())
@@ -278,7 +278,7 @@ def unsafe(served: Served) -> list[tuple[str, str]]:
     """Every method that changes something, with its address; sign-in has no session to check."""
     return [
         (method, re.sub(r"{[^}]+}", lambda found: filled(route.path, found), route.path))  # noqa: B023
-        for route in access.routes(served.app)
+        for route in permissions.routes(served.app)
         for method in sorted(route.methods - SAFE)
         if route.role is not Role.SERVICE
     ]

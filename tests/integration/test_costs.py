@@ -17,18 +17,19 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import create_engine, text
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.delivery import Delivery
+from job_trigger_worker.domain.record import BatchResult, Claim
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.embedded.postgres import EmbeddedPostgres
+from job_trigger_worker.storage.db.engine import Session, make_engine
+from job_trigger_worker.storage.schema import revisions
+from job_trigger_worker.storage.write import ledger
 from tests.support import costs, postgres
 from tests.support.intakes import make_intake
 from tests.support.platform import Platform
 from tests.support.sql import session
 from tests.support.wire import counted
-from worker.config import Settings
-from worker.domain.delivery import Delivery
-from worker.domain.record import Claim, Handled
-from worker.domain.topics import Topics
-from worker.embedded.postgres import EmbeddedPostgres
-from worker.storage import ledger, schema
-from worker.storage.engine import Session, make_engine
 
 LIMITS = Path(__file__).with_name("costs.toml")
 SIZES = (1, 100, 1000)
@@ -57,7 +58,7 @@ def database() -> Iterator[str]:
         server = EmbeddedPostgres(place, fsync=False)
         try:
             url = server.start().url
-            schema.upgrade(url)
+            revisions.upgrade(url)
             with create_engine(url).begin() as connection:
                 _fill(Platform(connection))
             with session(url) as opened:
@@ -106,10 +107,10 @@ class _Worker:
             self._claim: Claim = ledger.take(
                 connection, topic="t", topic_id="i", owner="g/1", log_starts={0: 0}
             )[0]
-        self._handled = Handled((), {0: -1})
+        self._handled = BatchResult((), {0: -1})
         self._batches = 0
 
-    def handle(self, size: int) -> Handled:
+    def handle(self, size: int) -> BatchResult:
         """The next batch: the first jobs, each with a slot that it did not have before."""
         slot = NOON - timedelta(minutes=30) + timedelta(seconds=self._batches)
         first = self._handled.positions[0] + 1
@@ -146,7 +147,7 @@ def _written(worker: _Worker, observer: psycopg2.extensions.connection) -> tuple
     return int(row[0]), int(row[1])
 
 
-def _event_bytes(handled: Handled) -> int:
+def _event_bytes(handled: BatchResult) -> int:
     """Key, headers and value of every event that leaves, before the client compresses them."""
     return sum(
         len(event.key or b"")

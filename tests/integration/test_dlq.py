@@ -10,13 +10,13 @@ from uuid import uuid4
 
 import pytest
 
+from job_trigger_worker.config import Settings
 from tests.support import sql
 from tests.support.command import Ended, trigger_worker
 from tests.support.rig import Rig, at, trigger
 from tests.support.topics import Received, produce_raw
 from tests.support.waiting import wait_until
 from tests.support.worker import environment
-from worker.config import Settings
 
 SETTLED_S = 30.0
 ON_KAFKA = pytest.mark.parametrize("rig", ["kafka"], indirect=True)

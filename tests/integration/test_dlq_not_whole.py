@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from job_trigger_worker.domain.principals import Role
 from tests.support.command import Ended, trigger_worker
 from tests.support.console import Served, form_token, serving
-from tests.support.history import Still
+from tests.support.history import FrozenClock
 from tests.support.letters import keep
 from tests.support.pages import content, page
 from tests.support.sql import rows
-from worker.domain.access import Role
 
 BYTES = b"x" * 1000
 DIGEST = hashlib.sha256(b"all of it").digest()
@@ -32,7 +32,7 @@ def unpackable(database: str) -> int:
 
 @pytest.fixture
 def console(database: str) -> Iterator[Served]:
-    with serving(database, clock=Still()) as served:
+    with serving(database, clock=FrozenClock()) as served:
         yield served
 
 

@@ -12,16 +12,16 @@ from uuid import uuid4
 import pytest
 from prometheus_client import CollectorRegistry
 
+from job_trigger_worker.domain.delivery import Delivery
+from job_trigger_worker.domain.principals import Role
+from job_trigger_worker.domain.record import Claim
+from job_trigger_worker.domain.trigger import schedule_key
+from job_trigger_worker.metrics import IntakeMetrics, Metrics
+from job_trigger_worker.pipeline.status import StatusIntake
+from tests.support.brokerless import TOPICS, BrokerlessIntake, feeding
 from tests.support.command import trigger_worker
 from tests.support.console import serving
-from tests.support.feed import TOPICS, Feed, feeding
 from tests.support.platform import Platform
-from worker.domain.access import Role
-from worker.domain.delivery import Delivery
-from worker.domain.record import Claim
-from worker.domain.trigger import schedule_key
-from worker.metrics import IntakeMetrics, Metrics
-from worker.status import StatusIntake
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
 FAR_SLOT = b'{"job_id":"6","scheduled_at":"2199-12-31T00:00:00Z"}'
@@ -46,7 +46,7 @@ class Hands:
 class Desk:
     """One worker of one partition: sends triggers at a moment, and shows what became of them."""
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: BrokerlessIntake) -> None:
         self.feed = feed
         self.clock = Hands()
         self._taker = feed.taker(clock=self.clock)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from job_trigger_worker.embedded.broker import EmbeddedBroker
+from job_trigger_worker.embedded.child import Child, last_lines
+from job_trigger_worker.errors import FatalError
+from job_trigger_worker.kafka.admin import answers
 from tests.support.waiting import wait_until
-from worker.embedded.broker import EmbeddedBroker
-from worker.embedded.child import Child, last_lines
-from worker.errors import Stop
-from worker.kafka.admin import answers
 
 
 def state_of(pid: int) -> str:
@@ -48,7 +48,7 @@ def test_a_broker_that_does_not_start_is_one_sentence_and_the_end_of_its_log(
     broken.write_text("#!/bin/sh\necho 'no such storage engine'\nexit 3\n")
     broken.chmod(0o755)
     monkeypatch.setenv("CALF_TANSU_BIN", str(broken))
-    with pytest.raises(Stop, match="no such storage engine"):
+    with pytest.raises(FatalError, match="no such storage engine"):
         EmbeddedBroker(tmp_path / "broker.log").start()
 
 
@@ -56,7 +56,7 @@ def test_a_child_ends_with_its_parent_even_when_the_parent_is_killed(tmp_path: P
     script = (
         "import sys, time\n"
         "from pathlib import Path\n"
-        "from worker.embedded.child import Child\n"
+        "from job_trigger_worker.embedded.child import Child\n"
         f"child = Child(['sleep', '600'], Path({str(tmp_path / 'log')!r}))\n"
         "print(child.pid, flush=True)\n"
         "time.sleep(600)\n"

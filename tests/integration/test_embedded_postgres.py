@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
+from job_trigger_worker.embedded.postgres import EmbeddedPostgres
+from job_trigger_worker.errors import FatalError
 from tests.support.postgres import folder
 from tests.support.sql import execute, rows, session, value
 from tests.support.waiting import wait_until
-from worker.embedded.postgres import EmbeddedPostgres
-from worker.errors import Stop
 
 PARENT = """
 import sys, time
 from pathlib import Path
-from worker.embedded.postgres import EmbeddedPostgres
+from job_trigger_worker.embedded.postgres import EmbeddedPostgres
 server = EmbeddedPostgres(Path(sys.argv[1])).start()
 print(server.pid, server.url, flush=True)
 time.sleep(60)
@@ -136,7 +136,9 @@ def test_a_server_that_outlived_its_parent_is_ended_first(place: Path) -> None:
 
 
 def test_two_servers_over_one_folder_are_refused(server: EmbeddedPostgres, place: Path) -> None:
-    with pytest.raises(Stop, match=rf"Another embedded PostgreSQL \(process {os.getpid()}\) uses"):
+    with pytest.raises(
+        FatalError, match=rf"Another embedded PostgreSQL \(process {os.getpid()}\) uses"
+    ):
         EmbeddedPostgres(place / "data").start()
     assert value(server.url, "select 1") == 1
 
@@ -182,6 +184,6 @@ def test_a_server_that_cannot_start_says_why(place: Path) -> None:
     server = EmbeddedPostgres(place / "data").start()
     server.stop()
     (place / "data" / "pgdata" / "PG_VERSION").write_text("9.6\n")
-    with pytest.raises(Stop, match=r"(?s)did not start.*version 9\.6"):
+    with pytest.raises(FatalError, match=r"(?s)did not start.*version 9\.6"):
         server.start()
     assert processes_of(place) == []

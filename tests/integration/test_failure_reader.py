@@ -18,11 +18,11 @@ from job_trigger_schemas.errors import BrokersAway, TopicMissing
 from job_trigger_schemas.failure_reader import FailureReader
 from job_trigger_schemas.known_events import KnownEventsFile
 from job_trigger_schemas.reader_problems import Outage, PositionLost, Problem, Unreadable
+from job_trigger_worker.domain.topics import Topics
 from tests.support import failures
 from tests.support.kafka import KafkaNode
 from tests.support.topics import Broker, produce_raw, quiet_client
 from tests.support.waiting import wait_until
-from worker.domain.topics import Topics
 
 READ_S = 30.0
 Open = Callable[..., FailureReader]

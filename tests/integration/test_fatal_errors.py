@@ -5,16 +5,16 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import KafkaError
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.delivery import Event
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.errors import FatalError, Transient
+from job_trigger_worker.kafka.consumer import TopicConsumer
+from job_trigger_worker.kafka.producer import EventProducer
+from job_trigger_worker.kafka.settings import KafkaSettings
 from tests.conftest import kafka_settings
 from tests.support.fatal import make_fatal
 from tests.support.topics import Broker, read_topic
-from worker.config import Settings
-from worker.domain.delivery import Event
-from worker.domain.topics import Topics
-from worker.errors import Stop, Transient
-from worker.kafka.consumer import TopicConsumer
-from worker.kafka.producer import EventProducer
-from worker.kafka.settings import KafkaSettings
 
 pytestmark = pytest.mark.parametrize("broker", ["embedded"], indirect=True)
 
@@ -83,7 +83,9 @@ def test_a_producer_that_may_not_write_stops_the_worker(
 ) -> None:
     make_fatal(producer._producer, KafkaError.CLUSTER_AUTHORIZATION_FAILED)
 
-    with pytest.raises(Stop, match=r"^The worker may not write: .*made by a test\. Grant its"):
+    with pytest.raises(
+        FatalError, match=r"^The worker may not write: .*made by a test\. Grant its"
+    ):
         producer.send(_events(topics, b"second"))
 
 
@@ -103,7 +105,9 @@ def test_a_consumer_that_failed_stops_the_worker(
     consumer.join(lambda _: None, lambda _: None)
     make_fatal(consumer._consumer)
     try:
-        with pytest.raises(Stop, match=r"^The brokers refuse the worker: .*made by a test\. "):
+        with pytest.raises(
+            FatalError, match=r"^The brokers refuse the worker: .*made by a test\. "
+        ):
             consumer.fetch(1, 1, 5.0)
     finally:
         consumer.close()

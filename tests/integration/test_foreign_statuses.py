@@ -9,22 +9,23 @@ from uuid import uuid4
 import pytest
 from prometheus_client import CollectorRegistry
 
+from job_trigger_worker.domain.delivery import Delivery
+from job_trigger_worker.domain.record import Claim
+from job_trigger_worker.metrics import IntakeMetrics, Metrics
+from job_trigger_worker.pipeline.status import StatusIntake
+from job_trigger_worker.storage.db.engine import Session
+from job_trigger_worker.storage.write import ledger
+from job_trigger_worker.storage.write import runs as executions
 from tests.support import sql
-from tests.support.feed import TOPICS, Feed, feeding
+from tests.support.brokerless import TOPICS, BrokerlessIntake, feeding
 from tests.support.platform import Platform
-from worker.domain.delivery import Delivery
-from worker.domain.record import Claim
-from worker.metrics import IntakeMetrics, Metrics
-from worker.status import StatusIntake
-from worker.storage import executions, ledger
-from worker.storage.engine import Session
 
 Report = tuple[str, str]
 """A run, and the word for where it stands."""
 
 
 @pytest.fixture
-def feed(database: str) -> Iterator[Feed]:
+def feed(database: str) -> Iterator[BrokerlessIntake]:
     with feeding(database) as feed:
         yield feed
 
@@ -32,7 +33,7 @@ def feed(database: str) -> Iterator[Feed]:
 class Statuses:
     """The status topic's partition, and the worker that owns it."""
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: BrokerlessIntake) -> None:
         self.registry = CollectorRegistry()
         self._session = Session(feed.engine)
         self._intake = StatusIntake(
@@ -65,7 +66,7 @@ class Statuses:
 
 
 @pytest.fixture
-def statuses(feed: Feed) -> Iterator[Statuses]:
+def statuses(feed: BrokerlessIntake) -> Iterator[Statuses]:
     opened = Statuses(feed)
     yield opened
     opened.close()
@@ -77,7 +78,7 @@ def _body(run: str, word: str, job_type: str) -> bytes:
     return json.dumps(fields | {"message": f"it {word}"}).encode()
 
 
-def dispatched(feed: Feed) -> str:
+def dispatched(feed: BrokerlessIntake) -> str:
     """The execution of a record of ours."""
     with feed.engine.begin() as connection:
         Platform(connection).action_job(id=1)
@@ -87,17 +88,17 @@ def dispatched(feed: Feed) -> str:
     return str(feed.rows("select execution_id from awp_job_execution")[0]["execution_id"])
 
 
-def history(feed: Feed, run: str) -> dict[str, Any]:
+def history(feed: BrokerlessIntake, run: str) -> dict[str, Any]:
     (row,) = feed.rows("select * from awp_action_execution where execution_id = :run", run=run)
     return row
 
 
-def contradictions(feed: Feed) -> Sequence[dict[str, Any]]:
+def contradictions(feed: BrokerlessIntake) -> Sequence[dict[str, Any]]:
     return feed.rows("select * from awp_execution_contradiction")
 
 
 def test_a_second_end_that_differs_is_counted_and_the_first_one_stands(
-    feed: Feed, statuses: Statuses
+    feed: BrokerlessIntake, statuses: Statuses
 ) -> None:
     run = dispatched(feed)
 
@@ -112,7 +113,9 @@ def test_a_second_end_that_differs_is_counted_and_the_first_one_stands(
     assert statuses.registry.get_sample_value("trigger_worker_contradicted_ends_total") == 3
 
 
-def test_two_ends_in_one_batch_contradict_each_other_too(feed: Feed, statuses: Statuses) -> None:
+def test_two_ends_in_one_batch_contradict_each_other_too(
+    feed: BrokerlessIntake, statuses: Statuses
+) -> None:
     run = dispatched(feed)
 
     statuses.report((run, "running"), (run, "failed"), (run, "failed"), (run, "succeeded"))
@@ -122,7 +125,9 @@ def test_two_ends_in_one_batch_contradict_each_other_too(feed: Feed, statuses: S
     assert (found["ends"], found["status"], found["message"]) == (1, "succeeded", "it succeeded")
 
 
-def test_an_end_that_is_told_again_contradicts_nothing(feed: Feed, statuses: Statuses) -> None:
+def test_an_end_that_is_told_again_contradicts_nothing(
+    feed: BrokerlessIntake, statuses: Statuses
+) -> None:
     run = dispatched(feed)
 
     statuses.report((run, "succeeded"))
@@ -132,7 +137,7 @@ def test_an_end_that_is_told_again_contradicts_nothing(feed: Feed, statuses: Sta
 
 
 def test_runs_that_nobody_knows_are_kept_up_to_a_limit_and_the_oldest_go(
-    feed: Feed, statuses: Statuses
+    feed: BrokerlessIntake, statuses: Statuses
 ) -> None:
     known = dispatched(feed)
     runs = [str(uuid4()) for _ in range(executions.MOST_UNKNOWN + 1_500)]
@@ -150,7 +155,7 @@ def test_runs_that_nobody_knows_are_kept_up_to_a_limit_and_the_oldest_go(
 
 
 def test_what_was_unknown_for_long_goes_and_what_has_a_record_by_now_stays(
-    feed: Feed, statuses: Statuses
+    feed: BrokerlessIntake, statuses: Statuses
 ) -> None:
     foreign, early, fresh = (str(uuid4()) for _ in range(3))
     statuses.report((foreign, "running"), (early, "succeeded"))
@@ -171,7 +176,7 @@ def test_what_was_unknown_for_long_goes_and_what_has_a_record_by_now_stays(
 
 
 def test_a_locked_run_that_is_to_be_forgotten_is_in_no_statuss_way(
-    feed: Feed, statuses: Statuses, database: str
+    feed: BrokerlessIntake, statuses: Statuses, database: str
 ) -> None:
     locked, fresh, next_one = (str(uuid4()) for _ in range(3))
     statuses.report((locked, "running"))
@@ -187,7 +192,9 @@ def test_a_locked_run_that_is_to_be_forgotten_is_in_no_statuss_way(
     assert kept == {fresh, next_one}
 
 
-def test_a_run_of_the_platforms_own_is_not_unknown(feed: Feed, statuses: Statuses) -> None:
+def test_a_run_of_the_platforms_own_is_not_unknown(
+    feed: BrokerlessIntake, statuses: Statuses
+) -> None:
     mine = str(uuid4())
     with feed.engine.begin() as connection:
         connection.exec_driver_sql(

@@ -16,6 +16,13 @@ from pydantic import SecretStr
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.pool import NullPool
 
+from job_trigger_worker.audit.run import Verdict, run
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.domain.trigger import NAMESPACE
+from job_trigger_worker.kafka.group_offsets import GroupOffsets
+from job_trigger_worker.kafka.settings import KafkaSettings
+from job_trigger_worker.storage.write.acknowledgements import Kind
 from tests.support import sql
 from tests.support.command import Ended, trigger_worker
 from tests.support.platform import Platform
@@ -24,13 +31,6 @@ from tests.support.rig import trigger
 from tests.support.topics import Broker, produce_raw, read_whole
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess, environment, running
-from worker.audit.run import Word, run
-from worker.config import Settings
-from worker.domain.topics import Topics
-from worker.domain.trigger import NAMESPACE
-from worker.kafka.group_offsets import GroupOffsets
-from worker.kafka.settings import KafkaSettings
-from worker.storage.acknowledgements import Kind
 
 pytestmark = [
     pytest.mark.parametrize("broker", ["kafka"], indirect=True),
@@ -88,7 +88,7 @@ def _serve(settings: Settings, database: str, records: int, log: Path) -> str:
             database,
             "select max(last_offset) + 1 from awp_trigger_ledger where topic like '%.triggers.v1'",
         )
-        with GroupOffsets(KafkaSettings.of(settings), settings.group) as offsets:
+        with GroupOffsets(KafkaSettings.of(settings), settings.consumer_group) as offsets:
             topic = f"{settings.topic_prefix}.job.triggers.v1"
             wait_until(
                 lambda: offsets.read(topic, [0])[0].offset == end, SETTLED_S, f"a copy of {end}"
@@ -168,8 +168,9 @@ def test_another_database_is_refused_until_a_person_says_which_of_the_two_is_rig
 
     assert refused.status == 1
     sentence = (
-        f"trigger-worker: The group {settings.group} of the topic {topics.triggers} stands at "
-        f"offset 20 of partition 0, noted for the database {ours}; this is the database {theirs}. "
+        f"trigger-worker: The group {settings.consumer_group} of the topic {topics.triggers} "
+        f"stands at offset 20 of partition 0, noted for the database {ours}; "
+        f"this is the database {theirs}. "
         "Nothing of it was read."
     )
     assert sentence in refused.stderr
@@ -186,7 +187,7 @@ def test_another_database_is_refused_until_a_person_says_which_of_the_two_is_rig
     assert unread in [
         each for line in run(there, progress=lambda *_: None).lines for each in line.differences
     ]
-    known = Word(Kind.LOST, "li", "the other database has them")
+    known = Verdict(Kind.LOST, "li", "the other database has them")
     found = run(there, is_deep=True, words=[known], progress=lambda *_: None)
     assert [line.differences for line in found.lines if not line.holds] == []
 
@@ -211,7 +212,7 @@ def test_offsets_set_by_hand_prove_nothing_and_an_unknown_topic_is_refused(
     empty = postgres.create(older, template=make_url(database).database)
     fire(20)
     _serve(settings, database, 20, tmp_path / "first.log")
-    group = {"bootstrap.servers": broker.address, "group.id": settings.group}
+    group = {"bootstrap.servers": broker.address, "group.id": settings.consumer_group}
     by_hand = Consumer(group)
     by_hand.commit(offsets=[TopicPartition(topics.triggers, 0, 25)], asynchronous=False)
     by_hand.close()
@@ -314,7 +315,7 @@ def test_once_a_person_knows_what_an_empty_database_decided_again_the_topics_agr
     assert [each["execution_id"] for each in gone["first"]] == [replay]
     assert found.offences["records_with_two_outcomes"]["total"] == 10
 
-    word = Word(Kind.REWOUND, "li", "the database was lost")
+    word = Verdict(Kind.REWOUND, "li", "the database was lost")
     found = run(there, is_deep=True, words=[word], progress=lambda *_: None)
     assert [line.differences for line in found.lines if not line.holds] == []
 
@@ -345,4 +346,4 @@ def test_resuming_waits_until_the_workers_have_left(
         wait_until(lambda: worker.partitions(topics.triggers) == 1, SETTLED_S, "a partition")
         refused = _resume(settings, database, "database")
     assert refused.status == 1
-    assert f"The group {settings.group} has members." in refused.stderr
+    assert f"The group {settings.consumer_group} has members." in refused.stderr

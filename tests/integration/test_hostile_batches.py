@@ -15,13 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from job_trigger_schemas import JobDispatch, TriggerFailure
-from tests.support.feed import TOPICS, Feed, Taker, feeding
+from job_trigger_worker.domain.delivery import Delivery
+from job_trigger_worker.domain.record import Claim
+from tests.support.brokerless import TOPICS, BrokerlessIntake, IntakeSession, feeding
 from tests.support.hostile import BODIES, HEADERS, KEYS, MOMENTS, NEARLY
 from tests.support.platform import Platform
 from tests.support.postgres import PostgresServer
 from tests.support.properties import examples, patient
-from worker.domain.delivery import Delivery
-from worker.domain.record import Claim
 
 GOOD_JOBS = range(1, 9)
 BAD_JOB = 5_001
@@ -46,7 +46,7 @@ _ROWS = """
 
 
 @pytest.fixture(scope="module")
-def feed(postgres: PostgresServer) -> Iterator[Feed]:
+def feed(postgres: PostgresServer) -> Iterator[BrokerlessIntake]:
     database = postgres.create("hostile_batches")
     with feeding(database) as feed:
         with feed.engine.begin() as connection:
@@ -58,7 +58,7 @@ def feed(postgres: PostgresServer) -> Iterator[Feed]:
 
 
 @pytest.fixture(scope="module")
-def taker(feed: Feed) -> Taker:
+def taker(feed: BrokerlessIntake) -> IntakeSession:
     return feed.taker()
 
 
@@ -71,8 +71,8 @@ def taker(feed: Feed) -> Taker:
     again=st.integers(0, 10),
 )
 def test_any_mix_is_accounted_for_and_its_good_triggers_have_the_records_that_they_have_alone(
-    feed: Feed,
-    taker: Taker,
+    feed: BrokerlessIntake,
+    taker: IntakeSession,
     messages: Sequence[Good | Bad],
     places: Sequence[int],
     cuts: set[int],
@@ -126,17 +126,17 @@ def _slot(minutes: int, now: datetime) -> datetime:
     return now - timedelta(minutes=minutes)
 
 
-def _claims(taker: Taker) -> dict[int, Claim]:
+def _claims(taker: IntakeSession) -> dict[int, Claim]:
     return {partition: taker.take(partition) for partition in (0, 1)}
 
 
-def _at_their_positions(feed: Feed, claims: Mapping[int, Claim]) -> dict[int, Claim]:
+def _at_their_positions(feed: BrokerlessIntake, claims: Mapping[int, Claim]) -> dict[int, Claim]:
     found = {row["id"]: row["last_offset"] for row in feed.rows("select * from awp_trigger_ledger")}
     return {partition: claim.at(found[claim.ledger_id]) for partition, claim in claims.items()}
 
 
 def _deliver(
-    taker: Taker, batch: Sequence[Delivery], claims: dict[int, Claim], cuts: set[int]
+    taker: IntakeSession, batch: Sequence[Delivery], claims: dict[int, Claim], cuts: set[int]
 ) -> None:
     """Take a batch in pieces, as they would come."""
     claims = dict(claims)
@@ -171,7 +171,7 @@ def _is_as_sent(
     )
 
 
-def _count_closes(feed: Feed, deliveries: int, again: int) -> None:
+def _count_closes(feed: BrokerlessIntake, deliveries: int, again: int) -> None:
     (row,) = feed.rows(
         "select sum(deliveries) d, sum(records) r, sum(duplicates) u, sum(redeliveries) e, "
         "sum(dead_letters) l, sum(events) n, sum(published) p from awp_trigger_ledger"
@@ -190,7 +190,9 @@ def _count_closes(feed: Feed, deliveries: int, again: int) -> None:
     assert stored["n"] == row["n"] - row["p"]
 
 
-def _each_is_in_one_bin(feed: Feed, batch: Sequence[Delivery], claims: Mapping[int, Claim]) -> None:
+def _each_is_in_one_bin(
+    feed: BrokerlessIntake, batch: Sequence[Delivery], claims: Mapping[int, Claim]
+) -> None:
     """Each place of the log has a record or a letter, or is one of the repeats counted."""
     sent = {(claims[d.partition].ledger_id, d.offset): d for d in batch}
     records = feed.rows("select * from awp_job_execution")
@@ -215,7 +217,7 @@ def _each_is_in_one_bin(feed: Feed, batch: Sequence[Delivery], claims: Mapping[i
         assert "cannot be sent" not in row["reason"]
 
 
-def _each_record_has_its_event(feed: Feed, claims: Mapping[int, Claim]) -> None:
+def _each_record_has_its_event(feed: BrokerlessIntake, claims: Mapping[int, Claim]) -> None:
     records = {str(r["execution_id"]): r for r in feed.rows("select * from awp_job_execution")}
     seen: list[str] = []
     for claim in claims.values():

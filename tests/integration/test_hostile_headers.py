@@ -2,13 +2,13 @@
 
 import pytest
 
+from job_trigger_worker.domain.delivery import Event
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.kafka.producer import EventProducer
 from tests.conftest import kafka_settings
 from tests.support.rig import Rig, trigger
 from tests.support.topics import Broker, Header, Received, produce_raw, read_topic
 from tests.support.waiting import wait_until
-from worker.domain.delivery import Event
-from worker.domain.topics import Topics
-from worker.kafka.producer import EventProducer
 
 HEADERS: dict[str, list[Header]] = {
     "ours, large": [("dead-letter-notes", b"x" * 1_040_000)],

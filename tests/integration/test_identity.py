@@ -12,11 +12,11 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from tests.support.feed import TOPICS, Feed, feeding
+from job_trigger_worker.domain.delivery import Delivery, Event
+from job_trigger_worker.domain.record import OutboxRow
+from job_trigger_worker.pipeline.relay import Relay
+from tests.support.brokerless import TOPICS, BrokerlessIntake, feeding
 from tests.support.platform import Platform
-from worker.domain.delivery import Delivery, Event
-from worker.domain.record import OutboxRow
-from worker.relay import Relay
 
 NOW = datetime.now(UTC)
 NOW_MS = int(NOW.timestamp() * 1000)
@@ -38,7 +38,7 @@ class Nobody:
 
 
 @pytest.fixture
-def feed(database: str) -> Iterator[Feed]:
+def feed(database: str) -> Iterator[BrokerlessIntake]:
     with create_engine(database, poolclass=NullPool).begin() as connection:
         Platform(connection).action_job(id=1)
     with feeding(database) as feed:
@@ -57,7 +57,9 @@ def _deliveries(partition: int, first: int, *bodies: bytes) -> list[Delivery]:
     ]
 
 
-def _decide(feed: Feed, topic_id: str, deliveries: list[Delivery]) -> set[tuple[str, str, str]]:
+def _decide(
+    feed: BrokerlessIntake, topic_id: str, deliveries: list[Delivery]
+) -> set[tuple[str, str, str]]:
     """Topic, execution id and event id of each event of a batch, in a topic of that id."""
     taker = feed.taker()
     partition = deliveries[0].partition
@@ -71,7 +73,7 @@ def _decide(feed: Feed, topic_id: str, deliveries: list[Delivery]) -> set[tuple[
     }
 
 
-def test_what_is_decided_again_has_the_ids_that_it_had(feed: Feed) -> None:
+def test_what_is_decided_again_has_the_ids_that_it_had(feed: BrokerlessIntake) -> None:
     bodies = (_body(1), _body(404), _body(1, kind="manual", trigger_id=MANUAL), POISON)
 
     first = _decide(feed, "id", _deliveries(0, 10, *bodies))
@@ -85,7 +87,7 @@ def test_what_is_decided_again_has_the_ids_that_it_had(feed: Feed) -> None:
     assert all(row["execution_id"] == row["idempotency_key"] for row in kept)
 
 
-def test_an_unusable_trigger_of_a_topic_that_moved_is_a_repeat(feed: Feed) -> None:
+def test_an_unusable_trigger_of_a_topic_that_moved_is_a_repeat(feed: BrokerlessIntake) -> None:
     """Mirrored, the same bytes and time stand in another topic, partition and place."""
     assert len(_decide(feed, "old", _deliveries(0, 10, POISON))) == 1
 
@@ -97,7 +99,7 @@ def test_an_unusable_trigger_of_a_topic_that_moved_is_a_repeat(feed: Feed) -> No
     assert feed.rows("select count(*) as letters from awp_dead_letter") == [{"letters": 1}]
 
 
-def test_ids_of_a_slot_begin_with_its_time(feed: Feed) -> None:
+def test_ids_of_a_slot_begin_with_its_time(feed: BrokerlessIntake) -> None:
     _decide(feed, "id", _deliveries(0, 0, *(_body(job_id) for job_id in range(500, 520))))
 
     (row,) = feed.rows(
@@ -108,7 +110,9 @@ def test_ids_of_a_slot_begin_with_its_time(feed: Feed) -> None:
     assert row == {"heads": 1, "head": f"{written[:8]}-{written[8:]}-8"}
 
 
-def test_an_outbox_row_of_another_partition_under_a_forgotten_id_stays(feed: Feed) -> None:
+def test_an_outbox_row_of_another_partition_under_a_forgotten_id_stays(
+    feed: BrokerlessIntake,
+) -> None:
     """A worker lives on beside a database that went back and gives the same ids out again."""
     taker = feed.taker()
     claims = {partition: taker.take(partition) for partition in (0, 1)}

@@ -7,13 +7,13 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.errors import ConnectionLost
+from job_trigger_worker.storage.db.engine import Session, make_engine
 from tests.support import sql
 from tests.support.postgres import PostgresServer
 from tests.support.proxy import proxied
 from tests.support.waiting import wait_until
-from worker.config import Settings
-from worker.errors import ConnectionLost
-from worker.storage.engine import Session, make_engine
 
 OURS = "from pg_stat_activity where application_name = 'trigger-worker' and datname = '{}'"
 ENDS = {

@@ -9,16 +9,16 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from sqlalchemy import text
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.delivery import Delivery
+from job_trigger_worker.domain.record import Claim
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.errors import FatalError
+from job_trigger_worker.metrics import IntakeMetrics, Metrics
+from job_trigger_worker.pipeline.status import StatusIntake
+from job_trigger_worker.storage.db.engine import Session, make_engine
+from job_trigger_worker.storage.write import ledger
 from tests.support import sql
-from worker.config import Settings
-from worker.domain.delivery import Delivery
-from worker.domain.record import Claim
-from worker.domain.topics import Topics
-from worker.errors import Stop
-from worker.metrics import IntakeMetrics, Metrics
-from worker.status import StatusIntake
-from worker.storage import ledger
-from worker.storage.engine import Session, make_engine
 
 REFUSES = "alter table awp_action_execution add check (message is distinct from 'refused')"
 
@@ -109,7 +109,7 @@ def test_a_partition_of_another_group_stops_the_worker_until_it_is_released(
 ) -> None:
     theirs = _take(session, "now", 0, "theirs/1")
 
-    with pytest.raises(Stop, match="belongs to consumer group 'theirs', not to 'ours'"):
+    with pytest.raises(FatalError, match="belongs to consumer group 'theirs', not to 'ours'"):
         _take(session, "now", 0, "ours/1")
 
     with session.transaction() as connection:

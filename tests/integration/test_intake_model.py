@@ -23,15 +23,15 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Connection
 
-from tests.support.feed import TOPICS, Feed, Taker, feeding
+from job_trigger_worker.domain.delivery import Delivery, Event
+from job_trigger_worker.domain.record import Claim
+from job_trigger_worker.errors import Fenced
+from job_trigger_worker.pipeline.relay import Relay
+from job_trigger_worker.storage.db.engine import Session
+from tests.support.brokerless import TOPICS, BrokerlessIntake, IntakeSession, feeding
 from tests.support.platform import Platform
 from tests.support.postgres import PostgresServer
 from tests.support.properties import examples, patient
-from worker.domain.delivery import Delivery, Event
-from worker.domain.record import Claim
-from worker.errors import Fenced
-from worker.relay import Relay
-from worker.storage.engine import Session
 
 JOBS = range(1, 5)
 JUNK = -1
@@ -77,8 +77,8 @@ class Topics:
 class Member:
     """A worker: its intake, its relay, and what it believes to own."""
 
-    def __init__(self, feed: Feed, topics: Topics, name: str) -> None:
-        self.taker: Taker = feed.taker(Dying)
+    def __init__(self, feed: BrokerlessIntake, topics: Topics, name: str) -> None:
+        self.taker: IntakeSession = feed.taker(Dying)
         self.relay = Relay(self.taker.session, topics, TOPICS, "en")
         self.owner = f"ours/{name}"
         self.claim: Claim | None = None
@@ -131,7 +131,7 @@ class Model:
 class Machine(RuleBasedStateMachine):
     """The rules: what may happen to a partition and its two workers."""
 
-    feed: Feed
+    feed: BrokerlessIntake
 
     @initialize()
     def begin(self) -> None:

@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
+from job_trigger_worker.errors import FatalError
+from job_trigger_worker.storage.schema import layout
 from tests.support.postgres import PostgresServer
-from worker.errors import Stop
-from worker.storage import layout
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def _said(connection: Connection, *changes: str) -> str:
     """What the check says after these changes."""
     for change in changes:
         connection.execute(text(change))
-    with pytest.raises(Stop) as refused:
+    with pytest.raises(FatalError) as refused:
         layout.check(connection)
     return str(refused.value)
 

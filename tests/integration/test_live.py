@@ -10,19 +10,17 @@ from unittest.mock import patch
 import httpx
 import pytest
 
+from job_trigger_worker.console.failures import stream_html as live_page
+from job_trigger_worker.console.failures.live import hub, recent, subscription
+from job_trigger_worker.domain.principals import Role
 from tests.support.console import Served, form_token, serving
-from tests.support.history import Still, writing
+from tests.support.history import FrozenClock, writing
 from tests.support.pages import HOSTILE
 from tests.support.proxy import proxied
 from tests.support.sql import rows
 from tests.support.statements import saying
 from tests.support.streaming import FAILURES, watching
 from tests.support.waiting import wait_until
-from worker.domain.access import Role
-from worker.web.live import hub as live_hub
-from worker.web.live import recent
-from worker.web.live import watching as live_watching
-from worker.web.pages import live as live_page
 
 FILL = """
     insert into awp_job_execution (job_id, execution_id, trigger_status, trigger_code,
@@ -153,7 +151,7 @@ def test_the_database_may_be_away(database: str) -> None:
         proxy.refuse()
         with writing(database) as (_, h):
             meanwhile = [h.failed(job) for _ in range(3)]
-        wait_until(lambda: console.app.state.console.hub.trouble, 20, "that it is noticed")
+        wait_until(lambda: console.app.state.live.hub.trouble, 20, "that it is noticed")
         proxy.listen()
         stream.wait_for(before, *meanwhile)
 
@@ -169,24 +167,24 @@ def test_who_does_not_read_is_not_waited_for_and_misses_nothing(
     ):
         ids = [int(each) for (each,) in rows(database, FILL.format(job=job, count=10_000))]
         quick.wait_for(*ids, deadline_s=60)
-        assert console.app.state.console.hub.kept == recent.MOST < len(ids)
+        assert console.app.state.live.hub.kept == recent.MOST < len(ids)
         slow.read()
         slow.wait_for(*ids, deadline_s=60)
 
 
 def test_signing_out_ends_it(console: Served) -> None:
     browser = console.signed_in()
-    with patch.object(live_watching, "CHECK_S", 0.3), watching(browser) as stream:
+    with patch.object(subscription, "CHECK_S", 0.3), watching(browser) as stream:
         token = form_token(browser.get("/jobs"))
         assert browser.post("/sign-out", data={"form_token": token}).status_code == 303
         wait_until(lambda: stream.has_ended, 10, "the end of the stream")
-    wait_until(lambda: not console.app.state.console.hub.viewers, 10, "a free place")
+    wait_until(lambda: not console.app.state.live.hub.viewers, 10, "a free place")
 
 
 def test_watching_keeps_no_session_alive(database: str) -> None:
-    clock = Still()
+    clock = FrozenClock()
     with (
-        patch.object(live_watching, "CHECK_S", 0.3),
+        patch.object(subscription, "CHECK_S", 0.3),
         serving(database, clock=clock, console_idle_s=600) as console,
         saying(console.pool._engine, (said := list[str]()).append),
         watching(admin(console)) as stream,
@@ -206,11 +204,11 @@ def test_places_are_counted_and_given_back(console: Served) -> None:
         assert refused.status_code == 429
         assert refused.json()["remedy"] == "Close one of them and try again."
         assert refused.headers["retry-after"] == "5"
-        stack.enter_context(patch.object(live_hub, "MOST_VIEWERS", 11))
+        stack.enter_context(patch.object(hub, "MOST_VIEWERS", 11))
         assert stack.enter_context(watching(console.signed_in())).status == 200
         full = console.signed_in(login="a third").get(FAILURES)
         assert (full.status_code, full.json()["title"]) == (503, "No place is free")
-    wait_until(lambda: not console.app.state.console.hub.viewers, 10, "free places")
+    wait_until(lambda: not console.app.state.live.hub.viewers, 10, "free places")
     with watching(admin(console)) as stream:
         assert stream.status == 200
 
@@ -280,4 +278,4 @@ def test_a_beat_costs_two_statements_however_many_watch(console: Served, databas
         groups = [each for each in said if "array_agg" in each]
         beats = [each for each in said if "with looked" in each]
     assert len(groups) == 1
-    assert len(beats) <= took_s / live_hub.BEAT_S + 2
+    assert len(beats) <= took_s / hub.BEAT_S + 2

@@ -10,13 +10,13 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Connection, make_url
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.errors import Locked
+from job_trigger_worker.storage.db.engine import Session, make_engine, watch_locks
+from job_trigger_worker.storage.db.lock_holders import Holder
+from job_trigger_worker.storage.db.lock_watch import LockWatch
 from tests.support import sql
 from tests.support.waiting import wait_until
-from worker.config import Settings
-from worker.errors import Locked
-from worker.storage.engine import Session, make_engine, watch_locks
-from worker.storage.lock_holders import Holder
-from worker.storage.lock_watch import LockWatch
 
 ROLES = Path(__file__).parents[2] / "deploy/sql/roles.sql"
 PERSON = "somebody at a prompt"

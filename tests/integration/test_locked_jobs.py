@@ -9,18 +9,18 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.errors import JobsLocked
+from job_trigger_worker.metrics import IntakeMetrics, Metrics
+from job_trigger_worker.pipeline.job_projection import Projector
+from job_trigger_worker.storage.db.engine import Session, make_engine
+from job_trigger_worker.storage.write import projection, records, reprojections
 from tests.integration.test_projection import FAILED, JOBS, NOON, PASSED, Desk, Firing, firings
 from tests.support import sql
+from tests.support.brokerless import feeding
 from tests.support.command import trigger_worker
-from tests.support.feed import feeding
 from tests.support.platform import Platform
 from tests.support.properties import examples, patient
-from worker.config import Settings
-from worker.errors import JobsLocked
-from worker.metrics import IntakeMetrics, Metrics
-from worker.projecting import Projector
-from worker.storage import projection, records, reprojections
-from worker.storage.engine import Session, make_engine
 
 OLDER = "update awp_job_reprojection set noted_at = noted_at - interval '1 minute'"
 BEHIND = "select distinct job_id from awp_job_reprojection order by 1"

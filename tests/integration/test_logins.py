@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.errors import FatalError
+from job_trigger_worker.storage.db.engine import Session, make_engine
+from job_trigger_worker.storage.write import reprojections
 from tests.support import sql
 from tests.support.command import trigger_worker
 from tests.support.worker import environment
-from worker.config import Settings
-from worker.errors import Stop
-from worker.storage import reprojections
-from worker.storage.engine import Session, make_engine
 
 DENIED = "trigger-worker: The database cannot serve this process (42501): permission denied for "
 READER = "Run it as a login in the role trigger_reader or trigger_console"
@@ -75,7 +75,7 @@ def test_a_view_that_lost_its_grants_is_said_to_whoever_had_them(
 def test_a_worker_with_another_login_is_told_which_it_needs(roles: dict[str, str]) -> None:
     engine = make_engine(Settings(database_url=SecretStr(roles["trigger_reader"])))
     session = Session(engine)
-    with pytest.raises(Stop) as stopped, session.transaction() as connection:
+    with pytest.raises(FatalError) as stopped, session.transaction() as connection:
         reprojections.page(connection, 0, 1)
     session.close()
     engine.dispose()

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from job_trigger_schemas import TriggerFailure
+from job_trigger_worker.domain.principals import Role
 from tests.support.console import Served, serving
 from tests.support.naughty import NAUGHTY
 from tests.support.pages import content
 from tests.support.rig import Rig, trigger
-from worker.domain.access import Role
 
 pytestmark = pytest.mark.parametrize("rig", ["embedded"], indirect=True, scope="module")
 

@@ -13,13 +13,13 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
+from job_trigger_worker.cli import app
+from job_trigger_worker.config import Settings, load
+from job_trigger_worker.kafka.settings import KafkaSettings
 from tests.support.certificates import Authority
 from tests.support.command import trigger_worker
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess, running
-from worker.cli import app
-from worker.config import Settings, load
-from worker.kafka.settings import KafkaSettings
 
 DATABASE, BROKERS, KEY, CLIENT = (f"{word}-sesame-474{n}" for n, word in enumerate("abcd"))
 WAIT_S = 30.0
@@ -48,7 +48,7 @@ def env(authority: Authority, unused_address: str) -> dict[str, str]:
         "TRIGGER_WORKER_KAFKA_KEY_PASSWORD": KEY,
         "TRIGGER_WORKER_LOG_LEVEL": "DEBUG",
         "TRIGGER_WORKER_LOG_FORMAT": "json",
-        "TRIGGER_WORKER_LISTEN": "127.0.0.1:0",
+        "TRIGGER_WORKER_WORKER_LISTEN": "127.0.0.1:0",
         "TRIGGER_WORKER_STREAMS_LISTEN": "127.0.0.1:0",
         "TRIGGER_WORKER_CONSOLE_LISTEN": "127.0.0.1:0",
     }

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.storage.schema import revisions
 from tests.support.postgres import PostgresServer
 from tests.support.rig import Rig, trigger
 from tests.support.sql import execute
 from tests.support.topics import Broker
 from tests.support.worker import running
-from worker.config import Settings
-from worker.domain.topics import Topics
-from worker.storage import schema
 
 TABLES = """
     create table timer (
@@ -92,7 +92,7 @@ def other_platform(postgres: PostgresServer) -> Iterator[str]:
     url = postgres.create(name, template="template0")
     execute(url, TABLES)
     execute(url, VIEWS)
-    schema.upgrade(url, stamp="0001")
+    revisions.upgrade(url, stamp="0001")
     yield url
     postgres.drop(name)
 

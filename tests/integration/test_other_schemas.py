@@ -5,15 +5,15 @@ from psycopg2 import errors as raised
 from pydantic import SecretStr
 from sqlalchemy import make_url
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.errors import FatalError
+from job_trigger_worker.storage.db.engine import Session, make_engine
+from job_trigger_worker.storage.db.pool import Pool
+from job_trigger_worker.storage.platform.check import check, check_structure
+from job_trigger_worker.storage.schema import layout
 from tests.integration.conftest import ROOT
 from tests.support import sql
 from tests.support.command import trigger_worker
-from worker.config import Settings
-from worker.errors import Stop
-from worker.storage import layout
-from worker.storage.engine import Session, make_engine
-from worker.storage.platform.check import check, check_structure
-from worker.storage.pool import Pool
 
 COMMANDS = (
     "platform check",
@@ -71,9 +71,9 @@ def test_with_the_schema_in_the_address_it_is_found(moved: str) -> None:
 def test_the_console_and_the_worker_name_the_schema(moved: str) -> None:
     settings = Settings(database_url=SecretStr(moved))
     pool, session = Pool(settings), Session(make_engine(settings))
-    with pytest.raises(Stop) as of_the_console, pool.snapshot():
+    with pytest.raises(FatalError) as of_the_console, pool.snapshot():
         pass
-    with pytest.raises(Stop) as of_the_worker, session.transaction():
+    with pytest.raises(FatalError) as of_the_worker, session.transaction():
         pass
     pool.close()
     session.close()
@@ -113,7 +113,7 @@ def test_views_that_are_elsewhere_are_named_with_their_schema(database: str) -> 
     assert [each.message for each in report.notes] == [
         f'The view console_member is {where} "$user", public. {REMEDY}'
     ]
-    with session.snapshot() as connection, pytest.raises(Stop, match="is in schema plat of"):
+    with session.snapshot() as connection, pytest.raises(FatalError, match="is in schema plat of"):
         check_structure(connection)
     session.close()
 
@@ -134,7 +134,7 @@ def test_views_in_a_second_schema_can_be_used_by_the_roles(database: str) -> Non
     settings = Settings(database_url=SecretStr(url.render_as_string(hide_password=False)))
     session = Session(make_engine(settings))
     try:
-        with session.snapshot() as connection, pytest.raises(Stop) as refused:
+        with session.snapshot() as connection, pytest.raises(FatalError) as refused:
             layout.check(connection)
         sql.execute(both, (ROOT / "deploy/sql/roles.sql").read_text())
         sql.execute(both, f"grant trigger_worker to {login}")

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 import pytest
 from pydantic import SecretStr
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.delivery import Event
+from job_trigger_worker.domain.record import Claim
+from job_trigger_worker.errors import Locked
+from job_trigger_worker.kafka.outbox_catch_up import OutboxCatchUp
+from job_trigger_worker.pipeline.relay import Relay
+from job_trigger_worker.storage.db.engine import Session, make_engine
+from job_trigger_worker.storage.write import ledger, outbox
 from tests.support import sql
-from tests.support.feed import TOPICS
-from worker.config import Settings
-from worker.domain.delivery import Event
-from worker.domain.record import Claim
-from worker.errors import Locked
-from worker.kafka.catching_up import CatchingUp
-from worker.relay import Relay
-from worker.storage import ledger, outbox
-from worker.storage.engine import Session, make_engine
+from tests.support.brokerless import TOPICS
 
 LEFT = "select ledger_id, events from awp_trigger_outbox order by id"
 PUBLISHED = "select published from awp_trigger_ledger order by id"
@@ -120,7 +120,7 @@ def test_a_row_that_somebody_deletes_is_forgotten(
 def test_what_was_sent_when_a_ledger_row_was_locked_is_not_sent_again(
     database: str, session: Session, relay: Relay, brokers: Brokers, claims: list[Claim]
 ) -> None:
-    catching_up = CatchingUp(session, relay)
+    catching_up = OutboxCatchUp(session, relay)
     catching_up.add(claims)
     with sql.session(database) as person, person.cursor() as cursor:
         cursor.execute('select from awp_trigger_ledger where "partition" = 1 for update')
@@ -140,7 +140,7 @@ def test_what_was_sent_when_a_ledger_row_was_locked_is_not_sent_again(
 def test_a_partition_that_is_gone_is_left_when_its_locked_row_is_deleted(
     database: str, session: Session, relay: Relay, brokers: Brokers, claims: list[Claim]
 ) -> None:
-    catching_up = CatchingUp(session, relay)
+    catching_up = OutboxCatchUp(session, relay)
     catching_up.add(claims[1:2], are_orphans=True)
     with sql.session(database) as person, person.cursor() as cursor:
         cursor.execute("select from awp_trigger_outbox where events = 2 for update")

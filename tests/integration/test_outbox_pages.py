@@ -4,9 +4,9 @@ import secrets
 
 import pytest
 
-from tests.support.feed import feeding
-from worker.domain.delivery import Event
-from worker.storage import outbox
+from job_trigger_worker.domain.delivery import Event
+from job_trigger_worker.storage.write import outbox
+from tests.support.brokerless import feeding
 
 MIB = 1024 * 1024
 

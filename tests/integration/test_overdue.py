@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 import httpx
 import pytest
 
+from job_trigger_worker.domain.principals import Role
 from tests.support.console import Served, serving
-from tests.support.history import NOW, Still, change_job, writing
+from tests.support.history import NOW, FrozenClock, change_job, writing
 from tests.support.pages import page, said
-from worker.domain.access import Role
 
 TEN = "*/10 * * * *"
 DAY = NOW - timedelta(days=1)
@@ -17,7 +17,7 @@ DAY = NOW - timedelta(days=1)
 
 @pytest.fixture
 def console(database: str) -> Iterator[Served]:
-    with serving(database, clock=Still()) as served:
+    with serving(database, clock=FrozenClock()) as served:
         yield served
 
 
@@ -120,7 +120,7 @@ def test_it_stands_above_the_list_and_leads_there_and_back(console: Served) -> N
 
 @pytest.mark.usefixtures("ours")
 def test_of_too_many_it_says_what_to_do(console: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.storage.queries.job_meaning.SMALL", 5)
+    monkeypatch.setattr("job_trigger_worker.storage.read.job_selection.SMALL", 5)
     admin = console.signed_in(Role.ADMIN)
     assert admin.get("/api/v1/jobs/counts").json()["overdue"] is None
     assert "overdue=yes" not in page(admin, "/jobs").text

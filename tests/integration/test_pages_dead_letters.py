@@ -8,14 +8,14 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from job_trigger_worker.domain.masking import MASK
+from job_trigger_worker.domain.principals import Role
 from tests.support.console import Served, form_token, serving
-from tests.support.history import Still
+from tests.support.history import FrozenClock
 from tests.support.letters import keep
 from tests.support.pages import HOSTILE, content, page, rows, shows_as_text
 from tests.support.sql import execute
 from tests.support.sql import value as sql_value
-from worker.domain.access import Role
-from worker.domain.masking import MASK
 
 LETTER = """
 with origin as (
@@ -28,7 +28,7 @@ select id, 41, '{}', 17, '\\x90', '\\x7b7d', '2026-11-23T07:00:00Z' from origin
 
 @pytest.fixture
 def console(database: str) -> Iterator[Served]:
-    with serving(database, clock=Still()) as served:
+    with serving(database, clock=FrozenClock()) as served:
         yield served
 
 

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from job_trigger_worker.domain.principals import Role
 from tests.support.console import Served, serving
-from tests.support.history import NOW, Still, writing
+from tests.support.history import NOW, FrozenClock, writing
 from tests.support.pages import HOSTILE, content, page, rows, shows_as_text
-from worker.domain.access import Role
 
 IN_A_NODE = {
     "code": "server_not_found",
@@ -23,7 +23,7 @@ DISABLED = {"code": "job_disabled", "message": "Job 3 is switched off.", "job_id
 
 @pytest.fixture
 def console(database: str) -> Iterator[Served]:
-    with serving(database, clock=Still()) as served:
+    with serving(database, clock=FrozenClock()) as served:
         yield served
 
 

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
+from job_trigger_worker.domain.principals import Role
 from tests.support.console import Served, serving
-from tests.support.history import NOW, Still, writing
+from tests.support.history import NOW, FrozenClock, writing
 from tests.support.pages import HOSTILE, content, page, rows, shows_as_text
 from tests.support.sql import execute, value
-from worker.domain.access import Role
 
 EXECUTION = "11111111-2222-4333-8444-555555555555"
 TRIGGER = "21111111-2222-4333-8444-555555555555"
@@ -18,7 +18,7 @@ TRIGGER = "21111111-2222-4333-8444-555555555555"
 
 @pytest.fixture
 def console(database: str) -> Iterator[Served]:
-    with serving(database, clock=Still()) as served:
+    with serving(database, clock=FrozenClock()) as served:
         yield served
 
 

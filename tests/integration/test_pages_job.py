@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
+from job_trigger_worker.domain.principals import Role
 from tests.support.console import Served, serving
-from tests.support.history import NOW, Still, change_job, writing
+from tests.support.history import NOW, FrozenClock, change_job, writing
 from tests.support.pages import HOSTILE, content, page, rows, shows_as_text
 from tests.support.platform_types import redefine
 from tests.support.sql import execute, session
-from worker.domain.access import Role
 
 UNKNOWN_TARGETS = (
     "What this job was saved with cannot be read, so nobody knows which servers it names."
@@ -20,7 +20,7 @@ UNKNOWN_TARGETS = (
 
 @pytest.fixture
 def console(database: str) -> Iterator[Served]:
-    with serving(database, clock=Still()) as served:
+    with serving(database, clock=FrozenClock()) as served:
         yield served
 
 

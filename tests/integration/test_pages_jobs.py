@@ -7,20 +7,20 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from job_trigger_worker.domain.principals import Role
 from tests.support.console import Served, serving
-from tests.support.history import NOW, Still, change_job, writing
+from tests.support.history import NOW, FrozenClock, change_job, writing
 from tests.support.pages import HOSTILE, content, page, rows, said, shows_as_text
 from tests.support.sql import execute
-from worker.domain.access import Role
 
 
 @pytest.fixture
-def clock() -> Still:
-    return Still()
+def clock() -> FrozenClock:
+    return FrozenClock()
 
 
 @pytest.fixture
-def console(database: str, clock: Still) -> Iterator[Served]:
+def console(database: str, clock: FrozenClock) -> Iterator[Served]:
     with serving(database, clock=clock) as served:
         yield served
 

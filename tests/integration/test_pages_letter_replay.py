@@ -9,14 +9,14 @@ from typing import Any
 import httpx
 import pytest
 
+from job_trigger_worker.domain.principals import Role
+from job_trigger_worker.kafka.settings import KafkaSettings
 from tests.conftest import kafka_settings
 from tests.support.console import Served, form_token, serving
 from tests.support.pages import content
 from tests.support.rig import Rig, at, trigger
 from tests.support.topics import produce_raw
 from tests.support.waiting import wait_until
-from worker.domain.access import Role
-from worker.kafka.settings import KafkaSettings
 
 pytestmark = pytest.mark.parametrize("rig", ["kafka"], indirect=True)
 SETTLED_S = 30.0

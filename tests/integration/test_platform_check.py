@@ -8,18 +8,18 @@ from pydantic import SecretStr
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.errors import FatalError
+from job_trigger_worker.runtime import worker as bootstrap
+from job_trigger_worker.runtime.worker import Worker
+from job_trigger_worker.storage.db.engine import Session, make_engine
+from job_trigger_worker.storage.platform.check import check, check_structure
+from job_trigger_worker.storage.platform.report import Report
+from job_trigger_worker.storage.schema import revisions
 from tests.support import sql
 from tests.support.command import Ended, trigger_worker
 from tests.support.platform import Platform
 from tests.support.platform_types import redefine
-from worker import bootstrap
-from worker.bootstrap import Worker
-from worker.config import Settings
-from worker.errors import Stop
-from worker.storage import schema
-from worker.storage.engine import Session, make_engine
-from worker.storage.platform.check import check, check_structure
-from worker.storage.platform.report import Report
 
 CHECKED = """
     alter table awp_server drop constraint awp_server_state_check, alter state drop not null;
@@ -226,7 +226,7 @@ def test_views_and_columns_that_are_not_there_or_of_no_use_are_named_all_at_once
             "Define it over the platform's tables; docs/platform.md lists its columns."
         )
     ]
-    with session.snapshot() as connection, pytest.raises(Stop) as stopped:
+    with session.snapshot() as connection, pytest.raises(FatalError) as stopped:
         check_structure(connection)
     assert stopped.value.message == " ".join(expected)
 
@@ -254,7 +254,7 @@ def test_a_column_that_cannot_be_what_is_read_in_it_keeps_a_worker_from_starting
     redefine(database, view, {column: said})
     message = f"The column {view}.{column} is of type {type_}, which cannot be read as {holds}."
     assert _messages(check(session.snapshot)) == [message]
-    with session.snapshot() as connection, pytest.raises(Stop) as stopped:
+    with session.snapshot() as connection, pytest.raises(FatalError) as stopped:
         check_structure(connection)
     assert stopped.value.message == message
 
@@ -461,7 +461,7 @@ def test_a_migration_says_what_the_views_say(database: str) -> None:
     _fill(database)
     sql.execute(database, CHECKED)
     sql.execute(database, "update awp_server set state = 'Asleep' where id = 2")
-    report = schema.look_at_views(database)
+    report = revisions.look_at_views(database)
     said = "preflight_server.state is 'Asleep' in 1 row (server_id=2); it has to be on, off, "
     assert _messages(report) == [f"{said}offline or unknown."]
 
@@ -537,7 +537,7 @@ def test_a_view_of_jobs_that_cannot_be_written_is_told_by_the_check_and_ends_a_w
         "(docs/platform.md)."
     )
     assert _messages(check(session.snapshot)) == [f"{each} {remedy}" for each in said]
-    with session.snapshot() as connection, pytest.raises(Stop) as stopped:
+    with session.snapshot() as connection, pytest.raises(FatalError) as stopped:
         check_structure(connection)
     assert str(stopped.value) == (
         f"{said[0]} {remedy} {said[1]} {remedy} `trigger-worker platform check` says more."

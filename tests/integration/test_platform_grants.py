@@ -6,18 +6,18 @@ from collections.abc import Iterator
 import pytest
 from pydantic import SecretStr
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.delivery import Delivery
+from job_trigger_worker.errors import FatalError
+from job_trigger_worker.storage.db.engine import Session, make_engine
+from job_trigger_worker.storage.platform.check import check, check_structure
+from job_trigger_worker.storage.platform.report import Finding
 from tests.integration.conftest import ROOT
 from tests.support import sql
+from tests.support.brokerless import feeding
 from tests.support.command import trigger_worker
-from tests.support.feed import feeding
 from tests.support.history import writing
 from tests.support.platform_types import redefine
-from worker.config import Settings
-from worker.domain.delivery import Delivery
-from worker.errors import Stop
-from worker.storage.engine import Session, make_engine
-from worker.storage.platform.check import check, check_structure
-from worker.storage.platform.report import Finding
 
 NEEDED = (
     "awp_automcation_job",
@@ -69,7 +69,7 @@ def test_a_view_that_was_made_again_has_lost_its_grants(
     )
 
     worker = Session(make_engine(Settings(database_url=SecretStr(roles["trigger_worker"]))))
-    with worker.snapshot() as connection, pytest.raises(Stop) as stopped:
+    with worker.snapshot() as connection, pytest.raises(FatalError) as stopped:
         check_structure(connection)
     worker.close()
     assert stopped.value.message.endswith(
@@ -241,7 +241,7 @@ def test_a_trigger_that_may_not_do_its_part_is_named_by_worker_and_check(
     sql.execute(database, SHOW)
     grant(database)
 
-    with pytest.raises(Stop) as stopped:
+    with pytest.raises(FatalError) as stopped:
         fire(roles["trigger_worker"], job)
     assert str(stopped.value) == (
         'awp_automcation_job does not save what a job shows (42P01): relation "task" does not '
@@ -311,7 +311,7 @@ def test_a_function_that_may_not_write_beside_a_record_is_named(
             for each row execute function copy_it();
         """,
     )
-    with pytest.raises(Stop) as stopped:
+    with pytest.raises(FatalError) as stopped:
         fire(roles["trigger_worker"], job)
     assert str(stopped.value) == (
         'The database cannot serve this process (42P01): relation "copies" does not exist '

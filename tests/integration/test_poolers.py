@@ -11,24 +11,25 @@ from pydantic import SecretStr
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.delivery import Delivery
+from job_trigger_worker.domain.record import Claim
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.errors import ConnectionLost, FatalError
+from job_trigger_worker.storage.db import session_settings
+from job_trigger_worker.storage.db.engine import Session, make_engine
+from job_trigger_worker.storage.db.pool import Pool
+from job_trigger_worker.storage.schema import revisions
 from tests.support import sql
+from tests.support.brokerless import IntakeSession, feeding
 from tests.support.command import trigger_worker
 from tests.support.console import serving
-from tests.support.feed import Taker, feeding
 from tests.support.pgbouncer import PgBouncer, pooled
 from tests.support.platform import Platform
 from tests.support.refusals import raised_by
 from tests.support.rig import Rig, trigger
 from tests.support.topics import Broker
 from tests.support.worker import running
-from worker.config import Settings
-from worker.domain.delivery import Delivery
-from worker.domain.record import Claim
-from worker.domain.topics import Topics
-from worker.errors import ConnectionLost, Stop
-from worker.storage import asked, schema
-from worker.storage.engine import Session, make_engine
-from worker.storage.pool import Pool
 
 pytestmark = pytest.mark.usefixtures("pgbouncer")
 LENT = (
@@ -115,12 +116,12 @@ def test_any_other_pooling_is_refused_with_the_reason(
     with pooled(database, mode, ignore_startup_parameters=ignored) as pooler:
         error = raised_by(pooler.url)
         pool = Pool(Settings(database_url=SecretStr(pooler.url)))
-        with pytest.raises(Stop) as of_the_console, pool.snapshot():
+        with pytest.raises(FatalError) as of_the_console, pool.snapshot():
             pass
-        with pytest.raises(Stop) as of_migrate:
-            schema.current(pooler.url)
+        with pytest.raises(FatalError) as of_migrate:
+            revisions.current(pooler.url)
 
-    assert (type(error), error.message) == (Stop, LENT)
+    assert (type(error), error.message) == (FatalError, LENT)
     assert "PgBouncer: pool_mode=session" in error.remedy
     assert of_the_console.value.message == of_migrate.value.message == LENT
 
@@ -189,15 +190,15 @@ def test_a_pooler_that_changes_while_a_worker_runs_ends_it(database: str) -> Non
             pooler.pool_by("transaction")
             with pytest.raises(ConnectionLost):
                 _write_each(taker, claims, job)
-            with pytest.raises(Stop, match="lends a session for one transaction"):
+            with pytest.raises(FatalError, match="lends a session for one transaction"):
                 _write_each(taker, claims, job)
 
 
 def test_a_pooler_that_clears_what_a_session_has_set_is_noticed(database: str) -> None:
     with pooled(database, "transaction", server_reset_query_always=1) as pooler:
         engine = create_engine(pooler.url, poolclass=NullPool)
-        asked.ask_and_check(engine, {"statement_timeout": 60_000})
-        with pytest.raises(Stop, match="set statement_timeout=60000 and has 0") as refused:
+        session_settings.ask_and_check(engine, {"statement_timeout": 60_000})
+        with pytest.raises(FatalError, match="set statement_timeout=60000 and has 0") as refused:
             engine.connect()
         engine.dispose()
     assert "pool_mode=session" in refused.value.remedy
@@ -216,7 +217,7 @@ def test_what_the_pooler_itself_refuses_no_waiting_mends(
 ) -> None:
     parts, said = REFUSED[case]
     error = raised_by(_changed(session_pooling.url, **parts))
-    assert type(error) is Stop, error
+    assert type(error) is FatalError, error
     assert error.message.startswith("The database refuses the connection: ")
     assert said in error.message
     assert "TRIGGER_WORKER_DATABASE_URL" in error.remedy
@@ -228,7 +229,7 @@ def test_a_database_that_is_away_behind_a_pooler_is_an_outage() -> None:
         assert type(raised_by(pooler.url)) is ConnectionLost
 
 
-def _write_each(taker: Taker, claims: dict[int, Claim], job: int) -> None:
+def _write_each(taker: IntakeSession, claims: dict[int, Claim], job: int) -> None:
     for offset in range(1, 9):
         taker.write([_delivery(job, offset)], claims)
 

@@ -12,17 +12,17 @@ import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
+from job_trigger_worker.domain.inventory import ServerState
+from job_trigger_worker.domain.messages import as_json, summary
+from job_trigger_worker.domain.trigger import Origin, Trigger, TriggerKind
+from job_trigger_worker.domain.verdict import Target, Verdict
+from job_trigger_worker.preflight.facts import Facts, facts_in
+from job_trigger_worker.preflight.runner import judge
 from tests.support.command import trigger_worker
 from tests.support.platform import Platform
 from tests.support.platform_types import redefine
 from tests.support.postgres import PostgresServer
 from tests.support.statements import saying
-from worker.domain.inventory import ServerState
-from worker.domain.messages import as_json, summary
-from worker.domain.trigger import Origin, Trigger, TriggerKind
-from worker.domain.verdict import Target, Verdict
-from worker.preflight.facts import Facts, facts_in
-from worker.preflight.runner import judge
 
 
 @pytest.fixture
@@ -277,7 +277,7 @@ def test_the_command_puts_nothing_in_brackets_where_the_type_is_not_known(
 def test_the_command_puts_no_blank_between_chinese_sentences(engine: Engine, database: str) -> None:
     with platform(engine) as p:
         job_id = p.action_job([p.account(p.server("db-07", state="off"), "deploy")])
-    env = {"TRIGGER_WORKER_DATABASE_URL": database, "TRIGGER_WORKER_LANGUAGE": "zh"}
+    env = {"TRIGGER_WORKER_DATABASE_URL": database, "TRIGGER_WORKER_MESSAGE_LANGUAGE": "zh"}
     ended = trigger_worker("preflight", str(job_id), env=env)
     assert ended.stdout == (
         f"job {job_id} log-backup (action): failed\n"
@@ -288,7 +288,7 @@ def test_the_command_puts_no_blank_between_chinese_sentences(engine: Engine, dat
 def test_the_command_says_the_same_to_a_program(engine: Engine, database: str) -> None:
     with platform(engine) as p:
         job_id = p.action_job([p.account(p.server("db-07", state="off"), "deploy")], id=17)
-    env = {"TRIGGER_WORKER_DATABASE_URL": database, "TRIGGER_WORKER_LANGUAGE": "zh"}
+    env = {"TRIGGER_WORKER_DATABASE_URL": database, "TRIGGER_WORKER_MESSAGE_LANGUAGE": "zh"}
     ended = trigger_worker("preflight", str(job_id), str(job_id), "--json", env=env)
     assert ended.status == 1
     assert {name: ended.json[name] for name in ("passed", "failed", "unknown", "problem")} == {

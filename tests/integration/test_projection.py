@@ -10,17 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
+from job_trigger_worker.domain.delivery import Event
+from job_trigger_worker.domain.record import Record
+from job_trigger_worker.domain.trigger import Origin, Trigger, TriggerKind
+from job_trigger_worker.domain.verdict import Verdict
+from job_trigger_worker.storage.db.engine import Session
+from job_trigger_worker.storage.write import projection, records
 from tests.support import sql
+from tests.support.brokerless import TOPICS, BrokerlessIntake, feeding
 from tests.support.command import trigger_worker
-from tests.support.feed import TOPICS, Feed, feeding
 from tests.support.platform import Platform
 from tests.support.properties import examples, patient
-from worker.domain.delivery import Event
-from worker.domain.record import Record
-from worker.domain.trigger import Origin, Trigger, TriggerKind
-from worker.domain.verdict import Verdict
-from worker.storage import projection, records
-from worker.storage.engine import Session
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
 JOBS = (1, 2)
@@ -52,7 +52,7 @@ arrivals = st.lists(st.lists(firings, min_size=1, max_size=5), min_size=1, max_s
 class Desk:
     """Writes records of given outcomes as the intake does, and shows what the jobs say."""
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: BrokerlessIntake) -> None:
         self.feed = feed
         self.session: Session = feed.taker().session
 

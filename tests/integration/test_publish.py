@@ -19,15 +19,15 @@ from job_trigger_schemas import JobTrigger
 from job_trigger_schemas.errors import BrokersAway
 from job_trigger_schemas.failure_reader import FailureReader
 from job_trigger_schemas.publisher import NotAcknowledged
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.errors import FatalError, Transient
+from job_trigger_worker.kafka.admin import TopicAdmin
+from job_trigger_worker.kafka.publisher import connect
+from job_trigger_worker.kafka.settings import KafkaSettings
 from tests.support.command import trigger_worker
 from tests.support.kafka import KafkaNode
 from tests.support.topics import Broker, produce_raw, read_topic
-from worker.config import Settings
-from worker.domain.topics import Topics
-from worker.errors import Stop, Transient
-from worker.kafka.admin import TopicAdmin
-from worker.kafka.publisher import connect
-from worker.kafka.settings import KafkaSettings
 
 SLOT = "2026-11-20T08:00:00Z"
 
@@ -123,7 +123,7 @@ def test_a_job_goes_where_kafkas_default_partitioner_sends_its_key(
 
 def test_a_topic_that_does_not_exist_says_how_to_make_it(broker: Broker, topic_prefix: str) -> None:
     with pytest.raises(
-        Stop, match=rf"{topic_prefix}.job.triggers.v1 does not exist.*topics create"
+        FatalError, match=rf"{topic_prefix}.job.triggers.v1 does not exist.*topics create"
     ):
         connect(kafka_settings(broker.address, topic_prefix))
 

@@ -8,23 +8,23 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.pool import NullPool
 
-from tests.support.platform import Platform
-from tests.support.records import AS_OF, History, before
-from tests.support.statements import saying
-from worker.domain.reading import (
+from job_trigger_worker.domain.read_models import (
     EVERYTHING,
+    IdMatch,
     JobFilter,
     JobSort,
     Kind,
-    Named,
     Page,
     RecordFilter,
     Scope,
     Status,
 )
-from worker.errors import Misused
-from worker.storage.queries import executions, failures, feed, jobs
-from worker.storage.queries.find import find
+from job_trigger_worker.errors import UsageError
+from job_trigger_worker.storage.read import executions, failure_feed, failures, jobs
+from job_trigger_worker.storage.read.id_lookup import find
+from tests.support.platform import Platform
+from tests.support.records import AS_OF, History, before
+from tests.support.statements import saying
 
 GONE = "server_not_found:server=7"
 OFF = "server_powered_off:server=8"
@@ -155,11 +155,11 @@ def test_an_id_names_everything_of_that_id(
     record_id = history.passed(job_id, before(1), execution_id=RUN, trigger_id=TRIGGER)
     assert record_id == 1
     assert find(connection, EVERYTHING, "1") == (
-        Named(Kind.JOB, 1, None),
-        Named(Kind.RECORD, 1, 1),
+        IdMatch(Kind.JOB, 1, None),
+        IdMatch(Kind.RECORD, 1, 1),
     )
-    assert find(connection, EVERYTHING, RUN.upper()) == (Named(Kind.EXECUTION, 1, 1),)
-    assert find(connection, EVERYTHING, TRIGGER) == (Named(Kind.TRIGGER, 1, 1),)
+    assert find(connection, EVERYTHING, RUN.upper()) == (IdMatch(Kind.EXECUTION, 1, 1),)
+    assert find(connection, EVERYTHING, TRIGGER) == (IdMatch(Kind.TRIGGER, 1, 1),)
     for nothing in ("2", "0", "9" * 19, "x", "", "１", "1\x00", "-1", TRIGGER[:-1] + "0"):
         assert find(connection, EVERYTHING, nothing) == ()
 
@@ -168,7 +168,7 @@ def test_a_trigger_without_an_id_of_its_own_is_found_once_by_that_of_its_executi
     connection: Connection, history: History
 ) -> None:
     record_id = history.passed(5, before(1), execution_id=TRIGGER)
-    assert find(connection, EVERYTHING, TRIGGER) == (Named(Kind.EXECUTION, 5, record_id),)
+    assert find(connection, EVERYTHING, TRIGGER) == (IdMatch(Kind.EXECUTION, 5, record_id),)
     followed = executions.records_of_triggers(connection, EVERYTHING, AS_OF, [TRIGGER, RUN])
     assert {key: row.id for key, row in followed.items()} == {TRIGGER: record_id}
 
@@ -223,7 +223,7 @@ def test_failures_over_time_have_empty_steps_and_every_code(
         ("server_powered_off", 2, 3),
         ("server_not_found", 1, 1),
     ]
-    with pytest.raises(Misused, match="too many"):
+    with pytest.raises(UsageError, match="too many"):
         failures.by_time(connection, EVERYTHING, since=before(60), until=before(0), step_s=1)
 
 
@@ -231,15 +231,15 @@ def test_a_feed_goes_on_where_it_stopped(connection: Connection, history: Histor
     made = [history.failed(1, before(60 - n)) for n in range(5)]
     history.passed(1, before(1))
     connection.commit()
-    begun = feed.newest_failures(connection, EVERYTHING, AS_OF, limit=2)
+    begun = failure_feed.newest_failures(connection, EVERYTHING, AS_OF, limit=2)
     assert [row.id for row in begun.rows] == [made[4], made[3]]
     assert begun.position == made[4]
-    first = feed.failures_after(connection, EVERYTHING, AS_OF, 0, limit=3)
+    first = failure_feed.failures_after(connection, EVERYTHING, AS_OF, 0, limit=3)
     assert ([row.id for row in first.rows], first.position) == (made[:3], made[2])
-    rest = feed.failures_after(connection, EVERYTHING, AS_OF, first.position, limit=3)
+    rest = failure_feed.failures_after(connection, EVERYTHING, AS_OF, first.position, limit=3)
     assert ([row.id for row in rest.rows], rest.position) == (made[3:], made[4])
-    assert feed.failures_after(connection, EVERYTHING, AS_OF, made[4]).position == made[4]
-    unseen = feed.failures_after(connection, Scope((1,)), AS_OF, 0)
+    assert failure_feed.failures_after(connection, EVERYTHING, AS_OF, made[4]).position == made[4]
+    unseen = failure_feed.failures_after(connection, Scope((1,)), AS_OF, 0)
     assert (unseen.rows, unseen.position) == ((), made[4])
 
 
@@ -250,9 +250,9 @@ def test_a_feed_waits_for_a_smaller_id_that_is_not_committed_yet(
         slow = History(other).failed(1, before(0))
         quick = history.failed(2, before(0))
         connection.commit()
-        assert feed.failures_after(connection, EVERYTHING, AS_OF, 0).rows == ()
+        assert failure_feed.failures_after(connection, EVERYTHING, AS_OF, 0).rows == ()
         connection.rollback()
-    found = feed.failures_after(connection, EVERYTHING, AS_OF, 0)
+    found = failure_feed.failures_after(connection, EVERYTHING, AS_OF, 0)
     assert [row.id for row in found.rows] == [slow, quick]
 
 
@@ -312,8 +312,8 @@ def test_pages_of_jobs_are_complete_while_jobs_are_made(
     small: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("worker.storage.queries.job_meaning.SMALL", small)
-    monkeypatch.setattr("worker.storage.queries.job_pages.RECENT", 9)
+    monkeypatch.setattr("job_trigger_worker.storage.read.job_selection.SMALL", small)
+    monkeypatch.setattr("job_trigger_worker.storage.read.job_pages.RECENT", 9)
     made = []
     for n in range(24):
         made.append(platform.action_job(name=f"b {n % 5}"))
@@ -339,9 +339,9 @@ def test_pages_of_jobs_are_complete_while_jobs_are_made(
 def test_a_cursor_from_elsewhere_is_refused(
     connection: Connection, after: str, sort: JobSort
 ) -> None:
-    with pytest.raises(Misused, match="cursor"):
+    with pytest.raises(UsageError, match="cursor"):
         jobs.list_jobs(connection, EVERYTHING, AS_OF, sort=sort, after=after)
-    with pytest.raises(Misused, match="cursor"):
+    with pytest.raises(UsageError, match="cursor"):
         executions.list_records(connection, EVERYTHING, AS_OF, after=after)
 
 
@@ -384,7 +384,7 @@ def test_a_window_names_itself_and_the_next_page_goes_on_behind_it(
     oldest = history.passed(1, before(60), trigger_kind="manual")
     for n in range(6):
         history.passed(1, before(50 - n))
-    monkeypatch.setattr("worker.storage.queries.streams.WIDE", 4)
+    monkeypatch.setattr("job_trigger_worker.storage.read.record_scan.WIDE", 4)
     wanted = RecordFilter(kind="manual")
     first = executions.list_records(connection, EVERYTHING, AS_OF, wanted=wanted)
     assert first.window is not None
@@ -401,9 +401,9 @@ def test_counts_of_many_jobs_say_where_they_end(
     for n in range(6):
         job_id = platform.action_job()
         (history.failed if n < 2 else history.passed)(job_id, before(10 + n))
-    monkeypatch.setattr("worker.storage.queries.job_meaning.SMALL", 4)
-    monkeypatch.setattr("worker.storage.queries.job_pages.RECENT", 4)
-    monkeypatch.setattr("worker.storage.queries.job_counts.MOST_TOTAL", 5)
+    monkeypatch.setattr("job_trigger_worker.storage.read.job_selection.SMALL", 4)
+    monkeypatch.setattr("job_trigger_worker.storage.read.job_pages.RECENT", 4)
+    monkeypatch.setattr("job_trigger_worker.storage.read.job_counts.MOST_TOTAL", 5)
     counts = jobs.count_jobs(connection, EVERYTHING, AS_OF)
     assert (counts.total.value, counts.total.is_exact) == (5, False)
     assert counts.by_status[Status.TRIGGER_FAILED].value == 2

@@ -10,9 +10,7 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool
 
-from tests.support.postgres import PostgresServer
-from tests.support.sql import session
-from worker.domain.reading import (
+from job_trigger_worker.domain.read_models import (
     EVERYTHING,
     AsOf,
     JobFilter,
@@ -21,8 +19,10 @@ from worker.domain.reading import (
     Scope,
     Status,
 )
-from worker.storage.queries import executions, failures, feed, jobs, scope
-from worker.storage.queries.find import find
+from job_trigger_worker.storage.read import executions, failure_feed, failures, jobs, scope
+from job_trigger_worker.storage.read.id_lookup import find
+from tests.support.postgres import PostgresServer
+from tests.support.sql import session
 
 LARGE = {
     "awp_job_execution",
@@ -112,8 +112,8 @@ READS: dict[str, Read] = {
         c, EVERYTHING, "server_not_found:server=7"
     ),
     "bars": lambda c: failures.by_time(c, EVERYTHING, step_s=3600, **DAY),
-    "newest failures": lambda c: feed.newest_failures(c, EVERYTHING, AS_OF),
-    "failures after": lambda c: feed.failures_after(c, EVERYTHING, AS_OF, 59_000),
+    "newest failures": lambda c: failure_feed.newest_failures(c, EVERYTHING, AS_OF),
+    "failures after": lambda c: failure_feed.failures_after(c, EVERYTHING, AS_OF, 59_000),
     "groups of jobs": lambda c: scope.groups_of(c, range(1, 300)),
     "what a number names": lambda c: find(c, EVERYTHING, "777"),
     "what a uuid names": lambda c: find(c, EVERYTHING, str(uuid.UUID(int=7))),
@@ -140,7 +140,7 @@ def test_no_large_table_is_read_from_end_to_end(
     engine: Engine, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As small a part of these tables as the real ones are of tables that deserve the word.
-    monkeypatch.setattr("worker.storage.queries.job_pages.RECENT", 200)
+    monkeypatch.setattr("job_trigger_worker.storage.read.job_pages.RECENT", 200)
     said: list[tuple[str, Any]] = []
 
     def hear(*call: Any) -> None:

@@ -8,9 +8,7 @@ import pytest
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
-from tests.support.platform import Platform
-from tests.support.records import AS_OF, History, before
-from worker.domain.reading import (
+from job_trigger_worker.domain.read_models import (
     EVERYTHING,
     JobFilter,
     JobSort,
@@ -18,10 +16,12 @@ from worker.domain.reading import (
     Scope,
     Status,
 )
-from worker.storage.queries import executions, failures, feed, jobs
-from worker.storage.queries.find import find
-from worker.storage.queries.home import overview
-from worker.storage.queries.scope import groups_of, sees
+from job_trigger_worker.storage.read import executions, failure_feed, failures, jobs
+from job_trigger_worker.storage.read.id_lookup import find
+from job_trigger_worker.storage.read.job_list import overview
+from job_trigger_worker.storage.read.scope import groups_of, sees
+from tests.support.platform import Platform
+from tests.support.records import AS_OF, History, before
 
 MINE, THEIRS, NOBODY = Scope((70,)), Scope((80,)), Scope(())
 CAUSE = "server_not_found:server=7"
@@ -95,8 +95,8 @@ SUMS: dict[str, Read] = {
     "jobs_of_cause": lambda c, s: failures.jobs_of_cause(c, s, CAUSE),
     "by_code": failures.by_code,
     "by_time": lambda c, s: failures.by_time(c, s, since=before(60), until=before(0), step_s=600),
-    "newest": lambda c, s: feed.newest_failures(c, s, AS_OF).rows,
-    "after": lambda c, s: feed.failures_after(c, s, AS_OF, 0).rows,
+    "newest": lambda c, s: failure_feed.newest_failures(c, s, AS_OF).rows,
+    "after": lambda c, s: failure_feed.failures_after(c, s, AS_OF, 0).rows,
     "keys": lambda c, s: executions.records_of_triggers(c, s, AS_OF, list(RUNS.values())),
 }
 GUESSES: dict[str, Read] = {
@@ -136,8 +136,8 @@ READS: dict[str, Read] = JOBS | RECORDS | SUMS
 def test_a_viewer_gets_nothing_of_another_group(
     connection: Connection, name: str, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.storage.queries.scope.FEW", few)
-    monkeypatch.setattr("worker.storage.queries.job_meaning.SMALL", few)
+    monkeypatch.setattr("job_trigger_worker.storage.read.scope.FEW", few)
+    monkeypatch.setattr("job_trigger_worker.storage.read.job_selection.SMALL", few)
     read = READS[name]
     seen: Any = read(connection, MINE)
     assert SECRET not in repr(seen)
@@ -177,17 +177,17 @@ def test_a_viewer_of_both_groups_sees_each_row_once(connection: Connection) -> N
 def test_what_is_seen_is_the_same_by_groups_that_were_read_before(connection: Connection) -> None:
     groups = groups_of(connection, [1, 2, 404])
     assert groups == {1: frozenset({70}), 2: frozenset({80})}
-    everything = feed.failures_after(connection, EVERYTHING, AS_OF, 0).rows
+    everything = failure_feed.failures_after(connection, EVERYTHING, AS_OF, 0).rows
     for scope in (MINE, THEIRS, NOBODY, EVERYTHING, Scope((70, 80))):
         told = [r for r in everything if sees(scope, groups.get(r.job_id, frozenset()))]
-        assert tuple(told) == feed.failures_after(connection, scope, AS_OF, 0).rows
+        assert tuple(told) == failure_feed.failures_after(connection, scope, AS_OF, 0).rows
 
 
 def test_failures_of_a_scope_too_large_to_be_named_are_found_among_all(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.storage.queries.job_meaning.SMALL", 0)
-    monkeypatch.setattr("worker.storage.queries.failures.SOME", 0)
+    monkeypatch.setattr("job_trigger_worker.storage.read.job_selection.SMALL", 0)
+    monkeypatch.setattr("job_trigger_worker.storage.read.failures.SOME", 0)
     for wanted in (JobFilter(), JobFilter(status=Status.TRIGGER_FAILED), JobFilter(cause=CAUSE)):
         page = jobs.list_jobs(connection, MINE, AS_OF, wanted=wanted)
         assert [row.name for row in page.rows] == ["mine"]
@@ -209,8 +209,8 @@ def test_the_home_page_says_what_its_parts_say(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Also where it spares a look-up that they make."""
-    monkeypatch.setattr("worker.storage.queries.job_meaning.SMALL", few)
-    monkeypatch.setattr("worker.storage.queries.failures.SOME", few)
+    monkeypatch.setattr("job_trigger_worker.storage.read.job_selection.SMALL", few)
+    monkeypatch.setattr("job_trigger_worker.storage.read.failures.SOME", few)
     sort = JobSort.TROUBLE
     read = overview(
         connection, scope, AS_OF, wanted=wanted, sort=sort, after=None, size=1, causes=3
@@ -226,10 +226,10 @@ def test_the_home_page_says_what_its_parts_say(
 def test_a_window_of_failures_goes_on_behind_those_of_others(
     connection: Connection, sort: JobSort, cause: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.storage.queries.job_meaning.SMALL", 0)
-    monkeypatch.setattr("worker.storage.queries.job_meaning.SEEN", 1)
-    monkeypatch.setattr("worker.storage.queries.job_meaning.PASSED", 1)
-    monkeypatch.setattr("worker.storage.queries.job_meaning.RARE", 0)
+    monkeypatch.setattr("job_trigger_worker.storage.read.job_selection.SMALL", 0)
+    monkeypatch.setattr("job_trigger_worker.storage.read.job_selection.SEEN", 1)
+    monkeypatch.setattr("job_trigger_worker.storage.read.job_selection.PASSED", 1)
+    monkeypatch.setattr("job_trigger_worker.storage.read.job_selection.RARE", 0)
     wanted = JobFilter(status=Status.TRIGGER_FAILED, cause=cause)
     names, after, windows = [], None, []
     for _ in range(3):
@@ -274,9 +274,9 @@ def test_a_text_among_many_is_looked_for_behind_the_jobs_of_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Bounded is how many jobs a page goes through, whosever they are."""
-    monkeypatch.setattr("worker.storage.queries.job_meaning.SMALL", 0)
-    monkeypatch.setattr("worker.storage.queries.job_meaning.SIFTED", 1)
-    monkeypatch.setattr("worker.storage.queries.job_pages.RECENT_WIDE", 0)
+    monkeypatch.setattr("job_trigger_worker.storage.read.job_selection.SMALL", 0)
+    monkeypatch.setattr("job_trigger_worker.storage.read.job_selection.SIFTED", 1)
+    monkeypatch.setattr("job_trigger_worker.storage.read.job_pages.RECENT_WIDE", 0)
     wanted = JobFilter(text="e", group_id=group_id)
     found, after, sizes = [], None, []
     while after is not None or not sizes:

@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.pool import NullPool
 
-from tests.support.platform import Platform
-from tests.support.records import AS_OF, NOON, History, before
-from worker.domain.reading import (
+from job_trigger_worker.domain.read_models import (
     EVERYTHING,
     AsOf,
     Count,
     JobFilter,
-    JobRow,
+    JobListRow,
     JobSort,
     RecordFilter,
     Status,
 )
-from worker.storage.queries import executions, jobs
+from job_trigger_worker.storage.read import executions, jobs
+from tests.support.platform import Platform
+from tests.support.records import AS_OF, NOON, History, before
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def history(connection: Connection) -> History:
     return History(connection)
 
 
-def job(connection: Connection, job_id: int, as_of: AsOf = AS_OF) -> JobRow:
+def job(connection: Connection, job_id: int, as_of: AsOf = AS_OF) -> JobListRow:
     found = jobs.get_job(connection, EVERYTHING, as_of, job_id)
     assert found is not None
     return found
@@ -65,7 +65,7 @@ def status(connection: Connection, job_id: int) -> Status:
 
 def listed_jobs(
     connection: Connection, wanted: JobFilter | None = None, sort: JobSort = JobSort.TROUBLE
-) -> list[JobRow]:
+) -> list[JobListRow]:
     return list(jobs.each_job(connection, EVERYTHING, AS_OF, wanted=wanted, sort=sort))
 
 
@@ -272,8 +272,8 @@ CASE = st.tuples(
 def test_every_record_and_every_job_is_in_exactly_one_status_filter(
     engine: Engine, cases: list[tuple[int, int | None, float | None, str, str | None]], most: int
 ) -> None:
-    small = patch("worker.storage.queries.job_meaning.SMALL", most)
-    recent = patch("worker.storage.queries.job_pages.RECENT_WIDE", 4)
+    small = patch("job_trigger_worker.storage.read.job_selection.SMALL", most)
+    recent = patch("job_trigger_worker.storage.read.job_pages.RECENT_WIDE", 4)
     with small, recent, rolled_back(engine) as connection:
         platform, history = Platform(connection), History(connection)
         job_ids = {0: 999, **{n: platform.action_job() for n in (1, 2, 3)}}

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from job_trigger_worker.domain.topics import Topics
 from tests.support import failures
 from tests.support.topics import Broker, produce_raw, read_topic, read_whole
 from tests.support.waiting import wait_until
-from worker.domain.topics import Topics
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 PACKAGE = (Path(__file__).parents[2] / "schemas/README.md").read_text(encoding="utf-8")

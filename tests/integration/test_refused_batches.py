@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
+from job_trigger_worker.domain.delivery import Event
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.errors import Transient
+from job_trigger_worker.kafka.producer import EventProducer
 from tests.conftest import kafka_settings
 from tests.support.topics import Broker, quiet_client, read_whole
-from worker.domain.delivery import Event
-from worker.domain.topics import Topics
-from worker.errors import Transient
-from worker.kafka.producer import EventProducer
 
 pytestmark = [
     pytest.mark.parametrize("broker", ["kafka"], indirect=True),

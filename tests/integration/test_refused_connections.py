@@ -8,16 +8,16 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import make_url
 
+from job_trigger_worker import cli
+from job_trigger_worker.config import Settings
+from job_trigger_worker.errors import ConnectionLost, FatalError
+from job_trigger_worker.storage.db.pool import Pool
+from job_trigger_worker.storage.schema import revisions
 from tests.support import sql
 from tests.support.command import trigger_worker
 from tests.support.postgres import PostgresServer
 from tests.support.refusals import raised_by
 from tests.support.refusing_postgres import refusing
-from worker import cli
-from worker.config import Settings
-from worker.errors import ConnectionLost, Stop
-from worker.storage import schema
-from worker.storage.pool import Pool
 
 ADDRESS = "Correct TRIGGER_WORKER_DATABASE_URL."
 REFUSALS = {
@@ -59,7 +59,7 @@ def test_a_refusal_is_a_refusal_in_every_language(case: str) -> None:
     with refusing(state, words, severity=severity) as url:
         error = raised_by(url)
 
-    assert type(error) is Stop
+    assert type(error) is FatalError
     assert error.message.startswith(f"The database refuses the connection: {said}"), error.message
     assert error.remedy.endswith(remedy) or remedy in error.remedy
 
@@ -79,10 +79,10 @@ def test_commands_and_the_console_say_it_too() -> None:
     with refusing(state, words, severity=severity) as url:
         ended = trigger_worker("audit", env={"TRIGGER_WORKER_DATABASE_URL": url})
         pool = Pool(Settings(database_url=SecretStr(url)))
-        with pytest.raises(Stop) as raised, pool.snapshot():
+        with pytest.raises(FatalError) as raised, pool.snapshot():
             pass
-        with pytest.raises(Stop) as of_migrate:
-            schema.current(url)
+        with pytest.raises(FatalError) as of_migrate:
+            revisions.current(url)
 
     assert (ended.status, ended.stdout) == (1, "")
     assert said in ended.stderr
@@ -99,7 +99,7 @@ def test_what_this_server_itself_refuses(database: str) -> None:
         (absent, 'there is no such database (3D000: database "not_there" does not exist)'),
     ):
         error = raised_by(url.render_as_string(hide_password=False))
-        assert type(error) is Stop
+        assert type(error) is FatalError
         assert said in error.message
 
 
@@ -113,7 +113,7 @@ def test_one_that_refuses_counts_more_than_one_where_nobody_listens(unused_addre
         )
         error = raised_by(both.render_as_string(hide_password=False))
 
-    assert type(error) is Stop
+    assert type(error) is FatalError
     assert said in error.message
 
 
@@ -142,11 +142,11 @@ def test_a_database_of_another_encoding_is_refused_before_anything_is_done(
     url, encoding = other_encoding
 
     error = raised_by(url)
-    assert type(error) is Stop
+    assert type(error) is FatalError
     assert error.message == f"The database's encoding is {encoding}; the worker needs UTF8."
     assert "pg_dump" in error.remedy
-    with pytest.raises(Stop, match="the worker needs UTF8"):
-        schema.upgrade(url)
+    with pytest.raises(FatalError, match="the worker needs UTF8"):
+        revisions.upgrade(url)
     ended = trigger_worker("audit", env={"TRIGGER_WORKER_DATABASE_URL": url})
     assert (ended.status, ended.stderr.count("\n")) == (1, 1)
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from job_trigger_worker.domain.principals import Role
 from tests.support.console import Served, form_token, serving
-from tests.support.history import Still, writing
+from tests.support.history import FrozenClock, writing
 from tests.support.pages import content
 from tests.support.sql import execute, rows
-from worker.domain.access import Role
 
 NOT_TAKEN = "urn:trigger-worker:problem:not-taken"
 REFUSED = "urn:trigger-worker:problem:refused"
@@ -21,7 +21,7 @@ UNSAID = "It gives no reason that can be shown; the console's log has it."
 
 @pytest.fixture
 def console(database: str) -> Iterator[Served]:
-    with serving(database, clock=Still()) as served:
+    with serving(database, clock=FrozenClock()) as served:
         yield served
 
 

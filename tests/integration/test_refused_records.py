@@ -14,15 +14,15 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import make_url
 
+from job_trigger_worker.clock import SystemClock
+from job_trigger_worker.domain.delivery import Delivery
+from job_trigger_worker.domain.record import Claim
+from job_trigger_worker.errors import Unwritable
+from job_trigger_worker.metrics import IntakeMetrics, Metrics
+from job_trigger_worker.pipeline.status import StatusIntake
 from tests.support import sql
-from tests.support.feed import TOPICS, Feed, Taker, feeding
+from tests.support.brokerless import TOPICS, BrokerlessIntake, IntakeSession, feeding
 from tests.support.platform import Platform
-from worker.clock import SystemClock
-from worker.domain.delivery import Delivery
-from worker.domain.record import Claim
-from worker.errors import Unwritable
-from worker.metrics import IntakeMetrics, Metrics
-from worker.status import StatusIntake
 
 JOBS = 12
 AT_ITS_END = """
@@ -163,25 +163,25 @@ class Waiting(SystemClock):
 
 
 @pytest.fixture
-def feed(database: str) -> Iterator[Feed]:
+def feed(database: str) -> Iterator[BrokerlessIntake]:
     with feeding(database) as feed:
         yield feed
 
 
 @pytest.fixture
-def jobs(feed: Feed) -> list[int]:
+def jobs(feed: BrokerlessIntake) -> list[int]:
     with feed.engine.begin() as connection:
         platform = Platform(connection)
         return [platform.action_job() for _ in range(JOBS)]
 
 
 @pytest.fixture
-def taker(feed: Feed) -> Taker:
+def taker(feed: BrokerlessIntake) -> IntakeSession:
     return feed.taker()
 
 
 @pytest.fixture
-def claims(taker: Taker) -> dict[int, Claim]:
+def claims(taker: IntakeSession) -> dict[int, Claim]:
     return {0: taker.take(0)}
 
 
@@ -195,7 +195,7 @@ def _deliveries(jobs: Sequence[int], first: int = 0) -> list[Delivery]:
     return [_delivery(first + place, job_id) for place, job_id in enumerate(jobs)]
 
 
-def _nothing_is_acknowledged(feed: Feed) -> None:
+def _nothing_is_acknowledged(feed: BrokerlessIntake) -> None:
     assert feed.rows("select from awp_job_execution") == []
     assert feed.rows("select from awp_dead_letter") == []
     assert feed.rows("select from awp_trigger_outbox") == []
@@ -205,7 +205,12 @@ def _nothing_is_acknowledged(feed: Feed) -> None:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_is_the_databases_fault_is_waited_for_and_blames_no_trigger(
-    database: str, feed: Feed, taker: Taker, claims: dict[int, Claim], jobs: list[int], fault: str
+    database: str,
+    feed: BrokerlessIntake,
+    taker: IntakeSession,
+    claims: dict[int, Claim],
+    jobs: list[int],
+    fault: str,
 ) -> None:
     statement, named, mended = FAULTS[fault]
     sql.execute(database, statement)
@@ -254,8 +259,8 @@ ONLY_FAILURES_OF = """
 
 def test_a_trigger_whose_record_alone_is_refused_is_isolated_and_said(
     database: str,
-    feed: Feed,
-    taker: Taker,
+    feed: BrokerlessIntake,
+    taker: IntakeSession,
     claims: dict[int, Claim],
     jobs: list[int],
     caplog: pytest.LogCaptureFixture,
@@ -278,7 +283,11 @@ def test_a_trigger_whose_record_alone_is_refused_is_isolated_and_said(
 
 
 def test_four_in_a_row_are_the_triggers_and_the_fifth_is_the_databases(
-    database: str, feed: Feed, taker: Taker, claims: dict[int, Claim], jobs: list[int]
+    database: str,
+    feed: BrokerlessIntake,
+    taker: IntakeSession,
+    claims: dict[int, Claim],
+    jobs: list[int],
 ) -> None:
     """Each in a batch of its own, as on a quiet system."""
     unlucky = ", ".join(map(str, jobs[:5]))
@@ -301,7 +310,11 @@ def test_four_in_a_row_are_the_triggers_and_the_fifth_is_the_databases(
 
 
 def test_one_that_goes_in_between_them_says_that_it_is_not_the_database(
-    database: str, feed: Feed, taker: Taker, claims: dict[int, Claim], jobs: list[int]
+    database: str,
+    feed: BrokerlessIntake,
+    taker: IntakeSession,
+    claims: dict[int, Claim],
+    jobs: list[int],
 ) -> None:
     unlucky = [*jobs[:4], *jobs[5:9]]
     sql.execute(database, ONLY_FAILURES_OF.format(jobs=", ".join(map(str, unlucky))))
@@ -315,7 +328,11 @@ def test_one_that_goes_in_between_them_says_that_it_is_not_the_database(
 
 
 def test_any_number_of_refused_triggers_of_one_job_is_that_jobs_affair(
-    database: str, feed: Feed, taker: Taker, claims: dict[int, Claim], jobs: list[int]
+    database: str,
+    feed: BrokerlessIntake,
+    taker: IntakeSession,
+    claims: dict[int, Claim],
+    jobs: list[int],
 ) -> None:
     sql.execute(database, ONLY_FAILURES_OF.format(jobs=jobs[0]))
 
@@ -326,7 +343,7 @@ def test_any_number_of_refused_triggers_of_one_job_is_that_jobs_affair(
 
 
 def test_every_second_of_a_batch_is_the_databases_too(
-    database: str, feed: Feed, taker: Taker, claims: dict[int, Claim]
+    database: str, feed: BrokerlessIntake, taker: IntakeSession, claims: dict[int, Claim]
 ) -> None:
     with feed.engine.begin() as connection:
         platform = Platform(connection)
@@ -346,7 +363,7 @@ def test_every_second_of_a_batch_is_the_databases_too(
 
 
 def test_values_that_no_database_takes_are_the_triggers_however_many_come(
-    feed: Feed, taker: Taker, claims: dict[int, Claim], jobs: list[int]
+    feed: BrokerlessIntake, taker: IntakeSession, claims: dict[int, Claim], jobs: list[int]
 ) -> None:
     batch = [_delivery(i, job_id, triggered_by="a\0b") for i, job_id in enumerate(jobs)]
 
@@ -358,7 +375,11 @@ def test_values_that_no_database_takes_are_the_triggers_however_many_come(
 
 
 def test_a_slot_that_the_table_has_no_place_for_costs_its_trigger_alone(
-    database: str, feed: Feed, taker: Taker, claims: dict[int, Claim], jobs: list[int]
+    database: str,
+    feed: BrokerlessIntake,
+    taker: IntakeSession,
+    claims: dict[int, Claim],
+    jobs: list[int],
 ) -> None:
     """As the oldest partition of a platform that throws old ones away."""
     sql.execute(
@@ -377,7 +398,7 @@ def test_a_slot_that_the_table_has_no_place_for_costs_its_trigger_alone(
 
 
 def test_a_job_that_may_not_be_changed_is_in_nobodys_way_and_follows(
-    database: str, feed: Feed, jobs: list[int], caplog: pytest.LogCaptureFixture
+    database: str, feed: BrokerlessIntake, jobs: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Waiting()
     taker = feed.taker(clock=clock)
@@ -408,7 +429,7 @@ def test_a_job_that_may_not_be_changed_is_in_nobodys_way_and_follows(
 
 
 def test_a_view_that_raises_for_one_row_shows_every_job_once_it_is_mended(
-    database: str, feed: Feed, jobs: list[int], caplog: pytest.LogCaptureFixture
+    database: str, feed: BrokerlessIntake, jobs: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
     """The row is nobody's whose trigger came: all of the platform's jobs are behind for it."""
     clock = Waiting()
@@ -463,7 +484,7 @@ def _statuses(words: Sequence[str]) -> list[Delivery]:
 
 
 def test_statuses_are_isolated_by_the_same_rules(
-    database: str, feed: Feed, taker: Taker, claims: dict[int, Claim]
+    database: str, feed: BrokerlessIntake, taker: IntakeSession, claims: dict[int, Claim]
 ) -> None:
     metrics = IntakeMetrics(Metrics(CollectorRegistry()), TOPICS.statuses)
     intake = StatusIntake(session=taker.session, topics=TOPICS, metrics=metrics)
@@ -479,8 +500,8 @@ def test_statuses_are_isolated_by_the_same_rules(
 
 def test_repeats_of_a_record_that_may_not_be_changed_are_in_nobodys_way(
     database: str,
-    feed: Feed,
-    taker: Taker,
+    feed: BrokerlessIntake,
+    taker: IntakeSession,
     claims: dict[int, Claim],
     jobs: list[int],
     caplog: pytest.LogCaptureFixture,
@@ -521,7 +542,11 @@ def test_repeats_of_a_record_that_may_not_be_changed_are_in_nobodys_way(
 
 
 def test_repeats_that_no_record_may_count_are_the_databases_affair(
-    database: str, feed: Feed, taker: Taker, claims: dict[int, Claim], jobs: list[int]
+    database: str,
+    feed: BrokerlessIntake,
+    taker: IntakeSession,
+    claims: dict[int, Claim],
+    jobs: list[int],
 ) -> None:
     first = _deliveries(jobs)
     claim = claims[0].at(taker.write(first, claims).positions[0])
@@ -541,8 +566,8 @@ def test_repeats_that_no_record_may_count_are_the_databases_affair(
 
 def test_many_jobs_that_may_not_be_changed_hide_nothing_of_the_others(
     database: str,
-    feed: Feed,
-    taker: Taker,
+    feed: BrokerlessIntake,
+    taker: IntakeSession,
     claims: dict[int, Claim],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -567,7 +592,7 @@ def test_many_jobs_that_may_not_be_changed_hide_nothing_of_the_others(
 
 
 def test_a_run_that_may_not_be_changed_costs_its_own_statuses_alone(
-    database: str, feed: Feed, taker: Taker, claims: dict[int, Claim]
+    database: str, feed: BrokerlessIntake, taker: IntakeSession, claims: dict[int, Claim]
 ) -> None:
     """Alone in its batch, as on a quiet system or after a failure has halved it."""
     metrics = IntakeMetrics(Metrics(CollectorRegistry()), TOPICS.statuses)
@@ -592,8 +617,8 @@ def test_a_run_that_may_not_be_changed_costs_its_own_statuses_alone(
 
 def test_a_foreign_run_that_may_not_be_deleted_is_in_no_statuss_way(
     database: str,
-    feed: Feed,
-    taker: Taker,
+    feed: BrokerlessIntake,
+    taker: IntakeSession,
     claims: dict[int, Claim],
     caplog: pytest.LogCaptureFixture,
 ) -> None:

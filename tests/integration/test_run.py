@@ -62,7 +62,7 @@ ANOTHER_PLATFORM = {
     "TRIGGER_WORKER_KAFKA_BROKERS": "127.0.0.1:1",
     "TRIGGER_WORKER_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
     "TRIGGER_WORKER_TOPIC_PREFIX": "elsewhere",
-    "TRIGGER_WORKER_GROUP": "elsewhere",
+    "TRIGGER_WORKER_CONSUMER_GROUP": "elsewhere",
 }
 """What a person's shell may hold; none of it is meant for a run."""
 

@@ -10,6 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.console.shared.auth import passwords, users
+from job_trigger_worker.console.shared.auth.users import User
+from job_trigger_worker.domain.principals import Role
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.domain.trigger import schedule_key
+from job_trigger_worker.kafka.settings import KafkaSettings
 from tests.support.console import Served, form_token, serving
 from tests.support.history import writing
 from tests.support.pages import content, page
@@ -18,13 +25,6 @@ from tests.support.sql import rows as stored
 from tests.support.topics import Broker, Received, read_topic
 from tests.support.waiting import wait_until
 from tests.support.worker import running
-from worker.config import Settings
-from worker.domain.access import Role
-from worker.domain.topics import Topics
-from worker.domain.trigger import schedule_key
-from worker.kafka.settings import KafkaSettings
-from worker.web.auth import passwords, users
-from worker.web.auth.users import User
 
 pytestmark = pytest.mark.parametrize("broker", ["kafka"], indirect=True)
 

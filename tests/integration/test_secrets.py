@@ -11,14 +11,14 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import make_url
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.principals import Role
 from tests.conftest import kafka_settings
 from tests.support.command import trigger_worker
 from tests.support.console import Served, form_token, serving
 from tests.support.rig import Rig, trigger
 from tests.support.waiting import wait_until
 from tests.support.worker import environment
-from worker.config import Settings
-from worker.domain.access import Role
 
 SECRET = "zq9geheim"  # noqa: S105 - of nobody
 RIGHT, WRONG, QUOTED, PLACED = 9101, 9102, 9103, 9104

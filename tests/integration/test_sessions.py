@@ -6,11 +6,11 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.errors import Refused
+from job_trigger_worker.storage.db.engine import Session, make_engine
+from job_trigger_worker.storage.db.pool import Pool
 from tests.support import sql
-from worker.config import Settings
-from worker.errors import Refused
-from worker.storage.engine import Session, make_engine
-from worker.storage.pool import Pool
 
 
 @pytest.fixture

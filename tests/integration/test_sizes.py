@@ -10,10 +10,10 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
 from job_trigger_schemas import JobDispatch, TriggerFailure
+from job_trigger_worker.domain.trigger import EventKind, event_id
 from tests.support.rig import Rig, at, trigger
 from tests.support.topics import Received, produce_raw
 from tests.support.waiting import wait_until
-from worker.domain.trigger import EventKind, event_id
 
 KIB = 1024
 

@@ -10,20 +10,21 @@ from typing import Any
 
 import pytest
 
-from tests.support.feed import Feed, Taker, feeding
+from job_trigger_worker.dead_letters.replay import message
+from job_trigger_worker.domain.delivery import Delivery, Event, Headers
+from job_trigger_worker.domain.record import Claim
+from job_trigger_worker.storage.read import dead_letters
+from job_trigger_worker.storage.write import replay_notes
+from tests.support.brokerless import BrokerlessIntake, IntakeSession, feeding
 from tests.support.platform import Platform
 from tests.support.statements import saying
-from worker.dead_letters import message
-from worker.domain.delivery import Delivery, Event, Headers
-from worker.domain.record import Claim
-from worker.storage import letters, sources
 
 JOBS = range(1, 6)
 REPLAYED = "select * from awp_job_execution where trigger_kind = 'replay'"
 
 
 @pytest.fixture
-def feed(database: str) -> Iterator[Feed]:
+def feed(database: str) -> Iterator[BrokerlessIntake]:
     with feeding(database) as feed:
         with feed.engine.begin() as connection:
             platform = Platform(connection)
@@ -35,7 +36,7 @@ def feed(database: str) -> Iterator[Feed]:
 class Topic:
     """One partition, and the worker that owns it."""
 
-    def __init__(self, taker: Taker) -> None:
+    def __init__(self, taker: IntakeSession) -> None:
         self._taker = taker
         self.claim: Claim = taker.take(0)
 
@@ -62,7 +63,7 @@ class Topic:
 
 
 @pytest.fixture
-def topic(feed: Feed) -> Topic:
+def topic(feed: BrokerlessIntake) -> Topic:
     return Topic(feed.taker())
 
 
@@ -71,23 +72,23 @@ def slot(days_ago: float = 0) -> str:
     return moment.isoformat()
 
 
-def poisoned(feed: Feed, topic: Topic, job_id: int) -> int:
+def poisoned(feed: BrokerlessIntake, topic: Topic, job_id: int) -> int:
     """A dead letter of a job that can be read; its id."""
     topic.send(({"job_id": job_id, "scheduled_at": "2026-11-23T10:00:00"}, ()))
     (row,) = feed.rows("select id from awp_dead_letter where job_id = :id", id=job_id)
     return int(row["id"])
 
 
-def replay(feed: Feed, letter_id: int, body: dict[str, Any] | None = None) -> Event:
+def replay(feed: BrokerlessIntake, letter_id: int, body: dict[str, Any] | None = None) -> Event:
     """The message by which an operator sends a letter again, mended where there is a body."""
     with feed.engine.connect() as connection:
-        choice = letters.Choice((letter_id,))
-        (kept,) = letters.page(connection, choice, after=0, last=letter_id)
+        choice = dead_letters.DeadLetterFilter((letter_id,))
+        (kept,) = dead_letters.page(connection, choice, after=0, last=letter_id)
     return message(kept, None if body is None else json.dumps(body).encode())
 
 
 def test_five_triggers_of_five_jobs_that_claim_one_dead_letter_are_five_records(
-    feed: Feed, topic: Topic
+    feed: BrokerlessIntake, topic: Topic
 ) -> None:
     topic.send(*[({"job_id": job, "scheduled_at": slot()}, [("replay-of", b"12")]) for job in JOBS])
 
@@ -101,7 +102,7 @@ def test_five_triggers_of_five_jobs_that_claim_one_dead_letter_are_five_records(
     "claimed", [b"{}", b"{}:" + b"0" * 64, b"id/0/0:" + b"0" * 64, b"id/0/0", b"-{}", b"{}:"]
 )
 def test_a_replay_that_was_claimed_beforehand_takes_nothing_from_the_operators(
-    feed: Feed, topic: Topic, claimed: bytes
+    feed: BrokerlessIntake, topic: Topic, claimed: bytes
 ) -> None:
     letter_id = poisoned(feed, topic, 1)
     forged = claimed.replace(b"{}", str(letter_id).encode())
@@ -115,7 +116,7 @@ def test_a_replay_that_was_claimed_beforehand_takes_nothing_from_the_operators(
 
 
 def test_what_was_seen_of_a_replay_serves_for_nothing_but_a_repeat_of_it(
-    feed: Feed, topic: Topic
+    feed: BrokerlessIntake, topic: Topic
 ) -> None:
     letter_id = poisoned(feed, topic, 1)
     sent = replay(feed, letter_id, {"job_id": 1, "scheduled_at": slot(days_ago=3)})
@@ -130,7 +131,7 @@ def test_what_was_seen_of_a_replay_serves_for_nothing_but_a_repeat_of_it(
     assert (record["job_id"], record["trigger_status"], record["duplicate_count"]) == (1, 1, 1)
 
 
-def test_a_letter_that_is_mended_twice_runs_once(feed: Feed, topic: Topic) -> None:
+def test_a_letter_that_is_mended_twice_runs_once(feed: BrokerlessIntake, topic: Topic) -> None:
     letter_id = poisoned(feed, topic, 1)
 
     topic.resend(replay(feed, letter_id, {"job_id": 1, "scheduled_at": slot(days_ago=3)}))
@@ -141,7 +142,7 @@ def test_a_letter_that_is_mended_twice_runs_once(feed: Feed, topic: Topic) -> No
 
 
 def test_a_database_that_forgot_a_letter_decides_its_replay_under_the_same_id(
-    feed: Feed, topic: Topic
+    feed: BrokerlessIntake, topic: Topic
 ) -> None:
     poisoned(feed, topic, 2)
     sent = replay(feed, poisoned(feed, topic, 1), {"job_id": 1, "scheduled_at": slot(0.01)})
@@ -158,7 +159,9 @@ def test_a_database_that_forgot_a_letter_decides_its_replay_under_the_same_id(
     assert after["trigger_status"] == 1
 
 
-def test_a_replay_that_nobody_has_noted_is_refused_and_not_run(feed: Feed, topic: Topic) -> None:
+def test_a_replay_that_nobody_has_noted_is_refused_and_not_run(
+    feed: BrokerlessIntake, topic: Topic
+) -> None:
     mine = "7d444840-9dc0-41d1-b245-5ffdce74fad2"
     body = {"job_id": 1, "kind": "replay", "trigger_id": mine, "scheduled_at": slot(days_ago=300)}
 
@@ -175,7 +178,9 @@ def test_a_replay_that_nobody_has_noted_is_refused_and_not_run(feed: Feed, topic
     assert record["job_id"] == 1
 
 
-def test_a_canary_runs_only_jobs_that_the_platform_marks(feed: Feed, topic: Topic) -> None:
+def test_a_canary_runs_only_jobs_that_the_platform_marks(
+    feed: BrokerlessIntake, topic: Topic
+) -> None:
     ids = ("7d444840-9dc0-41d1-b245-5ffdce74fad2", "7d444840-9dc0-41d1-b245-5ffdce74fad3")
     with feed.engine.begin() as connection:
         connection.exec_driver_sql("update awp_automcation_job set is_canary = true where id = 2")
@@ -193,7 +198,9 @@ def test_a_canary_runs_only_jobs_that_the_platform_marks(feed: Feed, topic: Topi
     assert (run["trigger_status"], run["trigger_code"]) == (1, None)
 
 
-def test_on_a_platform_that_marks_no_job_there_is_no_canary(feed: Feed, topic: Topic) -> None:
+def test_on_a_platform_that_marks_no_job_there_is_no_canary(
+    feed: BrokerlessIntake, topic: Topic
+) -> None:
     with feed.engine.begin() as connection:
         connection.exec_driver_sql(
             "drop view preflight_job; create view preflight_job as select id as job_id, name, "
@@ -208,7 +215,9 @@ def test_on_a_platform_that_marks_no_job_there_is_no_canary(feed: Feed, topic: T
     assert record["trigger_code"] == "event_invalid"
 
 
-def test_whoever_names_somebody_in_a_body_only_claims_it(feed: Feed, topic: Topic) -> None:
+def test_whoever_names_somebody_in_a_body_only_claims_it(
+    feed: BrokerlessIntake, topic: Topic
+) -> None:
     topic.send(
         ({"job_id": 1, "scheduled_at": slot(), "triggered_by": "root"}, ()),
         ({"job_id": 2, "scheduled_at": slot()}, ()),
@@ -223,10 +232,10 @@ def test_whoever_names_somebody_in_a_body_only_claims_it(feed: Feed, topic: Topi
 
 
 def test_what_the_console_noted_is_verified_and_cannot_be_moved_to_another_trigger(
-    feed: Feed, topic: Topic
+    feed: BrokerlessIntake, topic: Topic
 ) -> None:
     with feed.engine.begin() as connection:
-        note = sources.write_note(connection, "li.wei", 1)
+        note = replay_notes.write_note(connection, "li.wei", 1)
     mine = {"job_id": 1, "scheduled_at": slot(), "triggered_by": "li.wei"}
     header = note.header(json.dumps(mine).encode())
 
@@ -242,22 +251,24 @@ def test_what_the_console_noted_is_verified_and_cannot_be_moved_to_another_trigg
     assert [r["triggered_by_verified"] for r in records] == [True, False, False, False, False]
 
 
-def test_a_note_that_is_old_is_swept_when_others_are_written(feed: Feed) -> None:
+def test_a_note_that_is_old_is_swept_when_others_are_written(feed: BrokerlessIntake) -> None:
     with feed.engine.begin() as connection:
-        old = [sources.write_note(connection, "li.wei", 1).id for _ in range(3)]
+        old = [replay_notes.write_note(connection, "li.wei", 1).id for _ in range(3)]
         connection.exec_driver_sql("update awp_trigger_note set at = now() - interval '31 days'")
-        sources.write_note(connection, "wang", 1)
+        replay_notes.write_note(connection, "wang", 1)
         connection.exec_driver_sql("select 1")
-        new = sources.write_note(connection, "wang", 1).id
+        new = replay_notes.write_note(connection, "wang", 1).id
 
     left = {row["id"] for row in feed.rows("select id from awp_trigger_note")}
     assert new in left
     assert not left & set(old)
 
 
-def test_signed_headers_cost_a_batch_one_statement_for_each_kind(feed: Feed, topic: Topic) -> None:
+def test_signed_headers_cost_a_batch_one_statement_for_each_kind(
+    feed: BrokerlessIntake, topic: Topic
+) -> None:
     with feed.engine.begin() as connection:
-        note = sources.write_note(connection, "li.wei", 1)
+        note = replay_notes.write_note(connection, "li.wei", 1)
     forged = ("replay-of", b"id/0/12:" + b"0" * 64)
     body = {"job_id": 1, "triggered_by": "li.wei"}
     batches = []

@@ -9,12 +9,12 @@ from uuid import uuid4
 
 import pytest
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.demo.services import Services
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.kafka.settings import KafkaSettings
 from tests.support.topics import Broker, Collector, produce_raw
 from tests.support.waiting import wait_until
-from worker.config import Settings
-from worker.domain.topics import Topics
-from worker.embedded.services import Services
-from worker.kafka.settings import KafkaSettings
 
 EXAMPLE = Path("schemas/examples/good/awp.job.dispatch.v1/action.json")
 ON_EMBEDDED = pytest.mark.parametrize("broker", ["embedded"], indirect=True)

@@ -8,15 +8,15 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine, create_engine
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.delivery import Delivery
+from job_trigger_worker.domain.record import BatchResult
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.storage.db.engine import Session, make_engine
+from job_trigger_worker.storage.write import ledger
 from tests.support.intakes import make_intake
 from tests.support.platform import Platform
 from tests.support.statements import saying
-from worker.config import Settings
-from worker.domain.delivery import Delivery
-from worker.domain.record import Handled
-from worker.domain.topics import Topics
-from worker.storage import ledger
-from worker.storage.engine import Session, make_engine
 
 READS = 7
 WRITES = 3  # records, jobs, ledger; the outbox and its deletes make five
@@ -44,7 +44,7 @@ def test_batches_of_1_100_and_1000_take_the_same_number_of_statements(engine: En
     with session.snapshot():  # opened: what that costs is no batch's
         pass
     counts = []
-    handled = Handled((), {0: -1})
+    handled = BatchResult((), {0: -1})
     for size in (1, 100, 1000):
         said: list[str] = []
         batch = _batch(first=handled.positions[0] + 1, size=size)

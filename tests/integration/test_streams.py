@@ -17,14 +17,14 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     NewTopic,
 )
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.kafka.admin import TopicAdmin
+from job_trigger_worker.kafka.settings import KafkaSettings
 from tests.support.kafka import KafkaNode
 from tests.support.topics import Broker, produce_raw, quiet_client
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess, running
-from worker.config import Settings
-from worker.domain.topics import Topics
-from worker.kafka.admin import TopicAdmin
-from worker.kafka.settings import KafkaSettings
 
 EXAMPLE = json.loads(
     (

@@ -12,6 +12,17 @@ import httpx
 import pytest
 from confluent_kafka.admin import AdminClient, NewPartitions
 
+from job_trigger_worker.clock import SystemClock
+from job_trigger_worker.config import Settings
+from job_trigger_worker.console.failures.live import hub
+from job_trigger_worker.console.shared.auth.sessions import offer_link
+from job_trigger_worker.domain.principals import Role
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.embedded.child import free_port
+from job_trigger_worker.kafka.admin import TopicAdmin
+from job_trigger_worker.kafka.failure_topic_watcher import FailureTopicWatcher
+from job_trigger_worker.kafka.settings import KafkaSettings
+from job_trigger_worker.storage.db.pool import Pool
 from tests.conftest import kafka_settings
 from tests.support.console import serving
 from tests.support.kafka import KafkaNode
@@ -20,17 +31,6 @@ from tests.support.streaming import watching
 from tests.support.topics import Broker, produce_raw
 from tests.support.waiting import wait_until
 from tests.support.worker import running
-from worker.clock import SystemClock
-from worker.config import Settings
-from worker.domain.access import Role
-from worker.domain.topics import Topics
-from worker.embedded.child import free_port
-from worker.kafka.admin import TopicAdmin
-from worker.kafka.settings import KafkaSettings
-from worker.kafka.tail import Tail
-from worker.storage.pool import Pool
-from worker.web.auth.sessions import offer_link
-from worker.web.live import hub
 
 KAFKA = pytest.mark.parametrize("broker", ["kafka"], indirect=True)
 NODE = pytest.mark.parametrize("broker", ["node"], indirect=True)
@@ -39,7 +39,7 @@ NODE = pytest.mark.parametrize("broker", ["node"], indirect=True)
 @contextmanager
 def telling(settings: Settings) -> Iterator[Event]:
     """An event that is set whenever the tail tells of something."""
-    tail, told = Tail(KafkaSettings.of(settings), settings), Event()
+    tail, told = FailureTopicWatcher(KafkaSettings.of(settings), settings), Event()
     tail.begin(told.set)
     try:
         yield told
@@ -95,7 +95,7 @@ def test_brokers_may_be_away_with_a_line_a_change(
     kafka_node: KafkaNode,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO, logger="worker.kafka.tail")
+    caplog.set_level(logging.INFO, logger="job_trigger_worker.kafka.failure_topic_watcher")
 
     def lines(state: str) -> int:
         return sum(
@@ -119,7 +119,7 @@ def test_brokers_may_be_away_with_a_line_a_change(
 
 def test_a_failure_is_seen_when_the_topic_says_so(rig: Rig) -> None:
     """Worker, topic, tail, table, stream: without the poll, which is a minute away."""
-    tail = Tail(KafkaSettings.of(rig.settings), rig.settings)
+    tail = FailureTopicWatcher(KafkaSettings.of(rig.settings), rig.settings)
     job_id = 987_654
     with (
         patch.object(hub, "POLL_S", 60.0),

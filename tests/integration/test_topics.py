@@ -8,15 +8,15 @@ import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.errors import FatalError, Transient
+from job_trigger_worker.kafka.admin import TopicAdmin
+from job_trigger_worker.kafka.settings import KafkaSettings
 from tests.support import batches
 from tests.support.command import trigger_worker
 from tests.support.kafka import KafkaNode
 from tests.support.topics import Broker
-from worker.config import Settings
-from worker.domain.topics import Topics
-from worker.errors import Stop, Transient
-from worker.kafka.admin import TopicAdmin
-from worker.kafka.settings import KafkaSettings
 
 ZEROS = b"\0" * 90_000_000
 TOO_LARGE = 10
@@ -176,7 +176,7 @@ def test_brokers_that_are_away_are_one_sentence_within_the_deadline(unused_addre
 def test_a_missing_topic_says_how_to_make_it(broker: Broker, topic_prefix: str) -> None:
     with (
         admin_of(broker.address, topic_prefix) as admin,
-        pytest.raises(Stop, match="topics create"),
+        pytest.raises(FatalError, match="topics create"),
     ):
         admin.require(f"{topic_prefix}.job.triggers.v1")
 

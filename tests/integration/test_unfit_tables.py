@@ -3,11 +3,11 @@
 import pytest
 from pydantic import SecretStr
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.storage.db.engine import Session, make_engine
+from job_trigger_worker.storage.platform.check import check
+from job_trigger_worker.storage.platform.report import PlatformProblem
 from tests.support import sql
-from worker.config import Settings
-from worker.storage.engine import Session, make_engine
-from worker.storage.platform.check import check
-from worker.storage.platform.report import Fault
 
 CHANGES = {
     "a column that has to be given": (
@@ -44,7 +44,7 @@ def _unfit(database: str) -> list[str]:
     session = Session(make_engine(Settings(database_url=SecretStr(database))))
     report = check(session.snapshot)
     session.close()
-    return [each.message for each in report.problems if each.fault is Fault.UNFIT_TABLE]
+    return [each.message for each in report.problems if each.fault is PlatformProblem.UNFIT_TABLE]
 
 
 @pytest.mark.parametrize("case", CHANGES)

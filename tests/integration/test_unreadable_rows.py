@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
+from job_trigger_worker.domain.delivery import Delivery
+from job_trigger_worker.domain.record import Claim
+from job_trigger_worker.errors import ConnectionLost, FatalError, Unknown, ViewRaised
 from tests.support import sql
-from tests.support.feed import Feed, Taker, feeding
+from tests.support.brokerless import BrokerlessIntake, IntakeSession, feeding
 from tests.support.platform import Platform
 from tests.support.statements import saying
-from worker.domain.delivery import Delivery
-from worker.domain.record import Claim
-from worker.errors import ConnectionLost, Stop, Unknown, ViewRaised
 
 JOBS = 102
 EMPTY_PARAMETER = """
@@ -34,13 +34,13 @@ RAISES = "case when {row} then concat('no number')::bigint end"
 
 
 @pytest.fixture
-def feed(database: str) -> Iterator[Feed]:
+def feed(database: str) -> Iterator[BrokerlessIntake]:
     with feeding(database) as feed:
         yield feed
 
 
 @pytest.fixture
-def taker(feed: Feed) -> Taker:
+def taker(feed: BrokerlessIntake) -> IntakeSession:
     return feed.taker()
 
 
@@ -59,13 +59,13 @@ def _deliveries(jobs: Sequence[int], first: int = 0) -> list[Delivery]:
     ]
 
 
-def _plain_jobs(feed: Feed, count: int) -> list[int]:
+def _plain_jobs(feed: BrokerlessIntake, count: int) -> list[int]:
     with feed.engine.begin() as connection:
         platform = Platform(connection)
         return [platform.action_job() for _ in range(count)]
 
 
-def _decided(feed: Feed, taker: Taker, jobs: Sequence[int]) -> dict[int, str]:
+def _decided(feed: BrokerlessIntake, taker: IntakeSession, jobs: Sequence[int]) -> dict[int, str]:
     """Code of each job's record (`passed` without one) after one batch of a trigger for each."""
     taker.write(_deliveries(jobs), {0: taker.take(0)})
     rows = feed.rows(
@@ -92,7 +92,7 @@ def _redefine(database: str, view: str, column: str, expression: str) -> None:
 
 
 def test_a_job_with_an_empty_parameter_has_its_record_and_its_neighbours_go_on(
-    database: str, feed: Feed, taker: Taker, caplog: pytest.LogCaptureFixture
+    database: str, feed: BrokerlessIntake, taker: IntakeSession, caplog: pytest.LogCaptureFixture
 ) -> None:
     jobs = _plain_jobs(feed, JOBS)
     bad = jobs[4]
@@ -126,7 +126,7 @@ def test_a_job_with_an_empty_parameter_has_its_record_and_its_neighbours_go_on(
 
 
 def test_one_account_that_cannot_be_read_costs_the_jobs_that_run_on_it(
-    database: str, feed: Feed, taker: Taker, caplog: pytest.LogCaptureFixture
+    database: str, feed: BrokerlessIntake, taker: IntakeSession, caplog: pytest.LogCaptureFixture
 ) -> None:
     with feed.engine.begin() as connection:
         platform = Platform(connection)
@@ -181,7 +181,7 @@ ROWS: dict[str, tuple[str, str, str]] = {
 @pytest.mark.parametrize("view", ROWS)
 @pytest.mark.parametrize("is_alone", [False, True], ids=["among others", "alone in its batch"])
 def test_a_row_of_any_view_costs_the_job_that_needs_it(
-    database: str, feed: Feed, taker: Taker, view: str, is_alone: bool
+    database: str, feed: BrokerlessIntake, taker: IntakeSession, view: str, is_alone: bool
 ) -> None:
     with feed.engine.begin() as connection:
         platform = Platform(connection)
@@ -209,7 +209,7 @@ def test_a_row_of_any_view_costs_the_job_that_needs_it(
 
 
 def test_a_view_of_which_nothing_can_be_read_is_an_outage_and_says_its_name(
-    database: str, feed: Feed, taker: Taker
+    database: str, feed: BrokerlessIntake, taker: IntakeSession
 ) -> None:
     jobs = _plain_jobs(feed, 12)
     _redefine(database, "preflight_server", "state", "(1 / (server_id - server_id))::text as state")
@@ -224,7 +224,7 @@ def test_a_view_of_which_nothing_can_be_read_is_an_outage_and_says_its_name(
 
 
 def test_a_view_that_raises_for_half_of_its_rows_is_told_apart_by_row(
-    database: str, feed: Feed, taker: Taker
+    database: str, feed: BrokerlessIntake, taker: IntakeSession
 ) -> None:
     jobs = _plain_jobs(feed, 60)
     bad = jobs[1::2]
@@ -236,7 +236,7 @@ def test_a_view_that_raises_for_half_of_its_rows_is_told_apart_by_row(
 
 
 def test_a_bad_row_among_a_thousand_costs_some_forty_statements_more(
-    database: str, feed: Feed, taker: Taker
+    database: str, feed: BrokerlessIntake, taker: IntakeSession
 ) -> None:
     jobs = _plain_jobs(feed, 1000)
     sql.execute(database, EMPTY_PARAMETER.format(ids=jobs[613]))
@@ -251,7 +251,7 @@ def test_a_bad_row_among_a_thousand_costs_some_forty_statements_more(
 
 
 def test_more_bad_rows_than_a_batch_can_tell_apart_make_the_batch_smaller(
-    database: str, feed: Feed, taker: Taker
+    database: str, feed: BrokerlessIntake, taker: IntakeSession
 ) -> None:
     jobs = _plain_jobs(feed, 600)
     sql.execute(database, EMPTY_PARAMETER.format(ids=",".join(map(str, jobs))))
@@ -268,7 +268,9 @@ def test_more_bad_rows_than_a_batch_can_tell_apart_make_the_batch_smaller(
     assert sorted(codes.values()) == ["internal_error"] * 100 + ["passed"] * 100
 
 
-def test_what_is_read_apart_is_of_one_moment(database: str, feed: Feed, taker: Taker) -> None:
+def test_what_is_read_apart_is_of_one_moment(
+    database: str, feed: BrokerlessIntake, taker: IntakeSession
+) -> None:
     """A server and its account that go away meanwhile are both there, or both gone."""
     jobs = _plain_jobs(feed, 8)
     sql.execute(database, EMPTY_PARAMETER.format(ids=jobs[3]))
@@ -313,14 +315,14 @@ STRUCTURE = {
 
 @pytest.mark.parametrize("case", STRUCTURE)
 def test_a_view_that_is_not_as_it_has_to_be_stops_the_worker_and_is_named(
-    database: str, feed: Feed, taker: Taker, case: str
+    database: str, feed: BrokerlessIntake, taker: IntakeSession, case: str
 ) -> None:
     statement, said, remedy = STRUCTURE[case]
     jobs = _plain_jobs(feed, 2)
     claims: dict[int, Claim] = {0: taker.take(0)}
     sql.execute(database, statement)
 
-    with pytest.raises(Stop) as stopped:
+    with pytest.raises(FatalError) as stopped:
         taker.intake.decide(_deliveries(jobs), claims)
 
     words: Any = str(stopped.value)
@@ -336,7 +338,7 @@ OF_A_VALUE = {
 
 @pytest.mark.parametrize("state", OF_A_VALUE)
 def test_a_row_that_raises_what_a_view_raises_that_does_not_fit_costs_its_own_jobs(
-    database: str, feed: Feed, taker: Taker, state: str
+    database: str, feed: BrokerlessIntake, taker: IntakeSession, state: str
 ) -> None:
     """From the first batch on, and after one that was planned before there was such a row."""
     jobs = _plain_jobs(feed, 6)
@@ -362,7 +364,7 @@ def test_a_row_that_raises_what_a_view_raises_that_does_not_fit_costs_its_own_jo
 
 
 def test_a_view_that_raises_such_a_thing_for_every_row_is_an_outage_until_it_is_redefined(
-    database: str, feed: Feed, taker: Taker
+    database: str, feed: BrokerlessIntake, taker: IntakeSession
 ) -> None:
     jobs = _plain_jobs(feed, 2)
     definition = sql.value(database, "select pg_get_viewdef('preflight_job')")
@@ -377,7 +379,7 @@ def test_a_view_that_raises_such_a_thing_for_every_row_is_an_outage_until_it_is_
 
 
 def test_a_view_that_goes_away_under_a_worker_stops_it_in_its_next_session(
-    database: str, feed: Feed, taker: Taker
+    database: str, feed: BrokerlessIntake, taker: IntakeSession
 ) -> None:
     jobs = _plain_jobs(feed, 2)
     assert _decided(feed, taker, jobs) == dict.fromkeys(jobs, "passed")
@@ -385,5 +387,5 @@ def test_a_view_that_goes_away_under_a_worker_stops_it_in_its_next_session(
     sql.execute(database, "drop view preflight_server")
     with pytest.raises(ConnectionLost):
         taker.intake.decide(_deliveries(jobs), claims)
-    with pytest.raises(Stop, match=r"^The view preflight_server cannot be read \(42P01\)"):
+    with pytest.raises(FatalError, match=r"^The view preflight_server cannot be read \(42P01\)"):
         taker.intake.decide(_deliveries(jobs), claims)

@@ -13,29 +13,29 @@ from pathlib import Path
 
 import pytest
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.delivery import Delivery
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.storage.platform.check import check
 from tests.support import sql
-from tests.support.feed import Feed, feeding
+from tests.support.brokerless import BrokerlessIntake, feeding
 from tests.support.platform import Platform
 from tests.support.platform_types import redefine
 from tests.support.topics import Broker, produce_raw
 from tests.support.waiting import wait_until
 from tests.support.worker import running
-from worker.config import Settings
-from worker.domain.delivery import Delivery
-from worker.domain.topics import Topics
-from worker.storage.platform.check import check
 
 ID = "a whole number from 1 to 9223372036854775807"
 
 
 @pytest.fixture
-def feed(database: str) -> Iterator[Feed]:
+def feed(database: str) -> Iterator[BrokerlessIntake]:
     with feeding(database) as feed:
         yield feed
 
 
 @pytest.fixture
-def jobs(feed: Feed) -> list[int]:
+def jobs(feed: BrokerlessIntake) -> list[int]:
     """Three jobs: 1 and 3 of user 1, who is granted it, 2 of user 2, by way of group 1."""
     with feed.engine.begin() as connection:
         platform = Platform(connection)
@@ -47,7 +47,7 @@ def jobs(feed: Feed) -> list[int]:
         return [first, platform.action_job([target], owner_id=other), platform.action_job([target])]
 
 
-def _messages(feed: Feed, jobs: list[int]) -> list[str | None]:
+def _messages(feed: BrokerlessIntake, jobs: list[int]) -> list[str | None]:
     """What became of a trigger of each job in one batch: its message, None where it passed."""
     now = datetime.now(UTC).isoformat()
     bodies = [json.dumps({"job_id": str(job), "scheduled_at": now}).encode() for job in jobs]
@@ -60,7 +60,7 @@ def _messages(feed: Feed, jobs: list[int]) -> list[str | None]:
     return [said[job]["trigger_message"] for job in jobs]
 
 
-def _problems(feed: Feed) -> list[str]:
+def _problems(feed: BrokerlessIntake) -> list[str]:
     return [finding.message for finding in check(feed.taker().session.snapshot).problems]
 
 
@@ -86,7 +86,7 @@ NO_GROUPS = {
 
 @pytest.mark.parametrize(("bad", "good", "value"), NO_GROUPS.values(), ids=list(NO_GROUPS))
 def test_groups_that_are_no_array_of_ids_grant_nothing_and_are_named(
-    database: str, feed: Feed, jobs: list[int], bad: str, good: str, value: str
+    database: str, feed: BrokerlessIntake, jobs: list[int], bad: str, good: str, value: str
 ) -> None:
     """Owner 2's groups cannot be read; user 1's can."""
     said = f"case owner_id when 2 then {bad} else {good} end"
@@ -119,7 +119,7 @@ def test_groups_that_are_no_array_of_ids_grant_nothing_and_are_named(
     ],
 )
 def test_groups_that_a_view_says_of_everybody_are_no_outage(
-    database: str, feed: Feed, jobs: list[int], groups: str, value: str
+    database: str, feed: BrokerlessIntake, jobs: list[int], groups: str, value: str
 ) -> None:
     """A constant is cast while the statement is planned, unless it is written so that it is not."""
     redefine(database, "preflight_owner", {"group_ids": groups})
@@ -143,7 +143,7 @@ def test_groups_that_a_view_says_of_everybody_are_no_outage(
     ],
 )
 def test_whole_numbers_of_any_type_are_groups(
-    database: str, feed: Feed, jobs: list[int], groups: str
+    database: str, feed: BrokerlessIntake, jobs: list[int], groups: str
 ) -> None:
     redefine(database, "preflight_owner", {"group_ids": groups})
     assert _messages(feed, jobs) == [None, None, None]
@@ -161,7 +161,7 @@ NO_IDS = [
     ("kind", "value"), [*NO_IDS, ("bigint", "0"), ("int", "-1"), ("text", "7.0")]
 )
 def test_a_number_that_is_no_id_stands_for_no_other_object(
-    database: str, feed: Feed, jobs: list[int], kind: str, value: str
+    database: str, feed: BrokerlessIntake, jobs: list[int], kind: str, value: str
 ) -> None:
     bad = f"'{value}'::{kind}"
     shown = sql.value(database, f"select cast({bad} as text)")
@@ -187,7 +187,7 @@ def test_a_number_that_is_no_id_stands_for_no_other_object(
 
 @pytest.mark.parametrize("bad", ["0.6", "1.4::float8", "'NaN'::numeric"])
 def test_a_credential_that_is_no_id_is_no_other_credential(
-    database: str, feed: Feed, jobs: list[int], bad: str
+    database: str, feed: BrokerlessIntake, jobs: list[int], bad: str
 ) -> None:
     redefine(database, "preflight_account", {"credential_id": bad})
     value = bad.partition("::")[0].strip("'")
@@ -201,7 +201,7 @@ def test_a_credential_that_is_no_id_is_no_other_credential(
 
 @pytest.mark.parametrize("kind", ["numeric(8,2)", "float8", "float4", "oid"])
 def test_a_whole_number_is_an_id_whatever_its_type(
-    database: str, feed: Feed, jobs: list[int], kind: str
+    database: str, feed: BrokerlessIntake, jobs: list[int], kind: str
 ) -> None:
     columns = {name: f"{name}::{kind}" for name in ("job_id", "target_id", "owner_id")}
     redefine(database, "preflight_job", columns)
@@ -226,7 +226,13 @@ NO_NUMBERS = {
 @pytest.mark.parametrize("column", ["max_lateness_s", "version"])
 @pytest.mark.parametrize(("bad", "good", "value"), NO_NUMBERS.values(), ids=list(NO_NUMBERS))
 def test_a_number_that_is_not_0_or_more_costs_its_own_job(
-    database: str, feed: Feed, jobs: list[int], column: str, bad: str, good: str, value: str
+    database: str,
+    feed: BrokerlessIntake,
+    jobs: list[int],
+    column: str,
+    bad: str,
+    good: str,
+    value: str,
 ) -> None:
     said = f"case job_id when 1 then {bad} when 2 then {good} end"
     redefine(database, "preflight_job", {column: said})
@@ -247,7 +253,7 @@ def test_a_number_that_is_not_0_or_more_costs_its_own_job(
     ]
 
 
-def test_a_flag_of_bits_is_one(database: str, feed: Feed, jobs: list[int]) -> None:
+def test_a_flag_of_bits_is_one(database: str, feed: BrokerlessIntake, jobs: list[int]) -> None:
     redefine(database, "preflight_job", {"enabled": "case job_id when 3 then B'10' else B'1' end"})
     assert _messages(feed, jobs) == [
         None,
@@ -268,7 +274,7 @@ def test_a_flag_of_bits_is_one(database: str, feed: Feed, jobs: list[int]) -> No
 @pytest.mark.parametrize("kind", ["inet", "cidr"])
 @pytest.mark.parametrize("written", ["10.0.0.0/24", "fd00::/64", "10.0.0.7"])
 def test_an_address_goes_out_without_its_mask(
-    database: str, feed: Feed, jobs: list[int], kind: str, written: str
+    database: str, feed: BrokerlessIntake, jobs: list[int], kind: str, written: str
 ) -> None:
     redefine(database, "preflight_server", {"ip": f"'{written}'::{kind}"})
     assert _messages(feed, jobs[:1]) == [None]

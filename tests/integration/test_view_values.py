@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
+from job_trigger_worker.domain.delivery import Delivery
+from job_trigger_worker.errors import ConnectionLost
+from job_trigger_worker.storage.db.prepared_statements import PreparedStatement
 from tests.support import sql
-from tests.support.feed import Feed, Taker, feeding
+from tests.support.brokerless import BrokerlessIntake, IntakeSession, feeding
 from tests.support.platform import Platform
 from tests.support.platform_types import IDS, redefine
 from tests.support.statements import Values, preparing, saying
-from worker.domain.delivery import Delivery
-from worker.errors import ConnectionLost
-from worker.storage.prepared import Prepared
 
 FLAGS = {
     "preflight_job": "enabled",
@@ -30,13 +30,13 @@ FLAGS = {
 
 
 @pytest.fixture
-def feed(database: str) -> Iterator[Feed]:
+def feed(database: str) -> Iterator[BrokerlessIntake]:
     with feeding(database) as feed:
         yield feed
 
 
 @pytest.fixture
-def taker(feed: Feed) -> Taker:
+def taker(feed: BrokerlessIntake) -> IntakeSession:
     return feed.taker()
 
 
@@ -55,18 +55,20 @@ def _deliveries(job_ids: list[int], first: int = 0) -> list[Delivery]:
     ]
 
 
-def _records(feed: Feed, taker: Taker, job_ids: list[int]) -> dict[int, dict[str, Any]]:
+def _records(
+    feed: BrokerlessIntake, taker: IntakeSession, job_ids: list[int]
+) -> dict[int, dict[str, Any]]:
     """Each job's record after one batch of a trigger for each."""
     taker.write(_deliveries(job_ids), {0: taker.take(0)})
     return {row["job_id"]: row for row in feed.rows("select * from awp_job_execution")}
 
 
-def _codes(feed: Feed, taker: Taker, job_ids: list[int]) -> dict[int, str]:
+def _codes(feed: BrokerlessIntake, taker: IntakeSession, job_ids: list[int]) -> dict[int, str]:
     records = _records(feed, taker, job_ids)
     return {job_id: row["trigger_code"] or "passed" for job_id, row in records.items()}
 
 
-def _one_job_each(feed: Feed, count: int) -> list[tuple[int, int]]:
+def _one_job_each(feed: BrokerlessIntake, count: int) -> list[tuple[int, int]]:
     """Jobs on a server of their own, with its id."""
     with feed.engine.begin() as connection:
         platform = Platform(connection)
@@ -88,7 +90,7 @@ STATES = [
 
 
 def test_a_state_is_one_of_four_words_in_any_case_and_anything_else_starts_nothing(
-    database: str, feed: Feed, taker: Taker
+    database: str, feed: BrokerlessIntake, taker: IntakeSession
 ) -> None:
     jobs = _one_job_each(feed, len(STATES))
     sql.execute(
@@ -127,7 +129,7 @@ def test_a_state_is_one_of_four_words_in_any_case_and_anything_else_starts_nothi
 
 @pytest.mark.parametrize("value", ["null", "'2'", "'vielleicht'", "''"])
 def test_a_flag_that_is_neither_true_nor_false_starts_nothing(
-    database: str, feed: Feed, taker: Taker, value: str
+    database: str, feed: BrokerlessIntake, taker: IntakeSession, value: str
 ) -> None:
     ((job_id, _),) = _one_job_each(feed, 1)
     for view, column in FLAGS.items():
@@ -149,7 +151,7 @@ def test_a_flag_that_is_neither_true_nor_false_starts_nothing(
 
 
 def test_a_credential_that_is_not_known_to_be_usable_starts_nothing(
-    database: str, feed: Feed, taker: Taker
+    database: str, feed: BrokerlessIntake, taker: IntakeSession
 ) -> None:
     ((job_id, _),) = _one_job_each(feed, 1)
     redefine(database, "preflight_credential", {"usable": "null::boolean"})
@@ -161,7 +163,9 @@ def test_a_credential_that_is_not_known_to_be_usable_starts_nothing(
 
 
 @pytest.mark.parametrize("kind", ["smallint", "text", "varchar(5)", "char(5)", "numeric(1)"])
-def test_flags_of_any_type_are_read(database: str, feed: Feed, taker: Taker, kind: str) -> None:
+def test_flags_of_any_type_are_read(
+    database: str, feed: BrokerlessIntake, taker: IntakeSession, kind: str
+) -> None:
     (on, _), (off, server_id) = _one_job_each(feed, 2)
     sql.execute(
         database, f"update awp_server_account set enabled = false where server_id = {server_id}"
@@ -174,7 +178,9 @@ def test_flags_of_any_type_are_read(database: str, feed: Feed, taker: Taker, kin
     assert _codes(feed, taker, [on, off]) == {on: "passed", off: "account_not_found"}
 
 
-def test_a_type_in_capitals_is_that_type(database: str, feed: Feed, taker: Taker) -> None:
+def test_a_type_in_capitals_is_that_type(
+    database: str, feed: BrokerlessIntake, taker: IntakeSession
+) -> None:
     with feed.engine.begin() as connection:
         platform = Platform(connection)
         jobs = [platform.action_job(), platform.workflow_job()]
@@ -189,7 +195,9 @@ def test_a_type_in_capitals_is_that_type(database: str, feed: Feed, taker: Taker
     assert [records[job_id]["job_type"] for job_id in jobs] == ["action", "workflow"]
 
 
-def test_a_job_of_another_type_is_itself_to_blame(database: str, feed: Feed, taker: Taker) -> None:
+def test_a_job_of_another_type_is_itself_to_blame(
+    database: str, feed: BrokerlessIntake, taker: IntakeSession
+) -> None:
     (bad, _), (good, _) = _one_job_each(feed, 2)
     said = f"case when job_id = {bad} then 'script' else job_type end"
     redefine(database, "preflight_job", {"job_type": said})
@@ -205,7 +213,7 @@ def test_a_job_of_another_type_is_itself_to_blame(database: str, feed: Feed, tak
 
 
 def test_an_automation_or_grant_of_another_type_is_itself_to_blame(
-    database: str, feed: Feed, taker: Taker
+    database: str, feed: BrokerlessIntake, taker: IntakeSession
 ) -> None:
     ((job_id, _),) = _one_job_each(feed, 1)
     redefine(database, "preflight_grant", {"principal_kind": "'role'::text"})
@@ -222,7 +230,9 @@ def test_an_automation_or_grant_of_another_type_is_itself_to_blame(
 
 
 @pytest.mark.parametrize("kind", ["text", "varchar(20)", "char(20)", "int", "numeric"])
-def test_ids_of_any_type_are_read(database: str, feed: Feed, taker: Taker, kind: str) -> None:
+def test_ids_of_any_type_are_read(
+    database: str, feed: BrokerlessIntake, taker: IntakeSession, kind: str
+) -> None:
     with feed.engine.begin() as connection:
         platform = Platform(connection)
         group, action = platform.group(), platform.action("Clean up")
@@ -247,7 +257,7 @@ def test_ids_of_any_type_are_read(database: str, feed: Feed, taker: Taker, kind:
 
 
 def test_an_id_that_is_none_is_named_and_costs_its_own_job(
-    database: str, feed: Feed, taker: Taker
+    database: str, feed: BrokerlessIntake, taker: IntakeSession
 ) -> None:
     jobs = _one_job_each(feed, 6)
     ids = [job_id for job_id, _ in jobs]
@@ -282,7 +292,7 @@ def test_an_id_that_is_none_is_named_and_costs_its_own_job(
 
 
 def test_a_view_whose_types_change_under_a_worker_is_read_by_a_new_session(
-    database: str, feed: Feed, taker: Taker
+    database: str, feed: BrokerlessIntake, taker: IntakeSession
 ) -> None:
     ((job_id, _),) = _one_job_each(feed, 1)
     assert _codes(feed, taker, [job_id]) == {job_id: "passed"}
@@ -297,7 +307,7 @@ def test_a_view_whose_types_change_under_a_worker_is_read_by_a_new_session(
 
 
 def test_keys_go_out_in_the_columns_own_type_so_that_an_index_serves_them(
-    database: str, feed: Feed, taker: Taker
+    database: str, feed: BrokerlessIntake, taker: IntakeSession
 ) -> None:
     """On tables of 20,000 rows that keep ids as text."""
     ((job_id, _),) = _one_job_each(feed, 1)
@@ -321,7 +331,7 @@ def test_keys_go_out_in_the_columns_own_type_so_that_an_index_serves_them(
     )
     sql.alone(database, "vacuum analyze")
 
-    said: list[tuple[Prepared, Values]] = []
+    said: list[tuple[PreparedStatement, Values]] = []
     with preparing(lambda statement, values: said.append((statement, values))):
         assert _codes(feed, taker, [job_id]) == {job_id: "passed"}
 
@@ -336,7 +346,7 @@ def test_keys_go_out_in_the_columns_own_type_so_that_an_index_serves_them(
 
 
 def test_the_types_of_views_cost_no_statement_of_a_batch(
-    database: str, feed: Feed, taker: Taker
+    database: str, feed: BrokerlessIntake, taker: IntakeSession
 ) -> None:
     jobs = [job_id for job_id, _ in _one_job_each(feed, 3)]
     for view, columns in IDS.items():
@@ -349,7 +359,7 @@ def test_the_types_of_views_cost_no_statement_of_a_batch(
 
 @pytest.mark.parametrize("kind", ["int", "name", "char(20)", "numeric(3)"])
 def test_an_account_of_any_type_is_compared_by_its_words(
-    database: str, feed: Feed, taker: Taker, kind: str
+    database: str, feed: BrokerlessIntake, taker: IntakeSession, kind: str
 ) -> None:
     with feed.engine.begin() as connection:
         platform = Platform(connection)
@@ -395,7 +405,7 @@ ROOTS = {
 @pytest.mark.parametrize("is_off_first", [True, False], ids=["off then on", "on then off"])
 @pytest.mark.parametrize("view", OFF)
 def test_a_key_that_several_rows_have_starts_nothing(
-    database: str, feed: Feed, taker: Taker, view: str, is_off_first: bool
+    database: str, feed: BrokerlessIntake, taker: IntakeSession, view: str, is_off_first: bool
 ) -> None:
     """Whatever they say and in whatever order, and it costs the jobs that need such a row alone."""
     jobs = [job_id for job_id, _ in _one_job_each(feed, 3)]

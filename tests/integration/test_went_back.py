@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.topics import Topics
 from tests.support import sql
 from tests.support.rig import at, trigger
 from tests.support.topics import Broker, produce_raw
 from tests.support.waiting import wait_until
 from tests.support.worker import running
-from worker.config import Settings
-from worker.domain.topics import Topics
 
 pytestmark = [
     pytest.mark.parametrize("broker", ["embedded"], indirect=True),

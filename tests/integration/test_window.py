@@ -7,23 +7,23 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from kafka import KafkaProducer
 
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.kafka.offset_range import OffsetRange, OffsetRangeReader
 from tests.conftest import kafka_settings
 from tests.support.topics import Broker, produce_raw
-from worker.domain.topics import Topics
-from worker.kafka.window import Window, WindowReader
 
 ON_KAFKA = pytest.mark.parametrize("broker", ["kafka"], indirect=True)
 ONE = pytest.mark.parametrize("topics", [1], indirect=True)
 
-Read = Callable[[list[Window]], list[int]]
+Read = Callable[[list[OffsetRange]], list[int]]
 
 
 @pytest.fixture
 def read(broker: Broker, topics: Topics, topic_prefix: str) -> Read:
     """Reads windows of the failure topic; the offsets."""
 
-    def offsets(windows: list[Window]) -> list[int]:
-        with WindowReader(kafka_settings(broker, topic_prefix), "reader") as reader:
+    def offsets(windows: list[OffsetRange]) -> list[int]:
+        with OffsetRangeReader(kafka_settings(broker, topic_prefix), "reader") as reader:
             return [
                 message.offset
                 for batch in reader.read(topics.failures, windows)
@@ -44,8 +44,8 @@ def test_a_window_ends_where_it_was_frozen_and_can_be_read_again(
     _fill(broker, topics, 20)
 
     for _ in range(2):
-        assert read([Window(0, 5, 9)]) == [5, 6, 7, 8, 9]
-    assert read([Window(0, 7, 6)]) == []
+        assert read([OffsetRange(0, 5, 9)]) == [5, 6, 7, 8, 9]
+    assert read([OffsetRange(0, 7, 6)]) == []
 
 
 @ONE
@@ -55,7 +55,7 @@ def test_everything_that_a_topic_holds_is_read(
     """The embedded broker lists the end of a log too low where messages came in batches."""
     for _ in range(3):
         _fill(broker, topics, 50)
-    with WindowReader(kafka_settings(broker, topic_prefix), "reader") as reader:
+    with OffsetRangeReader(kafka_settings(broker, topic_prefix), "reader") as reader:
         windows = reader.windows(topics.failures, 1)
         found = [m.offset for batch in reader.read(topics.failures, windows) for m in batch]
 
@@ -65,7 +65,7 @@ def test_everything_that_a_topic_holds_is_read(
 @ONE
 def test_a_log_that_ends_too_early_is_told(broker: Broker, topics: Topics, read: Read) -> None:
     _fill(broker, topics, 3)
-    window = Window(0, 0, 10)
+    window = OffsetRange(0, 0, 10)
 
     assert read([window]) == [0, 1, 2]
     assert (window.is_cut, window.position) == (True, 3)
@@ -77,7 +77,7 @@ def test_what_was_deleted_meanwhile_is_left_out_and_said(
     broker: Broker, topics: Topics, read: Read
 ) -> None:
     _fill(broker, topics, 10)
-    window = Window(0, 0, 9)
+    window = OffsetRange(0, 0, 9)
     admin = AdminClient({"bootstrap.servers": broker.address})
     (answer,) = admin.delete_records([TopicPartition(topics.failures, 0, 6)]).values()
     assert answer.result(timeout=20).low_watermark == 6
@@ -103,4 +103,4 @@ def test_a_header_whose_name_is_no_utf8_stops_nobody(
     producer.close()
     _fill(broker, topics, 30)
 
-    assert read([Window(0, 0, 59)]) == list(range(60))
+    assert read([OffsetRange(0, 0, 59)]) == list(range(60))

@@ -15,19 +15,19 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.delivery import Delivery
+from job_trigger_worker.domain.principals import Role
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.storage.schema import revisions
+from tests.support.brokerless import feeding
 from tests.support.command import trigger_worker
 from tests.support.console import form_token, serving
-from tests.support.feed import feeding
 from tests.support.rig import Rig, trigger
 from tests.support.secured_postgres import SecuredPostgres
 from tests.support.sql import execute, rows
 from tests.support.topics import Broker
 from tests.support.worker import running
-from worker.config import Settings
-from worker.domain.access import Role
-from worker.domain.delivery import Delivery
-from worker.domain.topics import Topics
-from worker.storage import schema
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "platform.md").read_text()
@@ -96,7 +96,7 @@ def scheduler(other_major: SecuredPostgres) -> Iterator[Scheduler]:
     for statements in EXAMPLE:
         execute(owner, statements)
     execute(owner, FILLED)
-    state = schema.upgrade(owner, stamp="0001")
+    state = revisions.upgrade(owner, stamp="0001")
     assert (state.missing_views, state.warnings) == ((), ())
     execute(owner, (ROOT / "deploy" / "sql" / "roles.sql").read_text())
     logins = {}

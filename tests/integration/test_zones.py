@@ -7,12 +7,12 @@ from datetime import timedelta
 
 import pytest
 
+from job_trigger_worker.domain.principals import Role
 from tests.support.command import trigger_worker
 from tests.support.console import Served, form_token, serving
-from tests.support.history import NOW, Still, change_job, writing
+from tests.support.history import NOW, FrozenClock, change_job, writing
 from tests.support.pages import content, page
 from tests.support.sql import alone, execute
-from worker.domain.access import Role
 
 RUN = "0197f2b0-0000-7000-8000-000000000001"
 EAST = "Asia/Shanghai"
@@ -45,7 +45,7 @@ def eastern(database: str) -> str:
 
 @pytest.fixture
 def console(eastern: str) -> Iterator[Served]:
-    with serving(eastern, clock=Still()) as served:
+    with serving(eastern, clock=FrozenClock()) as served:
         yield served
 
 

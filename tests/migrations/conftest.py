@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import make_url
 
+from job_trigger_worker.storage.schema import revisions
 from tests.support.postgres import PostgresServer
 from tests.support.sql import execute
-from worker.storage import schema
 
 OLD_ROWS = """
     insert into awp_server (name, ip) select 'db-' || n, '10.0.0.' || n
@@ -36,7 +36,7 @@ def empty(postgres: PostgresServer) -> Iterator[str]:
 @pytest.fixture
 def filled(empty: str) -> str:
     """A platform's database before us: the baseline, with rows."""
-    schema.upgrade(empty, to="0001")
+    revisions.upgrade(empty, to="0001")
     execute(empty, OLD_ROWS)
     return empty
 

@@ -9,16 +9,22 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
+from job_trigger_worker.embedded.child import free_port
+from job_trigger_worker.embedded.postgres import programs
+from job_trigger_worker.storage.schema import revisions
 from tests.support.postgres import PostgresServer
 from tests.support.sql import SHAPE, execute, rows, value
-from worker.embedded.child import free_port
-from worker.embedded.postgres import programs
-from worker.storage import schema
 
 
 def migrate(url: str, *arguments: str, answer: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", "from worker.cli import main; main()", "migrate", *arguments],
+        [
+            sys.executable,
+            "-c",
+            "from job_trigger_worker.cli import main; main()",
+            "migrate",
+            *arguments,
+        ],
         env=os.environ | {"TRIGGER_WORKER_DATABASE_URL": url},
         cwd=Path(__file__).parents[2],
         input=answer,
@@ -51,18 +57,18 @@ def test_json_is_one_object_on_the_last_line(empty: str) -> None:
 
 
 def test_down_goes_one_back_when_it_is_confirmed(filled: str) -> None:
-    schema.upgrade(filled)
+    revisions.upgrade(filled)
     refused = migrate(filled, "down", answer="n\n")
     assert refused.returncode == 2
-    assert schema.current(filled).revision == "0003"
+    assert revisions.current(filled).revision == "0003"
     assert migrate(filled, "down", answer="y\n").returncode == 0
-    assert schema.current(filled).revision == "0002"
+    assert revisions.current(filled).revision == "0002"
     assert migrate(filled, "down", "--yes", "--to", "base").returncode == 0
-    assert schema.current(filled).revision is None
+    assert revisions.current(filled).revision is None
 
 
 def test_the_question_before_going_down_names_what_goes_and_how_much(filled: str) -> None:
-    schema.upgrade(filled)
+    revisions.upgrade(filled)
     execute(
         filled,
         """
@@ -88,7 +94,7 @@ def test_the_question_before_going_down_names_what_goes_and_how_much(filled: str
         "Only a dump brings it back; deploy/README.md says under 'Upgrading' what follows."
     )
     assert asked[8].startswith("Go on? [y/N]:")
-    assert schema.current(filled).revision == "0003"
+    assert revisions.current(filled).revision == "0003"
     asked = migrate(filled, "down", "--to", "base").stderr.splitlines()
     assert "    awp_job_execution: 2,000 records" in asked
     assert "    awp_server: 9 rows" in asked
@@ -100,7 +106,7 @@ def test_down_without_an_answer_changes_nothing(filled: str) -> None:
     assert refused.stderr.endswith(
         "[y/N]:\ntrigger-worker: Nothing was changed. Answer y, or pass --yes.\n"
     )
-    assert schema.current(filled).revision == "0001"
+    assert revisions.current(filled).revision == "0001"
 
 
 def test_an_existing_platform_is_stamped_and_brought_up_in_one_command(stamped: str) -> None:
@@ -113,18 +119,18 @@ def test_an_existing_platform_is_stamped_and_brought_up_in_one_command(stamped: 
 def test_printed_sql_makes_the_same_schema(postgres: PostgresServer, empty: str) -> None:
     url = postgres.create("t_printed", template="template0")
     psql(url, migrate(url, "--sql").stdout)
-    schema.upgrade(empty)
+    revisions.upgrade(empty)
     assert rows(url, SHAPE) == rows(empty, SHAPE)
-    assert schema.current(url).is_current
+    assert revisions.current(url).is_current
     psql(url, migrate(url, "down", "--sql", "--to", "base").stdout)
     assert rows(url, "select viewname from pg_views where schemaname = 'public'") == []
-    assert schema.current(url).revision is None
+    assert revisions.current(url).revision is None
     postgres.drop("t_printed")
 
 
 def test_printed_sql_for_an_existing_platform_stamps_it(stamped: str) -> None:
     psql(stamped, migrate(stamped, "--sql", "--stamp", "0001").stdout)
-    assert schema.current(stamped).is_current
+    assert revisions.current(stamped).is_current
     assert value(stamped, "select count(*) from awp_job_execution") == 2000
 
 

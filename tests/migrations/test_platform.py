@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from job_trigger_worker.errors import FatalError
+from job_trigger_worker.storage.schema import revisions
 from tests.support.sql import execute, rows, value
-from worker.errors import Stop
-from worker.storage import schema
 
 OTHER_PLATFORM = """
     create table cron_job (job_no int primary key, title varchar(40), kind smallint, args text);
@@ -29,7 +29,7 @@ THEIR_JOBS = """
 
 
 def test_a_stamped_platform_keeps_its_tables_and_gets_the_rest(stamped: str) -> None:
-    state = schema.upgrade(stamped, stamp="0001")
+    state = revisions.upgrade(stamped, stamp="0001")
     assert state.is_current
     assert state.missing_views == ()
     assert value(stamped, "select count(*) from awp_job_execution") == 2000
@@ -39,26 +39,26 @@ def test_a_stamped_platform_keeps_its_tables_and_gets_the_rest(stamped: str) -> 
 
 
 def test_a_stamped_platform_keeps_its_tables_on_the_way_down(stamped: str) -> None:
-    schema.upgrade(stamped, stamp="0001")
-    schema.downgrade(stamped, to="base")
+    revisions.upgrade(stamped, stamp="0001")
+    revisions.downgrade(stamped, to="base")
     assert value(stamped, "select count(*) from awp_job_execution") == 2000
     assert value(stamped, "select count(*) from awp_automcation_job") == 500
     assert rows(stamped, "select viewname from pg_views where schemaname = 'public'") == []
 
 
 def test_a_platform_that_was_not_stamped_is_told_how(stamped: str) -> None:
-    with pytest.raises(Stop) as raised:
-        schema.upgrade(stamped)
+    with pytest.raises(FatalError) as raised:
+        revisions.upgrade(stamped)
     assert "awp_automcation_job, awp_job_execution, awp_server" in raised.value.message
     assert "migrate up --stamp 0001" in raised.value.remedy
-    assert schema.current(stamped).revision is None
+    assert revisions.current(stamped).revision is None
 
 
 def test_a_platform_of_other_tables_that_was_not_stamped_is_told_how(empty: str) -> None:
     """It has views of its own; revision 0001 would put tables of another platform beside them."""
     execute(empty, "create view preflight_server as select 1 as server_id")
-    with pytest.raises(Stop) as raised:
-        schema.upgrade(empty)
+    with pytest.raises(FatalError) as raised:
+        revisions.upgrade(empty)
     assert str(raised.value) == (
         "The database holds tables or views of a platform already (preflight_server). Run "
         "`trigger-worker migrate up --stamp 0001`: it keeps them and adds the rest."
@@ -66,8 +66,8 @@ def test_a_platform_of_other_tables_that_was_not_stamped_is_told_how(empty: str)
 
 
 def test_a_database_is_stamped_once(filled: str) -> None:
-    with pytest.raises(Stop, match="at revision 0001 already"):
-        schema.upgrade(filled, stamp="0001")
+    with pytest.raises(FatalError, match="at revision 0001 already"):
+        revisions.upgrade(filled, stamp="0001")
 
 
 def test_views_that_a_platform_has_are_neither_replaced_nor_dropped(stamped: str) -> None:
@@ -78,15 +78,15 @@ def test_views_that_a_platform_has_are_neither_replaced_nor_dropped(stamped: str
         select id as server_id, upper(name) as name, ip, 'unknown'::text as state from awp_server
         """,
     )
-    schema.upgrade(stamped, stamp="0001")
+    revisions.upgrade(stamped, stamp="0001")
     theirs = "select name, state from preflight_server where server_id = 7"
     assert rows(stamped, theirs) == [("DB-7", "unknown")]
-    schema.downgrade(stamped, to="base")
+    revisions.downgrade(stamped, to="base")
     assert rows(stamped, theirs) == [("DB-7", "unknown")]
 
 
 def test_a_view_of_ours_that_a_platform_has_replaced_since_is_its_own(filled: str) -> None:
-    schema.upgrade(filled)
+    revisions.upgrade(filled)
     execute(
         filled,
         """
@@ -94,15 +94,15 @@ def test_a_view_of_ours_that_a_platform_has_replaced_since_is_its_own(filled: st
         select id as server_id, name, ip, 'off'::text as state from awp_server
         """,
     )
-    schema.downgrade(filled, to="0001")
+    revisions.downgrade(filled, to="0001")
     assert value(filled, "select state from preflight_server where server_id = 7") == "off"
-    assert schema.upgrade(filled).missing_views == ()
+    assert revisions.upgrade(filled).missing_views == ()
     assert value(filled, "select state from preflight_server where server_id = 7") == "off"
 
 
 def test_a_platform_with_other_tables_gets_what_the_worker_writes_to(empty: str) -> None:
     execute(empty, OTHER_PLATFORM)
-    state = schema.upgrade(empty, stamp="0001")
+    state = revisions.upgrade(empty, stamp="0001")
     assert state.is_current
     assert set(state.missing_views) == {
         "preflight_server",
@@ -128,8 +128,8 @@ def test_a_platform_with_other_tables_gets_what_the_worker_writes_to(empty: str)
 
 def test_the_tables_made_for_such_a_platform_go_with_us(empty: str) -> None:
     execute(empty, OTHER_PLATFORM)
-    schema.upgrade(empty, stamp="0001")
-    schema.downgrade(empty, to="base")
+    revisions.upgrade(empty, stamp="0001")
+    revisions.downgrade(empty, to="base")
     tables = (
         "select relname from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace"
     )
@@ -138,20 +138,20 @@ def test_the_tables_made_for_such_a_platform_go_with_us(empty: str) -> None:
 
 
 def test_no_view_says_that_a_platform_without_our_tables_has_no_jobs(empty: str) -> None:
-    state = schema.upgrade(empty, stamp="0001")
+    state = revisions.upgrade(empty, stamp="0001")
     assert "preflight_job" in state.missing_views
 
 
 def test_the_last_outcome_reaches_a_platform_through_an_updatable_view(empty: str) -> None:
     """R3 on a platform whose job table has another name."""
     execute(empty, THEIR_JOBS)
-    schema.upgrade(empty, stamp="0001")
+    revisions.upgrade(empty, stamp="0001")
     update = (
         "update awp_automcation_job set trigger_status = 2, last_execution_id = 8 where id = 31"
     )
     assert execute(empty, update) == 1
     assert rows(empty, "select st, rec from cron_job") == [(2, 8)]
-    schema.downgrade(empty, to="base")
+    revisions.downgrade(empty, to="base")
     assert rows(empty, "select trigger_status from awp_automcation_job") == [(2,)]
 
 
@@ -163,8 +163,8 @@ def test_an_updatable_view_that_lacks_a_column_is_named(empty: str) -> None:
         create view awp_automcation_job as select * from cron_job;
         """,
     )
-    with pytest.raises(Stop) as raised:
-        schema.upgrade(empty, stamp="0001")
+    with pytest.raises(FatalError) as raised:
+        revisions.upgrade(empty, stamp="0001")
     assert raised.value.message == (
         "awp_automcation_job lacks the columns last_execution_id, last_scheduled_at, "
         "failing_since, consecutive_failures. Nothing was changed."
@@ -173,7 +173,7 @@ def test_an_updatable_view_that_lacks_a_column_is_named(empty: str) -> None:
 
 def test_a_table_of_our_name_with_other_columns_gets_no_view(stamped: str) -> None:
     execute(stamped, "alter table awp_server rename state to power")
-    state = schema.upgrade(stamped, stamp="0001")
+    state = revisions.upgrade(stamped, stamp="0001")
     assert state.missing_views == ("preflight_server",)
 
 
@@ -183,6 +183,6 @@ def test_a_platforms_own_alembic_is_not_touched(stamped: str) -> None:
         "create table alembic_version (version_num text); "
         "insert into alembic_version values ('platform-17')",
     )
-    schema.upgrade(stamped, stamp="0001")
-    schema.downgrade(stamped, to="base")
+    revisions.upgrade(stamped, stamp="0001")
+    revisions.downgrade(stamped, to="base")
     assert value(stamped, "select version_num from alembic_version") == "platform-17"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from migrations.views import VIEWS
+from job_trigger_worker.domain.platform_views import VIEWS as HELD
+from job_trigger_worker.domain.platform_views import Holds
+from job_trigger_worker.migrations.views import VIEWS
 from tests.support.sql import rows
-from worker.domain.platform_views import VIEWS as HELD
-from worker.domain.platform_views import Holds
 
 PAGE = (Path(__file__).parents[2] / "docs" / "platform.md").read_text()
 TABLES = re.compile(r"^`(\w+)`, [^\n]+\n\n((?:\|[^\n]+\n)+)", re.MULTILINE)

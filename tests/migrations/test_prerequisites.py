@@ -7,10 +7,10 @@ import subprocess
 import pytest
 from sqlalchemy import make_url
 
+from job_trigger_worker.embedded.postgres import programs
+from job_trigger_worker.errors import FatalError
+from job_trigger_worker.storage.schema import revisions
 from tests.support.sql import SHAPE, execute, rows, value
-from worker.embedded.postgres import programs
-from worker.errors import Stop
-from worker.storage import schema
 
 RECORDS = """
     create table awp_job_execution (id bigint {id} primary key, job_id {job_id} not null,
@@ -168,8 +168,8 @@ def test_what_does_not_fit_is_named_and_nothing_is_changed(empty: str, case: str
     execute(empty, made)
     before = rows(empty, SHAPE)
 
-    with pytest.raises(Stop) as refused:
-        schema.upgrade(empty, stamp="0001")
+    with pytest.raises(FatalError) as refused:
+        revisions.upgrade(empty, stamp="0001")
 
     assert refused.value.message.startswith(said), refused.value.message
     assert refused.value.message.endswith(" Nothing was changed.")
@@ -181,13 +181,13 @@ def test_what_does_not_fit_is_named_and_nothing_is_changed(empty: str, case: str
 def test_a_view_of_jobs_may_take_its_updates_in_any_way(empty: str, case: str) -> None:
     execute(empty, FIT[case])
     execute(empty, "update awp_automcation_job set last_scheduled_at = now(), trigger_status = 1")
-    assert schema.upgrade(empty, stamp="0001").is_current
+    assert revisions.upgrade(empty, stamp="0001").is_current
 
 
 def test_a_view_that_is_not_made_is_told_with_what_it_would_read(empty: str) -> None:
     execute(empty, JOBS.format("since", "outcome"))
     over = "is not made over awp_automcation_job: column"
-    assert schema.upgrade(empty, stamp="0001").warnings == (
+    assert revisions.upgrade(empty, stamp="0001").warnings == (
         f'View preflight_job {over} "name" does not exist.',
         f"View console_job_target {over} j.job_type does not exist.",
         f'View console_job_write {over} "name" does not exist.',
@@ -201,8 +201,8 @@ def test_everything_that_does_not_fit_is_named_at_once(empty: str) -> None:
         + ";"
         + HISTORY.format("", TIMES),
     )
-    with pytest.raises(Stop) as refused:
-        schema.upgrade(empty, stamp="0001")
+    with pytest.raises(FatalError) as refused:
+        revisions.upgrade(empty, stamp="0001")
     assert refused.value.message == (
         "awp_job_execution.execution_id is text, and the worker needs uuid. Change its type, or "
         "give the worker a table or an updatable view of that name with the right one "
@@ -219,7 +219,7 @@ def test_printed_sql_stops_at_the_same_before_its_first_change(empty: str) -> No
     address = make_url(empty).set(drivername="postgresql").render_as_string(hide_password=False)
     ended = subprocess.run(
         [programs() / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", address],
-        input=schema.script(stamp="0001"),
+        input=revisions.script(stamp="0001"),
         text=True,
         check=False,
         capture_output=True,
@@ -236,8 +236,8 @@ def test_who_does_not_own_the_tables_is_told_before_the_first_change(
     stamped: str, stranger: str
 ) -> None:
     before = rows(stamped, SHAPE)
-    with pytest.raises(Stop) as refused:
-        schema.upgrade(stranger, stamp="0001")
+    with pytest.raises(FatalError) as refused:
+        revisions.upgrade(stranger, stamp="0001")
     assert "is not the owner of awp_job_execution." in refused.value.message
     assert "may not create tables in the schema public." in refused.value.message
     assert rows(stamped, SHAPE) == before
@@ -245,8 +245,8 @@ def test_who_does_not_own_the_tables_is_told_before_the_first_change(
 
 def test_a_search_path_that_names_no_schema_is_told(empty: str) -> None:
     nowhere = make_url(empty).update_query_dict({"options": "-c search_path=nowhere"})
-    with pytest.raises(Stop, match=r"the schema \(search_path names none\)"):
-        schema.upgrade(nowhere.render_as_string(hide_password=False))
+    with pytest.raises(FatalError, match=r"the schema \(search_path names none\)"):
+        revisions.upgrade(nowhere.render_as_string(hide_password=False))
 
 
 def test_a_server_without_md5_is_good_enough(empty: str) -> None:
@@ -255,14 +255,14 @@ def test_a_server_without_md5_is_good_enough(empty: str) -> None:
         empty,
         "set allow_system_table_mods = on; delete from pg_proc where proname = 'md5'",
     )
-    assert schema.upgrade(empty).missing_views == ()
-    assert schema.downgrade(empty, to="base").revision is None
+    assert revisions.upgrade(empty).missing_views == ()
+    assert revisions.downgrade(empty, to="base").revision is None
     assert value(empty, "select count(*) from pg_views where schemaname = 'public'") == 0
 
 
 def test_a_group_that_cannot_be_made_is_said_and_hinders_nobody(stamped: str) -> None:
     execute(stamped, "alter table awp_user_group alter id drop identity")
-    state = schema.upgrade(stamped, stamp="0001")
+    state = revisions.upgrade(stamped, stamp="0001")
     assert state.is_current
     (action, workflow) = state.warnings
     assert action.startswith("AutomationAdmins is not granted what is in awp_action: null value")
@@ -277,7 +277,7 @@ def test_grants_that_need_more_are_left_to_the_platform(stamped: str) -> None:
         "alter table awp_automation_grant add granted_by text; "
         "alter table awp_automation_grant alter granted_by set not null",
     )
-    state = schema.upgrade(stamped, stamp="0001")
+    state = revisions.upgrade(stamped, stamp="0001")
     assert state.warnings[0] == (
         "AutomationAdmins is not granted what is in awp_action: "
         "awp_automation_grant needs a value for granted_by."

@@ -8,13 +8,20 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
+from job_trigger_worker.domain.read_models import (
+    EVERYTHING,
+    JobFilter,
+    JobSort,
+    RecordFilter,
+    Scope,
+    Status,
+)
+from job_trigger_worker.storage.read import executions, failure_feed, failures, jobs
+from job_trigger_worker.storage.read.id_lookup import find
+from job_trigger_worker.storage.write import changes, job_edits
 from tests.support.postgres import PostgresServer
 from tests.support.records import AS_OF
 from tests.support.sql import execute, rows, value
-from worker.domain.reading import EVERYTHING, JobFilter, JobSort, RecordFilter, Scope, Status
-from worker.storage import changes, job_edits
-from worker.storage.queries import executions, failures, feed, jobs
-from worker.storage.queries.find import find
 
 ROLES = Path(__file__).parents[2] / "deploy" / "sql" / "roles.sql"
 WRITER, CONSOLE, READER = "trigger_worker", "trigger_console", "trigger_reader"
@@ -192,7 +199,7 @@ def test_the_console_may_change_jobs_and_note_it(granted: str) -> None:
         version = job_edits.update(connection, 5, saved.version, everything)
         assert version == saved.version + 1
         assert job_edits.update(connection, 5, saved.version, {"name": "late"}) is None
-        changes.go_alone(connection, "run x")
+        changes.advisory_lock(connection, "run x")
         noted = {"trigger_id": "x"}
         changes.write(
             connection, login="li", object_kind="job", object_id="5", action="run", after=noted
@@ -243,7 +250,7 @@ def test_the_reader_reads_all_that_people_see(
     granted: str, monkeypatch: pytest.MonkeyPatch, *, is_large: bool
 ) -> None:
     if is_large:  # then lists go other ways
-        monkeypatch.setattr("worker.storage.queries.job_meaning.SMALL", 0)
+        monkeypatch.setattr("job_trigger_worker.storage.read.job_selection.SMALL", 0)
     engine = create_engine(granted, poolclass=NullPool)
     with engine.connect() as connection:
         connection.exec_driver_sql(f"set role {READER}")
@@ -262,7 +269,7 @@ def test_the_reader_reads_all_that_people_see(
             failures.by_cause(connection, scope)
             failures.standing_causes(connection, scope)
             failures.jobs_of_cause(connection, scope, "x")
-            feed.failures_after(connection, scope, AS_OF, 0)
+            failure_feed.failures_after(connection, scope, AS_OF, 0)
             find(connection, scope, "5")
     engine.dispose()
 

@@ -9,10 +9,10 @@ import psycopg2.errors
 import pytest
 from sqlalchemy import make_url
 
+from job_trigger_worker.embedded.postgres import EmbeddedPostgres
+from job_trigger_worker.storage.schema import revisions
 from tests.support.postgres import folder
 from tests.support.sql import alone, execute, rows
-from worker.embedded.postgres import EmbeddedPostgres
-from worker.storage import schema
 
 ROOT = Path(__file__).parents[2]
 ROLES = (ROOT / "deploy" / "sql" / "roles.sql").read_text()
@@ -35,7 +35,7 @@ def owned(server: str, rights: str) -> str:
     alone(server, "create database app owner app_owner")
     theirs = make_url(server).set(username="app_owner", password="app", database="app")  # noqa: S106
     url = theirs.render_as_string(hide_password=False)
-    schema.upgrade(url)
+    revisions.upgrade(url)
     return url
 
 

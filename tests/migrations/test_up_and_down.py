@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from job_trigger_worker.errors import FatalError, UsageError
+from job_trigger_worker.storage.schema import revisions
 from tests.support.sql import SHAPE, execute, rows, value
-from worker.errors import Misused, Stop
-from worker.storage import schema
 
 FILES = """
     select relname, relfilenode from pg_class
@@ -19,13 +19,13 @@ JOBS = "select id, name, paramter, version, updated_at from awp_automcation_job 
 
 def test_up_on_filled_tables_keeps_every_row_and_rewrites_none(filled: str) -> None:
     before = (rows(filled, FILES), rows(filled, RECORDS), rows(filled, JOBS))
-    schema.upgrade(filled)
+    revisions.upgrade(filled)
     assert (rows(filled, FILES), rows(filled, RECORDS), rows(filled, JOBS)) == before
 
 
 def test_rows_from_before_are_blank_and_not_migrated(filled: str) -> None:
     """R11."""
-    schema.upgrade(filled)
+    revisions.upgrade(filled)
     assert rows(
         filled,
         """
@@ -45,7 +45,7 @@ def test_rows_from_before_are_blank_and_not_migrated(filled: str) -> None:
 
 
 def test_the_platform_goes_on_writing_rows_of_its_own(filled: str) -> None:
-    schema.upgrade(filled)
+    revisions.upgrade(filled)
     execute(filled, "insert into awp_job_execution (job_id, job_type) values (1, 'action')")
     execute(filled, "insert into awp_job_execution (job_id, job_type) values (1, 'action')")
     newest = (
@@ -55,7 +55,7 @@ def test_the_platform_goes_on_writing_rows_of_its_own(filled: str) -> None:
 
 
 def test_an_idempotency_key_is_there_once(filled: str) -> None:
-    schema.upgrade(filled)
+    revisions.upgrade(filled)
     insert = """
         insert into awp_job_execution (job_id, idempotency_key)
         values (1, '6f2b7d1c-55d4-5a0e-9d0b-3c1f0f7a9e21')
@@ -67,27 +67,27 @@ def test_an_idempotency_key_is_there_once(filled: str) -> None:
 @pytest.mark.parametrize("step", ["0001", "0002"])
 def test_down_and_up_again_keeps_the_rows_from_before(filled: str, step: str) -> None:
     before = (rows(filled, RECORDS), rows(filled, JOBS))
-    schema.upgrade(filled)
+    revisions.upgrade(filled)
     shape = rows(filled, SHAPE)
-    schema.downgrade(filled, to=step)
+    revisions.downgrade(filled, to=step)
     assert (rows(filled, RECORDS), rows(filled, JOBS)) == before
-    schema.upgrade(filled)
+    revisions.upgrade(filled)
     assert (rows(filled, RECORDS), rows(filled, JOBS)) == before
     assert rows(filled, SHAPE) == shape
 
 
 @pytest.mark.parametrize("step", ["0001", "0002"])
 def test_down_leaves_what_was_there_at_that_revision(empty: str, step: str) -> None:
-    schema.upgrade(empty, to=step)
+    revisions.upgrade(empty, to=step)
     shape = rows(empty, SHAPE)
-    schema.upgrade(empty)
-    schema.downgrade(empty, to=step)
+    revisions.upgrade(empty)
+    revisions.downgrade(empty, to=step)
     assert rows(empty, SHAPE) == shape
 
 
 def test_down_to_the_base_leaves_nothing(empty: str) -> None:
-    schema.upgrade(empty)
-    state = schema.downgrade(empty, to="base")
+    revisions.upgrade(empty)
+    state = revisions.downgrade(empty, to="base")
     assert state.revision is None
     left = "select relname from pg_class where relnamespace = 'public'::regnamespace"
     assert {name for (name,) in rows(empty, left)} == {
@@ -100,7 +100,7 @@ def test_down_to_the_base_leaves_nothing(empty: str) -> None:
 
 
 def test_up_with_everything_we_write_in_it_and_down_again(filled: str) -> None:
-    schema.upgrade(filled)
+    revisions.upgrade(filled)
     execute(
         filled,
         """
@@ -115,18 +115,18 @@ def test_up_with_everything_we_write_in_it_and_down_again(filled: str) -> None:
         update awp_job_execution set trigger_status = 2, trigger_message = 'gone' where id = 1;
         """,
     )
-    schema.downgrade(filled, to="0002")
+    revisions.downgrade(filled, to="0002")
     assert value(filled, "select trigger_message from awp_job_execution where id = 1") == "gone"
-    schema.downgrade(filled, to="0001")
-    schema.upgrade(filled)
+    revisions.downgrade(filled, to="0001")
+    revisions.upgrade(filled)
     assert value(filled, "select trigger_message from awp_job_execution where id = 1") is None
     assert value(filled, "select count(*) from awp_trigger_ledger") == 0
 
 
 def test_two_migrations_at_once_wait_for_each_other(filled: str) -> None:
-    def migrate(_: int) -> tuple[list[str], schema.State]:
+    def migrate(_: int) -> tuple[list[str], revisions.State]:
         steps: list[str] = []
-        return steps, schema.upgrade(filled, on_step=steps.append)
+        return steps, revisions.upgrade(filled, on_step=steps.append)
 
     with ThreadPoolExecutor(2) as pool:
         outcomes = list(pool.map(migrate, range(2)))
@@ -135,17 +135,17 @@ def test_two_migrations_at_once_wait_for_each_other(filled: str) -> None:
 
 
 def test_down_from_nothing_says_so(empty: str) -> None:
-    with pytest.raises(Stop, match="at no revision"):
-        schema.downgrade(empty)
+    with pytest.raises(FatalError, match="at no revision"):
+        revisions.downgrade(empty)
 
 
 def test_a_revision_that_does_not_exist_is_named(empty: str) -> None:
-    with pytest.raises(Misused, match="0099"):
-        schema.upgrade(empty, to="0099")
+    with pytest.raises(UsageError, match="0099"):
+        revisions.upgrade(empty, to="0099")
 
 
 def test_each_new_column_has_its_documented_type(empty: str) -> None:
-    schema.upgrade(empty)
+    revisions.upgrade(empty)
 
     def types(table: str) -> dict[str, Any]:
         return dict(
@@ -174,7 +174,7 @@ def test_each_new_column_has_its_documented_type(empty: str) -> None:
 
 def test_a_new_record_is_in_no_index_of_random_ids(filled: str) -> None:
     """Its identity is ordered by time, and found by one index; the platform's rows have another."""
-    schema.upgrade(filled)
+    revisions.upgrade(filled)
     found = rows(
         filled,
         "select regexp_replace(indexdef, '.* USING ', '') from pg_indexes "

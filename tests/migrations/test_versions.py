@@ -14,18 +14,18 @@ from pydantic import SecretStr
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from migrations import prerequisites
+from job_trigger_worker.audit.run import run
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.delivery import Delivery
+from job_trigger_worker.domain.principals import Role
+from job_trigger_worker.migrations import prerequisites
+from job_trigger_worker.storage.schema import revisions
 from tests.support import older_postgres
+from tests.support.brokerless import feeding
 from tests.support.console import serving
-from tests.support.feed import feeding
 from tests.support.platform import Platform
 from tests.support.secured_postgres import SecuredPostgres
 from tests.support.sql import execute, rows, value
-from worker.audit.run import run
-from worker.config import Settings
-from worker.domain.access import Role
-from worker.domain.delivery import Delivery
-from worker.storage import schema
 
 ROLES = Path(__file__).parents[2] / "deploy" / "sql" / "roles.sql"
 PAGES = (
@@ -46,7 +46,7 @@ def test_the_suite_runs_on_the_oldest_and_the_newest_that_are_named(empty: str) 
 )
 def test_everything_works_on_each_version(other_major: SecuredPostgres) -> None:
     url = other_major.new_database()
-    assert schema.upgrade(url).warnings == ()
+    assert revisions.upgrade(url).warnings == ()
     execute(url, ROLES.read_text())
     with create_engine(url, poolclass=NullPool).begin() as connection:
         platform = Platform(connection)
@@ -75,7 +75,7 @@ def test_everything_works_on_each_version(other_major: SecuredPostgres) -> None:
     assert set(answers.values()) == {200}, answers
     settings = Settings(database_url=SecretStr(url))
     assert run(settings, is_offline=True, progress=lambda *_: None).closes
-    assert schema.downgrade(url, to="base").revision is None
+    assert revisions.downgrade(url, to="base").revision is None
 
 
 def _delivery(job: int, offset: int, value: bytes | None = None) -> Delivery:

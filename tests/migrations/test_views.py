@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
+from job_trigger_worker.storage.schema import revisions
 from tests.support.sql import execute, rows, session, value
 from tests.support.waiting import wait_until
-from worker.storage import schema
 
 TARGETS = "select node_id, server_id, account from console_job_target order by 1, 2, 3"
 
@@ -114,14 +114,14 @@ def test_an_automation_is_granted_to_its_admins_when_it_is_created(database: str
 
 
 def test_old_automations_are_granted_by_the_migration(filled: str) -> None:
-    schema.upgrade(filled)
+    revisions.upgrade(filled)
     assert admins_grants(filled) == [("action", 1), ("action", 2), ("workflow", 1)]
 
 
 def test_admins_that_a_platform_has_already_are_kept(filled: str) -> None:
     execute(filled, "insert into awp_user_group (id, name) values (42, 'AutomationAdmins')")
     execute(filled, "insert into awp_automation_grant values ('group', 42, 'action', 1)")
-    schema.upgrade(filled)
+    revisions.upgrade(filled)
     assert rows(filled, "select id from awp_user_group where name = 'AutomationAdmins'") == [(42,)]
     assert admins_grants(filled) == [("action", 1), ("action", 2), ("workflow", 1)]
 

@@ -15,8 +15,8 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from job_trigger_worker.config import Settings
 from tests.support.waiting import wait_until
-from worker.config import Settings
 
 ANSWER_S = 10.0
 TABLE = Path(__file__).parents[2] / "deploy/acls.md"
@@ -56,8 +56,8 @@ class Right:
 
 def here(name: str, settings: Settings) -> str:
     """A name of the table as `settings` have it."""
-    if name == Settings.model_fields["group"].default:
-        return settings.group
+    if name == Settings.model_fields["consumer_group"].default:
+        return settings.consumer_group
     return f"{settings.topic_prefix}.{name.removeprefix('awp.')}"
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
 
+from job_trigger_worker.embedded.child import free_port
 from tests.support.kafka import KafkaNode, Seat, new_cluster_id
 from tests.support.link import Link
 from tests.support.topics import quiet_client, set_topic
 from tests.support.waiting import wait_until
-from worker.embedded.child import free_port
 
 NODES = 3
 _TRIES = 3

@@ -13,24 +13,24 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from job_trigger_schemas import JobTrigger
-from worker.clock import Clock, SystemClock
-from worker.config import Settings
-from worker.dead_letters import Note, Replayer
-from worker.domain.access import Role
-from worker.domain.signatures import Note as SentNote
-from worker.errors import BrokersAway
-from worker.kafka.sender import Sender
-from worker.kafka.settings import KafkaSettings
-from worker.replays import Replayed
-from worker.storage.letters import Choice, Chosen
-from worker.storage.pool import Pool
-from worker.storage.sessions import Session
-from worker.web import access
-from worker.web.app import create_app
-from worker.web.auth import sessions
-from worker.web.brokers import FailureTail, TriggerSender
-from worker.web.server import ConsoleServer
-from worker.web.state import Collaborators
+from job_trigger_worker.clock import Clock, SystemClock
+from job_trigger_worker.config import Settings
+from job_trigger_worker.console.shared import permissions
+from job_trigger_worker.console.shared.auth import sessions
+from job_trigger_worker.console.shared.ports import FailureTail, TriggerSender
+from job_trigger_worker.console.shared.state import Collaborators
+from job_trigger_worker.console.shell.app import create_app
+from job_trigger_worker.console.shell.server import ConsoleServer
+from job_trigger_worker.dead_letters.replay import Note, Replayer
+from job_trigger_worker.dead_letters.replay_rules import Replayed
+from job_trigger_worker.domain.principals import Role
+from job_trigger_worker.domain.signatures import Note as SentNote
+from job_trigger_worker.errors import BrokersAway
+from job_trigger_worker.kafka.settings import KafkaSettings
+from job_trigger_worker.kafka.trigger_publisher import LazyTriggerPublisher
+from job_trigger_worker.storage.db.pool import Pool
+from job_trigger_worker.storage.read.dead_letters import DeadLetterFilter, Selection
+from job_trigger_worker.storage.write.sign_ins import Session
 
 _TRUST = ssl.create_default_context()
 """Made once, because it reads every authority of this machine; no page here comes with TLS."""
@@ -90,7 +90,7 @@ class Nowhere:
         raise BrokersAway(f"There is no broker for {len(triggers)} triggers.")
 
     def replay(
-        self, _choice: Choice, found: Chosen, *, mended: bytes | None, note: Note
+        self, _choice: DeadLetterFilter, found: Selection, *, mended: bytes | None, note: Note
     ) -> Replayed:
         del mended, note
         raise BrokersAway(f"There is no broker for {found.fresh} letters.")
@@ -124,12 +124,12 @@ def serving(
         database_url=SecretStr(database), **{"console_listen": "127.0.0.1:0", **settings}
     )
     pool = Pool(chosen)
-    sender = Sender(kafka) if kafka else None
+    sender = LazyTriggerPublisher(kafka) if kafka else None
     made = clock or SystemClock()
     sending = sender or brokers or Nowhere()
     replayer = Replayer(chosen, kafka) if kafka else Nowhere()
     app = create_app(Collaborators(chosen, pool, made, sending, replayer, tail or Silent()))
-    server = ConsoleServer(app, chosen, app.state.console.hub.end)
+    server = ConsoleServer(app, chosen, app.state.live.hub.end)
     thread = Thread(target=server.run)
     thread.start()
     try:
@@ -157,7 +157,7 @@ def refusals(served: Served, role: Role | None) -> dict[tuple[str, str], int]:
     Later routes are in it by themselves: nobody has to list them.
     """
     answers = {}
-    for route in access.routes(served.app):
+    for route in permissions.routes(served.app):
         path = re.sub(r"{[^}]+}", "999999999", route.path)
         for method in sorted(route.methods - {"HEAD"}):
             browser = served.browser() if role is None else served.signed_in(role)

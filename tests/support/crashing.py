@@ -13,10 +13,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import ModuleType
 from typing import Any, Literal
 
-from worker.clock import SystemClock
-from worker.config import FOR_TESTS
+from job_trigger_worker.clock import SystemClock
+from job_trigger_worker.config import FOR_TESTS
 
 CRASH_AT = f"{FOR_TESTS}CRASH_AT"
 CLOCK_SHIFT_S = f"{FOR_TESTS}CLOCK_SHIFT_S"
@@ -29,7 +30,7 @@ ARMED = f"from {__name__} import main; main()"
 class Crash:
     """Where a process ends itself: at the n-th call of a function of the product.
 
-    `place` is `module:function` or `module:Class.function`. `first` names a method of the same
+    Made by `before` and `after`, which take the function itself. `first` names a method of the same
     object that is called before the end, with no argument. Only calls in threads with `thread` in
     their name count: each of the worker's loops has its topic there. Give `environment()` to a
     process that runs `ARMED`.
@@ -41,6 +42,31 @@ class Crash:
     sent: signal.Signals = signal.SIGKILL
     first: str = ""
     thread: str = ""
+
+    @classmethod
+    def before(cls, function: Callable[..., Any], **how: Any) -> "Crash":
+        """When the function is called. `how` are the other fields, and `within`.
+
+        `within` is the module that calls a function which it has imported by name.
+        """
+        return cls._at(function, "before", **how)
+
+    @classmethod
+    def after(cls, function: Callable[..., Any], **how: Any) -> "Crash":
+        """When the function returns; see `before`."""
+        return cls._at(function, "after", **how)
+
+    @classmethod
+    def _at(
+        cls,
+        function: Callable[..., Any],
+        moment: Literal["before", "after"],
+        *,
+        within: ModuleType | None = None,
+        **how: Any,
+    ) -> "Crash":
+        module = function.__module__ if within is None else within.__name__
+        return cls(f"{module}:{function.__qualname__}", moment, **how)
 
     def environment(self) -> dict[str, str]:
         """What a process that runs `ARMED` is told by."""
@@ -120,6 +146,6 @@ def main() -> None:
         Crash.of(crash).arm()
     if shift:
         shift_clock(float(shift))
-    from worker.cli import main as product  # noqa: PLC0415 - when everything is in its place
+    from job_trigger_worker.cli import main as product  # noqa: PLC0415 - when everything is in its place
 
     product()

@@ -3,9 +3,9 @@
 import re
 from datetime import timedelta
 
-from worker.decode import Unreadable
-from worker.domain.record import Claim
-from worker.domain.trigger import Trigger
+from job_trigger_worker.domain.record import Claim
+from job_trigger_worker.domain.trigger import Trigger
+from job_trigger_worker.pipeline.decode import Unreadable
 
 CLAIM = Claim(ledger_id=3, topic="t", topic_id="i", partition=0, epoch=1, last_offset=-1)
 OFFSET = 41

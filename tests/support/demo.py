@@ -16,20 +16,22 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from sqlalchemy import Connection, text
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.demo import inventory as demo_inventory
+from job_trigger_worker.demo import plan as demo_plan
+from job_trigger_worker.demo import platform as demo_platform
+from job_trigger_worker.domain.delivery import Delivery
+from job_trigger_worker.domain.record import OutboxRow, Record
+from job_trigger_worker.domain.slots import next_slots
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.metrics import IntakeMetrics, Metrics
+from job_trigger_worker.pipeline.decision import BatchDecision
+from job_trigger_worker.pipeline.intake import Intake
+from job_trigger_worker.pipeline.status import StatusIntake
+from job_trigger_worker.storage.db.engine import Session, make_engine
+from job_trigger_worker.storage.write import changes, ledger
 from tests.support.history import NOW
 from tests.support.intakes import make_intake
-from worker.config import Settings
-from worker.deciding import Decided
-from worker.domain.delivery import Delivery
-from worker.domain.record import OutboxRow, Record
-from worker.domain.slots import next_slots
-from worker.domain.topics import Topics
-from worker.embedded import demo_inventory, demo_plan, demo_platform
-from worker.intake import Intake
-from worker.metrics import IntakeMetrics, Metrics
-from worker.status import StatusIntake
-from worker.storage import changes, ledger
-from worker.storage.engine import Session, make_engine
 
 ZONE = "Asia/Shanghai"
 BEGAN, BROKE = NOW - timedelta(hours=3), NOW - timedelta(minutes=47)
@@ -88,7 +90,7 @@ def _platform(connection: Connection) -> None:
     )
 
 
-def _triggers(session: Session) -> Iterator[tuple[datetime, Decided]]:
+def _triggers(session: Session) -> Iterator[tuple[datetime, BatchDecision]]:
     """Fire every slot, a batch a minute; what was decided, and when."""
     clock = _Turned()
     intake = make_intake(session, _TOPICS, clock=clock)
@@ -125,7 +127,7 @@ def _fired() -> dict[datetime, list[bytes]]:
     return fired
 
 
-def _statuses(session: Session, batches: Sequence[tuple[datetime, Decided]]) -> None:
+def _statuses(session: Session, batches: Sequence[tuple[datetime, BatchDecision]]) -> None:
     """What action and orch said of the runs: most succeeded, the newest are still under way."""
     dice = random.Random(7)  # noqa: S311 - how runs end, no secret
     bodies = []
@@ -209,7 +211,7 @@ class _Feed:
         self._rows: Sequence[OutboxRow] = ()
         self._offset = 0
 
-    def take(self, bodies: Sequence[bytes]) -> Decided:
+    def take(self, bodies: Sequence[bytes]) -> BatchDecision:
         """Decide and write a batch; what was written before counts as published."""
         batch = [
             Delivery(0, self._offset + place, None, body, (), 0)

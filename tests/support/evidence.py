@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 
 import orjson
 
+from job_trigger_worker.domain.topics import Topics
 from tests.support import sql
 from tests.support.load import Sent, Slot
 from tests.support.topics import Received
-from worker.domain.topics import Topics
 
 PASSED, FAILED = 1, 2
 

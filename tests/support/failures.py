@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from job_trigger_worker.embedded.child import Child
 from tests.support.topics import Broker, produce_raw
-from worker.embedded.child import Child
 
 EXAMPLE = json.loads(
     (

@@ -18,7 +18,7 @@ NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 """The moment at which these tests look."""
 
 
-class Still:
+class FrozenClock:
     """A clock that stands at `NOW`, unless a test turns it."""
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Still:
         return (self.at - NOW).total_seconds()
 
 
-class Hasty(Still):
+class FastClock(FrozenClock):
     """The same to look at, and a minute on whenever somebody waits: no rate limit is ever met."""
 
     def __init__(self) -> None:

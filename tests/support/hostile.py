@@ -24,7 +24,7 @@ HEADER_NAMES = st.text(max_size=20) | st.sampled_from(
         "ce_id",
     ]
 )
-"""Names that our client can tell; what it cannot tell, `worker.kafka.received` leaves out."""
+"""Names that our client can tell; what it cannot tell, `kafka.received` leaves out."""
 
 HEADERS = st.lists(
     st.tuples(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry
 
-from worker.clock import Clock, SystemClock
-from worker.deciding import Decider
-from worker.domain.topics import Topics
-from worker.intake import Intake
-from worker.metrics import IntakeMetrics, Metrics
-from worker.outcome import Recorder
-from worker.projecting import Projector
-from worker.storage.engine import Session
+from job_trigger_worker.clock import Clock, SystemClock
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.metrics import IntakeMetrics, Metrics
+from job_trigger_worker.pipeline.decision import Decider
+from job_trigger_worker.pipeline.intake import Intake
+from job_trigger_worker.pipeline.job_projection import Projector
+from job_trigger_worker.pipeline.outcome import OutcomeBuilder
+from job_trigger_worker.storage.db.engine import Session
 
 
 def make_intake(
@@ -23,7 +23,7 @@ def make_intake(
     max_earliness_s: int = 300,
 ) -> Intake:
     """An intake that writes English and counts for nobody."""
-    recorder = Recorder(topics, "en")
+    recorder = OutcomeBuilder(topics, "en")
     decider = Decider(
         session=session,
         recorder=recorder,

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from worker.embedded.child import Child, free_port, last_lines
-from worker.kafka.admin import answers
+from job_trigger_worker.embedded.child import Child, free_port, last_lines
+from job_trigger_worker.kafka.admin import answers
 
 POM = Path(__file__).parent / "jars" / "pom.xml"
 OLDEST_JAVA = 17

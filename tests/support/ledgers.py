@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from confluent_kafka import Consumer, TopicPartition
 
+from job_trigger_worker.domain.topics import Topics
 from tests.support import checker, evidence, sql
 from tests.support.load import Sent
 from tests.support.topics import Broker, Received, read_topic
 from tests.support.waiting import wait_until
-from worker.domain.topics import Topics
 
 _COUNT = "select count(*) from awp_job_execution where trigger_status ="
 _BEHIND = "select count(*) from awp_job_reprojection"

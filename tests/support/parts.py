@@ -3,11 +3,11 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from worker.domain.access import Principal, Role
-from worker.web import rendering, times
-from worker.web.rendering import Page
-from worker.web.statics import Statics
-from worker.web.words import words
+from job_trigger_worker.console.shared import rendering, times
+from job_trigger_worker.console.shared.rendering import Page
+from job_trigger_worker.console.shared.statics import Statics
+from job_trigger_worker.console.shared.texts import words
+from job_trigger_worker.domain.principals import Principal, Role
 
 NOW = datetime(2026, 11, 23, 6, 30, tzinfo=UTC)
 

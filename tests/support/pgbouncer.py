@@ -11,10 +11,10 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
+from job_trigger_worker.embedded import privileges
+from job_trigger_worker.embedded.child import Child, free_port, last_lines
 from tests.support import services
 from tests.support.waiting import wait_until
-from worker.embedded import account
-from worker.embedded.child import Child, free_port, last_lines
 
 _START_S = 10.0
 
@@ -48,9 +48,9 @@ class PgBouncer:
             + "".join(f"{name} = {value}\n" for name, value in lines.items())
         )
         for path in (place, users, config):
-            account.hand_over(path)
+            privileges.hand_over(path)
         self._child = Child(
-            account.command([str(program), str(config)], reads=program, in_=place),
+            privileges.command([str(program), str(config)], reads=program, in_=place),
             self._log,
             cwd=Path("/"),
         )

@@ -18,9 +18,9 @@ from pathlib import Path
 from sqlalchemy import URL, Engine, create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
+from job_trigger_worker.embedded.postgres import EmbeddedPostgres
+from job_trigger_worker.storage.schema import revisions
 from tests.support.services import Choice, Source, postgres_choice
-from worker.embedded.postgres import EmbeddedPostgres
-from worker.storage import schema
 
 _ROOM = 2 * 1024**3
 _FIRST_WITH_STRATEGIES = 15
@@ -83,7 +83,7 @@ def serving(choice: Choice | None = None) -> Iterator[PostgresServer]:
         server = PostgresServer(admin_url, f"awp_template_{secrets.token_hex(4)}", major)
         server.create(server.template, template="template0")
         stack.callback(server.drop, server.template)
-        schema.upgrade(server.url(server.template))
+        revisions.upgrade(server.url(server.template))
         yield server
 
 

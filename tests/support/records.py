@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, text
 
-from worker.domain.reading import AsOf
+from job_trigger_worker.domain.read_models import AsOf
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 """The moment that tests look from."""

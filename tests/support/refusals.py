@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
-from worker.config import Settings
-from worker.errors import TriggerWorkerError
-from worker.storage.engine import Session, make_engine
+from job_trigger_worker.config import Settings
+from job_trigger_worker.errors import TriggerWorkerError
+from job_trigger_worker.storage.db.engine import Session, make_engine
 
 
 def raised_by(url: str) -> TriggerWorkerError:

@@ -10,13 +10,13 @@ from typing import Any
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.topics import Topics
 from tests.support.platform import Platform
 from tests.support.sql import session
 from tests.support.topics import Broker, Collector, Header, Received, produce_raw
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess
-from worker.config import Settings
-from worker.domain.topics import Topics
 
 RECORDED_S = 20.0
 

@@ -15,9 +15,9 @@ from confluent_kafka.admin import (
 )
 from pydantic import SecretStr
 
+from job_trigger_worker.embedded.child import free_port
 from tests.support.certificates import Authority, Certificate
 from tests.support.kafka import KafkaNode
-from worker.embedded.child import free_port
 
 ITERATIONS = 4096
 """The fewest that Kafka takes for SCRAM."""

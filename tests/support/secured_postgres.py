@@ -12,11 +12,11 @@ from pathlib import Path
 
 from sqlalchemy import URL
 
+from job_trigger_worker.embedded import privileges
+from job_trigger_worker.embedded.child import Child, free_port, last_lines
 from tests.support import sql
 from tests.support.certificates import Authority, Certificate
 from tests.support.postgres import folder
-from worker.embedded import account
-from worker.embedded.child import Child, free_port, last_lines
 
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 5.0
@@ -91,7 +91,7 @@ class SecuredPostgres:
         With another `certificate` than its own, as soon as it listens.
         """
         shown = certificate or self._own
-        account.hand_over(shown.key)
+        privileges.hand_over(shown.key)
         if not self._data.exists():
             self._initialise()
         options = _SETTINGS | {
@@ -148,7 +148,7 @@ class SecuredPostgres:
         secret.touch(mode=0o600)
         secret.write_text(self._password)
         for path in (self._data, secret):
-            account.hand_over(path)
+            privileges.hand_over(path)
         subprocess.run(
             self._command(
                 *("initdb", "-D", str(self._data), "-U", _ADMIN, f"--pwfile={secret}"),
@@ -163,7 +163,7 @@ class SecuredPostgres:
 
     def _command(self, program: str, *arguments: str) -> list[str]:
         argv = [str(self._programs / program), *arguments]
-        return account.command(argv, reads=self._programs, in_=self._place)
+        return privileges.command(argv, reads=self._programs, in_=self._place)
 
 
 @contextmanager

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
+from job_trigger_worker.embedded import privileges
+from job_trigger_worker.embedded.child import Child, free_port
+from job_trigger_worker.embedded.postgres import EmbeddedPostgres, programs
 from tests.support import sql
 from tests.support.waiting import wait_until
-from worker.embedded import account
-from worker.embedded.child import Child, free_port
-from worker.embedded.postgres import EmbeddedPostgres, programs
 
 _START_S = 20.0
 _STREAMING = {"wal_level": "replica", "max_wal_senders": "4"}
@@ -37,7 +37,7 @@ class Standby:
         place.mkdir()
         shutil.copyfile(primary._root / "password", place / "password")
         self._data.mkdir(mode=0o700)
-        account.hand_over(self._data)
+        privileges.hand_over(self._data)
         self._copy()
         self._port = free_port()
         settings = {
@@ -101,6 +101,6 @@ class Standby:
 
     def _command(self, program: str, *arguments: str) -> list[str]:
         binary = programs() / program
-        return account.command(
+        return privileges.command(
             [str(binary), *arguments], reads=binary.parent.parent, in_=self.place
         )

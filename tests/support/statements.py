@@ -7,21 +7,21 @@ from unittest.mock import patch
 
 from sqlalchemy import Engine, event
 
-from worker.storage.prepared import Prepared
+from job_trigger_worker.storage.db.prepared_statements import PreparedStatement
 
 Values = dict[str, Any]
 
 
 @contextmanager
-def preparing(hear: Callable[[Prepared, Values], None]) -> Iterator[None]:
+def preparing(hear: Callable[[PreparedStatement, Values], None]) -> Iterator[None]:
     """Call `hear` before each prepared statement is run."""
-    run = Prepared._run
+    run = PreparedStatement._run
 
-    def heard(statement: Prepared, connection: Any, values: Any, **how: Any) -> Any:
+    def heard(statement: PreparedStatement, connection: Any, values: Any, **how: Any) -> Any:
         hear(statement, dict(values))
         return run(statement, connection, values, **how)
 
-    with patch.object(Prepared, "_run", heard):
+    with patch.object(PreparedStatement, "_run", heard):
         yield
 
 

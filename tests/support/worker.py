@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from job_trigger_worker.config import PREFIX, Settings
+from job_trigger_worker.embedded.child import Child, last_lines
 from tests.support.waiting import wait_until
-from worker.config import PREFIX, Settings
-from worker.embedded.child import Child, last_lines
 
 READY_S = 40.0
 STOP_S = 30.0
@@ -28,7 +28,7 @@ class WorkerProcess:
         log: Path,
         *,
         command: str = "worker",
-        program: str = "from worker.cli import main; main()",
+        program: str = "from job_trigger_worker.cli import main; main()",
         env: Mapping[str, str] | None = None,
         wait: bool = True,
         python: str = sys.executable,

@@ -1,7 +1,7 @@
 """The table of rights in deploy/, as tests read it."""
 
+from job_trigger_worker.domain.topics import Topics
 from tests.support import acls
-from worker.domain.topics import Topics
 
 
 def test_every_row_is_read_and_says_something_new() -> None:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from worker.audit.equations import equations
-from worker.storage.audit import LedgerRow, LostRange
+from job_trigger_worker.audit.equations import equations
+from job_trigger_worker.storage.read.audit import LedgerRow, LostRange
 
 SKIPPED = "the log deleted them before, or `topics resume` skipped them."
 TRIGGERS = "awp.job.triggers.v1"

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from prometheus_client import CollectorRegistry
 
-from worker.backlog import Backlog, Backlogs
+from job_trigger_worker.domain.backlog import Backlog
+from job_trigger_worker.metrics import Backlogs
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
 NOON_MS = 1_796_040_000_000

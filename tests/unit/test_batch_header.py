@@ -4,8 +4,8 @@ import struct
 
 import pytest
 
+from job_trigger_worker.kafka.batch_headers import BatchRange, header_of
 from tests.support import batches
-from worker.kafka.batches import BatchRange, header_of
 
 THREE = b"\0" * 7 + b"\x14" + batches.batch(b"a", b"b", b"c")[8:]
 """A batch at offsets 20 to 22."""

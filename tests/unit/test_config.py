@@ -2,11 +2,11 @@
 
 import pytest
 
-from worker.config import load
-from worker.errors import Misused
+from job_trigger_worker.config import load
+from job_trigger_worker.errors import UsageError
 
 LISTENERS = {
-    "TRIGGER_WORKER_LISTEN": "listen",
+    "TRIGGER_WORKER_WORKER_LISTEN": "worker_listen",
     "TRIGGER_WORKER_STREAMS_LISTEN": "streams_listen",
     "TRIGGER_WORKER_CONSOLE_LISTEN": "console_listen",
 }
@@ -44,7 +44,7 @@ def test_any_other_listener_is_refused_by_the_variables_name(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str, shown: str
 ) -> None:
     monkeypatch.setenv(variable, value)
-    with pytest.raises(Misused) as refused:
+    with pytest.raises(UsageError) as refused:
         load()
     assert str(refused.value) == (
         f"The setting {variable} cannot be used: {shown} is no host:port with a port from 0 to "
@@ -71,7 +71,7 @@ def test_a_value_that_cannot_be_is_named(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str, fault: str
 ) -> None:
     monkeypatch.setenv(f"TRIGGER_WORKER_{variable}", value)
-    with pytest.raises(Misused) as refused:
+    with pytest.raises(UsageError) as refused:
         load()
     assert str(refused.value).startswith(f"The setting TRIGGER_WORKER_{variable} cannot be used: ")
     assert fault in str(refused.value)
@@ -79,14 +79,15 @@ def test_a_value_that_cannot_be_is_named(
 
 def test_every_setting_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRIGGER_WORKER_BATCH_TRIGGERS", "0")
-    monkeypatch.setenv("TRIGGER_WORKER_LISTEN", "9321")
-    with pytest.raises(Misused) as refused:
+    monkeypatch.setenv("TRIGGER_WORKER_WORKER_LISTEN", "9321")
+    with pytest.raises(UsageError) as refused:
         load()
     assert str(refused.value) == (
         "The setting TRIGGER_WORKER_BATCH_TRIGGERS cannot be used: input should be greater than or "
-        "equal to 1 (it is '0'). The setting TRIGGER_WORKER_LISTEN cannot be used: '9321' is no "
-        "host:port with a port from 0 to 65535 (an IPv6 host in brackets). Correct "
-        "TRIGGER_WORKER_BATCH_TRIGGERS and TRIGGER_WORKER_LISTEN; README.md lists every setting."
+        "equal to 1 (it is '0'). The setting TRIGGER_WORKER_WORKER_LISTEN cannot be used: "
+        "'9321' is no host:port with a port from 0 to 65535 (an IPv6 host in brackets). Correct "
+        "TRIGGER_WORKER_BATCH_TRIGGERS and TRIGGER_WORKER_WORKER_LISTEN; README.md lists every "
+        "setting."
     )
 
 
@@ -98,7 +99,7 @@ def test_sasl_needs_a_user_and_a_password(
     monkeypatch.setenv("TRIGGER_WORKER_KAFKA_SECURITY_PROTOCOL", protocol)
     for name, value in given.items():
         monkeypatch.setenv(f"TRIGGER_WORKER_KAFKA_{name}", value)
-    with pytest.raises(Misused) as refused:
+    with pytest.raises(UsageError) as refused:
         load()
     assert str(refused.value) == (
         f"The setting TRIGGER_WORKER_KAFKA_USERNAME cannot be used: {protocol} needs it. "
@@ -109,7 +110,7 @@ def test_sasl_needs_a_user_and_a_password(
 
 
 def test_a_secret_that_cannot_be_used_is_not_shown() -> None:
-    with pytest.raises(Misused) as refused:
+    with pytest.raises(UsageError) as refused:
         load(kafka_password=b"\xff sesame", database_url=["sesame"])
     assert "TRIGGER_WORKER_KAFKA_PASSWORD" in str(refused.value)
     assert "TRIGGER_WORKER_DATABASE_URL" in str(refused.value)

@@ -5,17 +5,17 @@ from typing import Any
 
 import pytest
 
-from worker.config import Settings
-from worker.errors import Misused
-from worker.kafka.consumer import TopicConsumer
-from worker.kafka.consumer_config import session_of
-from worker.kafka.settings import KafkaSettings
+from job_trigger_worker.config import Settings
+from job_trigger_worker.errors import UsageError
+from job_trigger_worker.kafka.consumer import TopicConsumer
+from job_trigger_worker.kafka.consumer_config import session_of
+from job_trigger_worker.kafka.settings import KafkaSettings
 
 
 @pytest.mark.parametrize("name", ["ca_file", "cert_file", "key_file"])
 def test_a_file_that_is_not_there_is_named(name: str) -> None:
     settings: dict[str, Any] = {"kafka_security_protocol": "SSL", f"kafka_{name}": Path("/nope")}
-    with pytest.raises(Misused) as refused:
+    with pytest.raises(UsageError) as refused:
         KafkaSettings.of(Settings(**settings)).confluent()
     assert str(refused.value) == (
         f"TRIGGER_WORKER_KAFKA_{name.upper()} (/nope) cannot be used: No such file or directory. "
@@ -28,7 +28,9 @@ def test_a_file_that_is_no_certificate_is_named(tmp_path: Path, name: str) -> No
     file = tmp_path / "file.pem"
     file.write_text("no certificate")
     settings: dict[str, Any] = {"kafka_security_protocol": "SSL", f"kafka_{name}": file}
-    with pytest.raises(Misused, match=rf"^TRIGGER_WORKER_KAFKA_{name.upper()} \({file}\) cannot"):
+    with pytest.raises(
+        UsageError, match=rf"^TRIGGER_WORKER_KAFKA_{name.upper()} \({file}\) cannot"
+    ):
         KafkaSettings.of(Settings(**settings)).confluent()
 
 

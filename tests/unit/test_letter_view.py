@@ -6,25 +6,25 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
-from worker.commands.letter_view import Whole, show_list, show_whole, whole
-from worker.config import Settings
-from worker.domain.letter_text import printable
-from worker.domain.masking import Masker
-from worker.storage.letters import Described, Kept
+from job_trigger_worker.commands.dead_letter_view import Whole, show_list, show_whole, whole
+from job_trigger_worker.config import Settings
+from job_trigger_worker.dead_letters.rendering import printable
+from job_trigger_worker.domain.masking import Masker
+from job_trigger_worker.storage.read.dead_letters import DeadLetterSummary, StoredMessage
 
-MASKER = Masker(Settings().secret_keys)
+MASKER = Masker(Settings().masked_parameter_words)
 AT = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 
 
-def _letter(reason: str = "no JSON") -> Described:
-    return Described(
+def _letter(reason: str = "no JSON") -> DeadLetterSummary:
+    return DeadLetterSummary(
         7, "awp.job.triggers.v1", "id", 2, 40, reason, 2**63 - 1, None, None, AT, None, 5
     )
 
 
 def _printed(value: bytes | None, key: bytes | None = None) -> str:
     out = io.StringIO()
-    kept = Kept(7, "awp.job.triggers.v1", key, [("a", b"\x1b"), ("b", None)], value)
+    kept = StoredMessage(7, "awp.job.triggers.v1", key, [("a", b"\x1b"), ("b", None)], value)
     show_whole(Console(file=out, width=80), Whole(_letter(), kept, [], True), MASKER)
     return out.getvalue()
 
@@ -64,7 +64,9 @@ def test_a_cut_never_splits_a_character() -> None:
 
 
 def test_programs_get_ids_as_text_and_bytes_whole() -> None:
-    kept = Kept(7, "awp.job.triggers.v1", None, [("a", b"\xff"), ("b", None)], b"x" * 100_000)
+    kept = StoredMessage(
+        7, "awp.job.triggers.v1", None, [("a", b"\xff"), ("b", None)], b"x" * 100_000
+    )
 
     found = whole(Whole(_letter(), kept, [], knows_replay=True))
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from kafka.net.selector import NetworkSelector
 
-from worker import logs
-from worker.config import Settings
+from job_trigger_worker import logs
+from job_trigger_worker.config import Settings
 
 
 @pytest.fixture(autouse=True)

@@ -2,12 +2,12 @@
 
 import pytest
 
+from job_trigger_worker.config import Settings
+from job_trigger_worker.kafka import inflation_guard
+from job_trigger_worker.kafka.read_errors import TRIES
+from job_trigger_worker.kafka.settings import KafkaSettings
 from tests.support import batches
 from tests.support.batches import varint
-from worker.config import Settings
-from worker.kafka import lookahead
-from worker.kafka.faults import TRIES
-from worker.kafka.settings import KafkaSettings
 
 ZEROS = bytes(80 * 1024 * 1024)
 POISON = batches.batch(ZEROS, codec="zstd", packed=batches.zstd_of_unknown_size(ZEROS))
@@ -25,9 +25,11 @@ def test_whatever_a_header_is_called_nothing_behind_it_reaches_the_client(
     fields += varint(1) + varint(len(name)) + name + varint(1) + b"x"
     good = batches.batch(b"body", packed=varint(len(fields)) + fields)
     log = good + (1).to_bytes(8, "big") + POISON[8:]
-    monkeypatch.setattr(lookahead, "records_at", lambda *_, **__: log)
+    monkeypatch.setattr(inflation_guard, "records_at", lambda *_, **__: log)
 
-    found = lookahead.look_ahead(KafkaSettings.of(Settings()), "t", 0, 0, timeout_s=1)
+    found = inflation_guard.guard_against_inflation(
+        KafkaSettings.of(Settings()), "t", 0, 0, timeout_s=1
+    )
 
     assert found is not None
     (before,), fault = found

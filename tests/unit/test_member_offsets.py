@@ -6,9 +6,9 @@ from typing import Any, cast
 import pytest
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from worker.domain.group_copy import GroupCopy
-from worker.domain.record import Claim
-from worker.kafka.member_offsets import MemberOffsets
+from job_trigger_worker.domain.group_copy import GroupCopy
+from job_trigger_worker.domain.record import Claim
+from job_trigger_worker.kafka.member_offsets import MemberOffsets
 
 STALE = KafkaError(KafkaError.ILLEGAL_GENERATION)
 COPIES = {0: GroupCopy(7, "id", "db"), 1: GroupCopy(9, "id", "db")}
@@ -71,7 +71,7 @@ def test_an_answer_that_never_came_is_waited_for_once(member: Member) -> None:
     member.offsets.prove(COPIES)
     member.answer()
     assert member.offsets.proof() is None
-    member.offsets.give_up()
+    member.offsets.release_all()
     member.offsets.prove(COPIES)
     member.answer()
     assert member.offsets.proof() == {}

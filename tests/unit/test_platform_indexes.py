@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from worker.storage.platform.indexes import read_whole
+from job_trigger_worker.storage.platform.indexes import read_whole
 
 COND = "(id = '1'::bigint)"
 PLANS: dict[str, tuple[dict[str, Any], list[str]]] = {

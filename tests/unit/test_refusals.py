@@ -4,11 +4,11 @@ import pytest
 from confluent_kafka import KafkaError
 from sqlalchemy import create_engine
 
-from worker.config import Settings
-from worker.kafka.group_check import check_group
-from worker.kafka.refusals import words
-from worker.kafka.settings import KafkaSettings
-from worker.storage.engine import Session
+from job_trigger_worker.config import Settings
+from job_trigger_worker.kafka.errors import describe
+from job_trigger_worker.kafka.group_check import check_group
+from job_trigger_worker.kafka.settings import KafkaSettings
+from job_trigger_worker.storage.db.engine import Session
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ from worker.storage.engine import Session
     ],
 )
 def test_a_reason_is_never_empty(error: KafkaError, said: str) -> None:
-    assert words(error) == said
+    assert describe(error) == said
 
 
 def test_a_group_that_nobody_tells_of_at_the_start_is_asked_again_and_that_is_said(

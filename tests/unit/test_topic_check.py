@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from worker.domain.topics import Topics
-from worker.kafka.admin import TopicState
-from worker.kafka.topic_check import TopicReport, check, unknowns
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.kafka.admin import TopicState
+from job_trigger_worker.kafka.topic_check import TopicReport, check, unknowns
 
 TOPICS = Topics.under("awp")
 GOOD = {

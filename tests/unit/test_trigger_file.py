@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.commands.trigger_file import TriggerFile
-from worker.errors import Misused
+from job_trigger_worker.commands.trigger_file import TriggerFile
+from job_trigger_worker.errors import UsageError
 
 GOOD = b'{"job_id": 7, "scheduled_at": "2026-11-20T08:00:00Z"}'
 
@@ -37,7 +37,7 @@ def test_empty_lines_are_passed_over_and_windows_line_ends_accepted(tmp_path: Pa
 
 def test_each_fault_is_named_by_its_line_and_ten_are_shown(tmp_path: Path) -> None:
     lines = [GOOD, b"", b'{"job_id": 0, "scheduled_at": "2026-11-20T08:00:00Z"}', b"no json"]
-    with pytest.raises(Misused) as caught:
+    with pytest.raises(UsageError) as caught:
         TriggerFile(written(tmp_path, *lines, *[b"[]"] * 12))
     said = str(caught.value)
     assert "14 lines that are no trigger; nothing was sent" in said
@@ -50,14 +50,14 @@ def test_each_fault_is_named_by_its_line_and_ten_are_shown(tmp_path: Path) -> No
 
 def test_a_time_without_zone_is_explained(tmp_path: Path) -> None:
     line = b'{"job_id": 7, "scheduled_at": "2026-11-20T08:00:00"}'
-    with pytest.raises(Misused, match="line 1: scheduled_at: the time has no zone"):
+    with pytest.raises(UsageError, match="line 1: scheduled_at: the time has no zone"):
         TriggerFile(written(tmp_path, line))
 
 
 def test_a_replay_is_a_fault_because_nobody_would_believe_it(tmp_path: Path) -> None:
     replay = GOOD[:-1] + b', "kind": "replay", "trigger_id": "%b"}'
     replay = replay.replace(b"%b", b"7d444840-9dc0-41d1-b245-5ffdce74fad2")
-    with pytest.raises(Misused, match=r"line 2: kind 'replay' is for dead letters"):
+    with pytest.raises(UsageError, match=r"line 2: kind 'replay' is for dead letters"):
         TriggerFile(written(tmp_path, GOOD, replay))
 
 
@@ -65,7 +65,7 @@ def test_a_line_too_long_for_the_topic_is_a_fault_and_the_lines_after_keep_their
     tmp_path: Path,
 ) -> None:
     long = b'{"job_id": 7, "scheduled_at": "2026-11-20T08:00:00Z", "x": "' + b"a" * 600_000 + b'"}'
-    with pytest.raises(Misused) as caught:
+    with pytest.raises(UsageError) as caught:
         TriggerFile(written(tmp_path, GOOD, long, GOOD, b"no json"))
     assert "2 lines that are no trigger" in str(caught.value)
     assert "line 2: longer than 262,144 bytes" in str(caught.value)
@@ -73,9 +73,9 @@ def test_a_line_too_long_for_the_topic_is_a_fault_and_the_lines_after_keep_their
 
 
 def test_a_file_that_is_empty_or_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(Misused, match="holds no trigger"):
+    with pytest.raises(UsageError, match="holds no trigger"):
         TriggerFile(written(tmp_path, b"", b""))
-    with pytest.raises(Misused, match="cannot be read: No such file"):
+    with pytest.raises(UsageError, match="cannot be read: No such file"):
         TriggerFile(str(tmp_path / "nowhere"))
 
 
@@ -103,7 +103,7 @@ def test_a_line_that_is_something_else_is_called_what_it_is(tmp_path: Path) -> N
         b"\x02\x31\x28": "the line is not JSON but binary (perhaps Avro or Protobuf)",
         b"{": "only the beginning of JSON: a trigger stands in one line",
     }
-    with pytest.raises(Misused) as caught:
+    with pytest.raises(UsageError) as caught:
         TriggerFile(written(tmp_path, *lines))
     for number, words in enumerate(lines.values(), 1):
         assert f"line {number}: {words}" in str(caught.value)
@@ -115,6 +115,6 @@ def test_a_file_as_windows_shells_write_it_is_called_what_it_is(
 ) -> None:
     path = tmp_path / "triggers.ndjson"
     path.write_bytes(f"{GOOD.decode()}\n{GOOD.decode()}\n".encode(encoding))
-    with pytest.raises(Misused) as caught:
+    with pytest.raises(UsageError) as caught:
         TriggerFile(str(path))
     assert "line 1: the line is text in UTF-16: send JSON in UTF-8" in str(caught.value)

@@ -22,8 +22,8 @@ from arroyo.processing.strategies import (
 )
 from arroyo.types import Commit, Message, Partition, Topic
 
+from job_trigger_worker.config import load
 from tests.benchmarks.plain import BATCH, Delivered, Work
-from worker.config import load
 
 WITHIN_S = 0.2
 
@@ -58,7 +58,7 @@ def main() -> None:
         build_kafka_consumer_configuration(
             {"max.poll.interval.ms": settings.max_poll_interval_ms},
             bootstrap_servers=[settings.kafka_brokers],
-            group_id=settings.group,
+            group_id=settings.consumer_group,
             auto_offset_reset="earliest",
         )
     )

@@ -12,8 +12,8 @@ from faststream import AckPolicy, FastStream
 from faststream.confluent import KafkaBroker
 from faststream.confluent.message import KafkaMessage
 
+from job_trigger_worker.config import Settings, load
 from tests.benchmarks.plain import BATCH, Delivered, Work
-from worker.config import Settings, load
 
 
 class RawBatch:
@@ -37,7 +37,7 @@ def application(settings: Settings, work: Work) -> FastStream:
 
     @broker.subscriber(
         work.topics.triggers,
-        group_id=settings.group,
+        group_id=settings.consumer_group,
         batch=True,
         max_records=BATCH,
         polling_interval=0.2,

@@ -11,8 +11,8 @@ import tempfile
 
 import faust
 
+from job_trigger_worker.config import Settings, load
 from tests.benchmarks.plain import BATCH, Delivered, Work
-from worker.config import Settings, load
 
 WITHIN_S = 0.2
 
@@ -20,7 +20,7 @@ WITHIN_S = 0.2
 def application(settings: Settings, work: Work, folder: str) -> faust.App:
     """The application with its one agent."""
     app = faust.App(
-        settings.group,
+        settings.consumer_group,
         broker=f"kafka://{settings.kafka_brokers}",
         store="memory://",
         datadir=folder,

@@ -15,8 +15,8 @@ from kafka.structs import OffsetAndMetadata, TopicPartition
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
+from job_trigger_worker.config import Settings, load
 from tests.benchmarks.plain import Delivered, Work
-from worker.config import Settings, load
 
 POLL_MS = 500
 ACKNOWLEDGED_S = 30
@@ -35,7 +35,7 @@ class OneByOne:
         self.consumer = KafkaConsumer(
             self.work.topics.triggers,
             bootstrap_servers=settings.kafka_brokers,
-            group_id=settings.group,
+            group_id=settings.consumer_group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_poll_interval_ms=settings.max_poll_interval_ms,

@@ -12,8 +12,8 @@ from typing import Any
 from quixstreams import Application
 from quixstreams.sinks import BaseSink
 
+from job_trigger_worker.config import Settings, load
 from tests.benchmarks.plain import BATCH, Delivered, Work
-from worker.config import Settings, load
 
 
 class WorkSink(BaseSink):
@@ -48,7 +48,7 @@ def application(settings: Settings, work: Work, folder: str) -> Application:
     """The application with its one stream."""
     app = Application(
         broker_address=settings.kafka_brokers,
-        consumer_group=settings.group,
+        consumer_group=settings.consumer_group,
         auto_offset_reset="earliest",
         commit_every=BATCH,
         commit_interval=0.5,

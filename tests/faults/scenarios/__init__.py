@@ -1,8 +1,8 @@
 """What is done to the workers and to all that they stand on; one module a kind of harm.
 
-A scenario gets an `Arena` in which traffic flows into its workers. It does harm, counts each with
-`Arena.fault`, mends it, and waits with `Arena.recovered`. It judges nothing: when it ends, the
-arena comes to rest and the checker looks at everything.
+A scenario gets a `ScenarioRun` in which traffic flows into its workers. It does harm, counts each
+with `ScenarioRun.fault`, mends it, and waits with `ScenarioRun.recovered`. It judges nothing: when
+it ends, the run comes to rest and the checker looks at everything.
 """
 
 from tests.faults.scenarios import (

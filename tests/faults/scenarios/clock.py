@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from functools import partial
 
-from tests.faults.arena import RECOVERY_S, Arena
+from tests.faults.scenario_run import RECOVERY_S, ScenarioRun
 from tests.faults.scenarios.scenario import Scenario
 from tests.support import sql
 from tests.support.checker import Kind
@@ -20,26 +20,26 @@ _SHIFTED = """
 """
 
 
-def shift(arena: Arena, *, shift_s: float) -> None:
+def shift(run: ScenarioRun, *, shift_s: float) -> None:
     """One whose clock is wrong joins one whose clock is right, and decides nothing.
 
     Its partitions wait, loudly, until its clock is set right; then it is set wrong again while it
     works.
     """
-    arena.fault()
-    wrong = arena.launch(clock_shift_s=shift_s)
+    run.fault()
+    wrong = run.launch(clock_shift_s=shift_s)
     for _ in range(_TIMES):
         _until_it_says_so(wrong)
-        arena.rest(0.5, 2.0)
+        run.rest(0.5, 2.0)
         wrong.child.send(signal.SIGUSR1)
-        arena.recovered()
-        arena.fault()
+        run.recovered()
+        run.fault()
         wrong.child.send(signal.SIGUSR1)
     _until_it_says_so(wrong)
-    arena.stop(wrong)
-    arena.recovered()
-    if shifted := sql.value(arena.database, _SHIFTED):
-        arena.broken(Kind.WRONG_VERDICT, f"{shifted} decisions by a clock that is wrong")
+    run.stop(wrong)
+    run.recovered()
+    if shifted := sql.value(run.database, _SHIFTED):
+        run.broken(Kind.WRONG_VERDICT, f"{shifted} decisions by a clock that is wrong")
 
 
 def _until_it_says_so(worker: WorkerProcess) -> None:

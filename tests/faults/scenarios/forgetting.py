@@ -10,7 +10,7 @@ import os
 import signal
 from collections.abc import Iterator
 
-from tests.faults.arena import RECOVERY_S, Arena
+from tests.faults.scenario_run import RECOVERY_S, ScenarioRun
 from tests.faults.scenarios.scenario import Scenario
 from tests.support import sql
 from tests.support.standby import Standby, let_stream
@@ -19,85 +19,85 @@ from tests.support.waiting import wait_until
 _SAID = "action=rewound"
 
 
-def restore_an_older_copy(arena: Arena) -> None:
+def restore_an_older_copy(run: ScenarioRun) -> None:
     """The database of some seconds ago takes the place of the one that is in use."""
-    older, newer = f"{arena.name}-older", f"{arena.name}-newer"
-    with arena.forgetting():
-        with _nobody(arena):
-            copy = f'create database "{older}" template "{arena.name}" strategy file_copy'
-            _as_admin(arena, copy)
-        arena.recovered()
-        arena.rest(3.0, 5.0)
-        with arena.heard(_SAID):
-            with _nobody(arena):
-                arena.fault()
+    older, newer = f"{run.name}-older", f"{run.name}-newer"
+    with run.forgetting():
+        with _nobody(run):
+            copy = f'create database "{older}" template "{run.name}" strategy file_copy'
+            _as_admin(run, copy)
+        run.recovered()
+        run.rest(3.0, 5.0)
+        with run.heard(_SAID):
+            with _nobody(run):
+                run.fault()
                 _as_admin(
-                    arena,
-                    f'alter database "{arena.name}" rename to "{newer}"',
-                    f'alter database "{older}" rename to "{arena.name}"',
+                    run,
+                    f'alter database "{run.name}" rename to "{newer}"',
+                    f'alter database "{older}" rename to "{run.name}"',
                 )
-            arena.recovered()
-    arena.ground.drop(newer)
+            run.recovered()
+    run.environment.drop(newer)
 
 
-def promote_a_standby(arena: Arena) -> None:
+def promote_a_standby(run: ScenarioRun) -> None:
     """The primary dies, and a standby takes over that has not received its last seconds."""
-    ground = arena.ground
-    primary = ground.postgres
-    with arena.forgetting():
+    environment = run.environment
+    primary = environment.postgres
+    with run.forgetting():
         let_stream(primary)
-        arena.proxy.lead_to(arena.database)
-        standby = Standby(ground.place / f"standby-{arena.name}", primary)
-        arena.recovered()
+        run.proxy.lead_to(run.database)
+        standby = Standby(environment.place / f"standby-{run.name}", primary)
+        run.recovered()
         standby.stop_receiving()
-        arena.rest(3.0, 5.0)
-        with arena.heard(_SAID):
-            arena.fault()
+        run.rest(3.0, 5.0)
+        with run.heard(_SAID):
+            run.fault()
             assert primary.pid is not None, "the server does not run"
             os.kill(primary.pid, signal.SIGKILL)
-            ground.postgres = standby.promote()
+            environment.postgres = standby.promote()
             primary.stop()
-            arena.proxy.lead_to(arena.database)
-            arena.recovered()
+            run.proxy.lead_to(run.database)
+            run.recovered()
 
 
-def answer_early(arena: Arena) -> None:
+def answer_early(run: ScenarioRun) -> None:
     """The server is told to answer before a commit is on disk, and dies: ours wait all the same.
 
-    So the ledger may not say that anything was forgotten, which the arena looks at.
+    So the ledger may not say that anything was forgotten, which the run looks at.
     """
-    _as_admin(arena, "alter system set synchronous_commit = off", "select pg_reload_conf()")
-    arena.proxy.cut()
-    arena.recovered()
+    _as_admin(run, "alter system set synchronous_commit = off", "select pg_reload_conf()")
+    run.proxy.cut()
+    run.recovered()
     for _ in range(2):
-        arena.rest(0.5, 1.5)
-        postgres = arena.ground.postgres
+        run.rest(0.5, 1.5)
+        postgres = run.environment.postgres
         assert postgres.pid is not None, "the server does not run"
         os.kill(postgres.pid, signal.SIGQUIT)
-        arena.fault()
-        wait_until(lambda: not arena.ground.postgres.is_running, RECOVERY_S, "the server's end")
+        run.fault()
+        wait_until(lambda: not run.environment.postgres.is_running, RECOVERY_S, "the server's end")
         postgres.stop()
         postgres.start()
-        arena.proxy.lead_to(arena.database)
-        arena.recovered()
-    _as_admin(arena, "alter system reset synchronous_commit", "select pg_reload_conf()")
+        run.proxy.lead_to(run.database)
+        run.recovered()
+    _as_admin(run, "alter system reset synchronous_commit", "select pg_reload_conf()")
 
 
 @contextlib.contextmanager
-def _nobody(arena: Arena) -> Iterator[None]:
-    """A block during which nobody is connected to the arena's database."""
-    arena.proxy.refuse()
+def _nobody(run: ScenarioRun) -> Iterator[None]:
+    """A block during which nobody is connected to the run's database."""
+    run.proxy.refuse()
     _as_admin(
-        arena,
+        run,
         "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
-        f"where datname = '{arena.name}'",
+        f"where datname = '{run.name}'",
     )
     yield
-    arena.proxy.listen()
+    run.proxy.listen()
 
 
-def _as_admin(arena: Arena, *statements: str) -> None:
-    with sql.session(arena.ground.postgres.url) as admin, admin.cursor() as cursor:
+def _as_admin(run: ScenarioRun, *statements: str) -> None:
+    with sql.session(run.environment.postgres.url) as admin, admin.cursor() as cursor:
         admin.autocommit = True
         for statement in statements:
             cursor.execute(statement)

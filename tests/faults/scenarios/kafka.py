@@ -13,13 +13,13 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     NewPartitions,
 )
 
-from tests.faults.arena import PARTITIONS, PENDING, RECOVERY_S, Arena
+from job_trigger_worker.demo.services import Services
+from tests.faults.scenario_run import PARTITIONS, PENDING, RECOVERY_S, ScenarioRun
 from tests.faults.scenarios.scenario import Lane, Scenario
 from tests.support import sql
 from tests.support.checker import Kind
 from tests.support.topics import quiet_client
 from tests.support.waiting import wait_until
-from worker.embedded.services import Services
 
 _ANSWER_S = 15.0
 _AWAY_S = 60.0
@@ -45,214 +45,214 @@ _SMALL_BYTES = 40_000
 _LARGE_BYTES = 60_000
 
 
-def kill_the_leader(arena: Arena) -> None:
+def kill_the_leader(run: ScenarioRun) -> None:
     """kill -9 of the broker that leads a partition of triggers."""
-    arena.rest(0.2, 1.0)
-    partition = arena.rng.randrange(PARTITIONS)
-    arena.cluster.leader(arena.topics.triggers, partition).kill()
-    arena.fault()
-    arena.recovered()
-    arena.cluster.restore()
-    arena.recovered()
+    run.rest(0.2, 1.0)
+    partition = run.rng.randrange(PARTITIONS)
+    run.cluster.leader(run.topics.triggers, partition).kill()
+    run.fault()
+    run.recovered()
+    run.cluster.restore()
+    run.recovered()
 
 
-def freeze_the_leader(arena: Arena) -> None:
+def freeze_the_leader(run: ScenarioRun) -> None:
     """SIGSTOP for longer than the brokers wait for it: it wakes believing that it leads."""
     for _ in range(2):
-        arena.rest(0.2, 1.0)
-        node = arena.cluster.leader(arena.topics.triggers, arena.rng.randrange(PARTITIONS))
+        run.rest(0.2, 1.0)
+        node = run.cluster.leader(run.topics.triggers, run.rng.randrange(PARTITIONS))
         node.freeze()
-        arena.fault()
-        arena.rest(_FROZEN_S, 2 * _FROZEN_S)
+        run.fault()
+        run.rest(_FROZEN_S, 2 * _FROZEN_S)
         node.wake()
-        arena.recovered()
-        arena.cluster.wait_until_whole()
+        run.recovered()
+        run.cluster.wait_until_whole()
 
 
-def kill_the_coordinator(arena: Arena) -> None:
+def kill_the_coordinator(run: ScenarioRun) -> None:
     """kill -9 of the broker that coordinates the workers' group."""
-    arena.rest(0.2, 1.0)
-    arena.cluster.coordinator(arena.group).kill()
-    arena.fault()
-    arena.recovered()
-    arena.cluster.restore()
-    arena.recovered()
+    run.rest(0.2, 1.0)
+    run.cluster.coordinator(run.group).kill()
+    run.fault()
+    run.recovered()
+    run.cluster.restore()
+    run.recovered()
 
 
-def kill_each_in_turn(arena: Arena) -> None:
+def kill_each_in_turn(run: ScenarioRun) -> None:
     """One broker after the other is killed, and partitions change hands while it is dead.
 
     So whichever broker a client holds to be the controller is dead once.
     """
-    for node in arena.cluster.nodes.values():
+    for node in run.cluster.nodes.values():
         node.kill()
-        arena.fault()
-        (joined,) = arena.start()
-        arena.recovered()
-        arena.stop(joined)
-        arena.recovered()
-        arena.cluster.restore()
+        run.fault()
+        (joined,) = run.start()
+        run.recovered()
+        run.stop(joined)
+        run.recovered()
+        run.cluster.restore()
 
 
-def all_away(arena: Arena) -> None:
+def all_away(run: ScenarioRun) -> None:
     """No broker for a minute; then the whole backlog leaves without a restart of anything."""
-    arena.cluster.kill()
-    arena.fault()
+    run.cluster.kill()
+    run.fault()
     time.sleep(_AWAY_S)
-    arena.cluster.restore()
-    arena.recovered()
-    for worker in arena.workers:
+    run.cluster.restore()
+    run.recovered()
+    for worker in run.workers:
         if worker.child.exit_status() is not None:
-            arena.broken(Kind.ENDED, f"a worker did not outlive the brokers: {worker.log}")
+            run.broken(Kind.ENDED, f"a worker did not outlive the brokers: {worker.log}")
 
 
-def too_few_in_sync(arena: Arena) -> None:
+def too_few_in_sync(run: ScenarioRun) -> None:
     """What goes out needs three copies in sync, and one broker is dead."""
-    outgoing = (arena.topics.dispatch_action, arena.topics.dispatch_orch, arena.topics.failures)
+    outgoing = (run.topics.dispatch_action, run.topics.dispatch_orch, run.topics.failures)
     for topic in outgoing:
-        arena.cluster.set_topic(topic, "min.insync.replicas", "3")
-    arena.rng.choice(list(arena.cluster.nodes.values())).kill()
-    arena.fault()
+        run.cluster.set_topic(topic, "min.insync.replicas", "3")
+    run.rng.choice(list(run.cluster.nodes.values())).kill()
+    run.fault()
     time.sleep(_TOO_FEW_S)
-    arena.look_until(PENDING, lambda found: found > 0)
-    arena.cluster.restore()
+    run.look_until(PENDING, lambda found: found > 0)
+    run.cluster.restore()
     for topic in outgoing:
-        arena.cluster.set_topic(topic, "min.insync.replicas", "2")
-    arena.recovered()
+        run.cluster.set_topic(topic, "min.insync.replicas", "2")
+    run.recovered()
 
 
-def away_beyond_the_limit(arena: Arena) -> None:
+def away_beyond_the_limit(run: ScenarioRun) -> None:
     """What goes out is not taken until the runs that it asks for are over: nobody starts them."""
-    arena.quiet()
-    for worker in list(arena.workers):
-        arena.stop(worker)
-    outgoing = (arena.topics.dispatch_action, arena.topics.dispatch_orch, arena.topics.failures)
+    run.quiet()
+    for worker in list(run.workers):
+        run.stop(worker)
+    outgoing = (run.topics.dispatch_action, run.topics.dispatch_orch, run.topics.failures)
     for topic in outgoing:
-        arena.cluster.set_topic(topic, "min.insync.replicas", "3")
-    arena.rng.choice(list(arena.cluster.nodes.values())).kill()
-    arena.fault()
-    before = {each.slot for each in arena.traffic.sent()}
-    arena.traffic.burst(_BURST)
-    fired = {each.slot for each in arena.traffic.sent()} - before
-    arena.may_expire |= fired
+        run.cluster.set_topic(topic, "min.insync.replicas", "3")
+    run.rng.choice(list(run.cluster.nodes.values())).kill()
+    run.fault()
+    before = {each.slot for each in run.traffic.sent()}
+    run.traffic.burst(_BURST)
+    fired = {each.slot for each in run.traffic.sent()} - before
+    run.may_expire |= fired
     slots = [datetime.fromisoformat(at) for _, at in fired]
     limit_s = int((datetime.now(UTC) - min(slots)).total_seconds() + _START_S)
-    arena.launch(default_max_lateness_s=limit_s)
-    arena.look_until(PENDING, lambda found: found > 0)
+    run.launch(default_max_lateness_s=limit_s)
+    run.look_until(PENDING, lambda found: found > 0)
     over_at = max(slots) + timedelta(seconds=limit_s)
     time.sleep(max((over_at - datetime.now(UTC)).total_seconds(), 0) + 1)
-    services = Services(arena.kafka(), PARTITIONS)
+    services = Services(run.kafka(), PARTITIONS)
     services.start()
     try:
-        arena.cluster.restore()
+        run.cluster.restore()
         for topic in outgoing:
-            arena.cluster.set_topic(topic, "min.insync.replicas", "2")
-        arena.quiet()
+            run.cluster.set_topic(topic, "min.insync.replicas", "2")
+        run.quiet()
         written = ",".join(f'"{at}"' for _, at in fired)
-        arena.look_until(_ANSWERED.format(slots=written), lambda waiting: waiting == 0)
+        run.look_until(_ANSWERED.format(slots=written), lambda waiting: waiting == 0)
     finally:
         services.stop()
-    started = sql.rows(arena.database, _STARTED.format(slots=written))
-    rejected = sql.value(arena.database, _REJECTED.format(slots=written))
+    started = sql.rows(run.database, _STARTED.format(slots=written))
+    rejected = sql.value(run.database, _REJECTED.format(slots=written))
     if started or not rejected:
-        arena.broken(
+        run.broken(
             Kind.WRONG_VERDICT,
             f"of runs that were over {len(started)} were started and {rejected} rejected: "
             f"{started[:5]}",
         )
-    for worker in list(arena.workers):
-        arena.stop(worker)
-    arena.traffic.resume()
-    arena.start()
-    arena.recovered()
+    for worker in list(run.workers):
+        run.stop(worker)
+    run.traffic.resume()
+    run.start()
+    run.recovered()
 
 
-def add_partitions(arena: Arena) -> None:
+def add_partitions(run: ScenarioRun) -> None:
     """The topic of triggers gets more partitions while everything runs."""
-    arena.rest(0.2, 1.0)
-    admin = AdminClient(quiet_client(arena.cluster.address))
-    before = arena.partitions()
-    more = NewPartitions(arena.topics.triggers, before + _ADDED)
+    run.rest(0.2, 1.0)
+    admin = AdminClient(quiet_client(run.cluster.address))
+    before = run.partitions()
+    more = NewPartitions(run.topics.triggers, before + _ADDED)
     (done,) = admin.create_partitions([more]).values()
     done.result(_ANSWER_S)
-    arena.fault()
+    run.fault()
     wait_until(
-        lambda: any(each.partition >= before for each in arena.traffic.sent()),
+        lambda: any(each.partition >= before for each in run.traffic.sent()),
         RECOVERY_S,
         "a trigger in a new partition",
     )
-    arena.recovered()
+    run.recovered()
 
 
-def recreate_under_a_running_worker(arena: Arena) -> None:
+def recreate_under_a_running_worker(run: ScenarioRun) -> None:
     """The topic is deleted and made again under it: another topic, other offsets."""
     for _ in range(2):
-        arena.quiet()
-        with arena.heard("action=topic_replaced"):
+        run.quiet()
+        with run.heard("action=topic_replaced"):
             # No broker tells a consumer: what it reads before it looks counts as the old topic's.
-            _recreate(arena)
-        arena.traffic.resume()
-        arena.rest(0.5, 2.0)
-        arena.recovered()
+            _recreate(run)
+        run.traffic.resume()
+        run.rest(0.5, 2.0)
+        run.recovered()
 
 
-def recreate_under_a_stopped_worker(arena: Arena) -> None:
+def recreate_under_a_stopped_worker(run: ScenarioRun) -> None:
     """The same while none runs."""
-    arena.quiet()
-    for worker in list(arena.workers):
-        arena.stop(worker)
-    _recreate(arena)
-    arena.traffic.resume()
-    arena.rest(0.5, 2.0)
-    arena.start()
-    arena.recovered()
+    run.quiet()
+    for worker in list(run.workers):
+        run.stop(worker)
+    _recreate(run)
+    run.traffic.resume()
+    run.rest(0.5, 2.0)
+    run.start()
+    run.recovered()
 
 
-def abort_a_transaction(arena: Arena) -> None:
+def abort_a_transaction(run: ScenarioRun) -> None:
     """A producer takes back what it sent: nothing of it counts."""
     producer = Producer(
         {
-            **quiet_client(arena.cluster.address),
-            "transactional.id": f"{arena.name}-aborting",
+            **quiet_client(run.cluster.address),
+            "transactional.id": f"{run.name}-aborting",
             "partitioner": "murmur2_random",
         }
     )
     producer.init_transactions(_ANSWER_S)
     at = datetime.now(UTC) - timedelta(hours=1)
-    jobs = list(arena.verdicts)
+    jobs = list(run.verdicts)
     for _ in range(3):
         producer.begin_transaction()
         for number in range(_ABORTED):
             at += timedelta(milliseconds=1)
             job_id = jobs[number % len(jobs)]
             body = json.dumps({"job_id": job_id, "scheduled_at": at.isoformat()})
-            producer.produce(arena.topics.triggers, body, str(job_id))
+            producer.produce(run.topics.triggers, body, str(job_id))
         assert not producer.flush(_ANSWER_S), "a transaction that the brokers do not take"
-        arena.rest(0.2, 1.0)
+        run.rest(0.2, 1.0)
         producer.abort_transaction(_ANSWER_S)
-        arena.fault()
-        arena.recovered()
+        run.fault()
+        run.recovered()
 
 
-def refuse_large_messages(arena: Arena) -> None:
+def refuse_large_messages(run: ScenarioRun) -> None:
     """The brokers take smaller dispatches than the worker makes: they become failures by rule."""
-    arena.cluster.set_topic(arena.topics.dispatch_action, "max.message.bytes", str(_SMALL_BYTES))
-    arena.recovered()
+    run.cluster.set_topic(run.topics.dispatch_action, "max.message.bytes", str(_SMALL_BYTES))
+    run.recovered()
     for _ in range(2):
-        arena.add_job(
+        run.add_job(
             "parameter_invalid", is_refused=True, script=secrets.token_hex(_LARGE_BYTES // 2)
         )
-        arena.fault()
+        run.fault()
     time.sleep(3)
-    arena.recovered()
+    run.recovered()
 
 
-def _recreate(arena: Arena) -> None:
-    with arena.admin() as admin:
-        admin.delete((arena.topics.triggers,))
-        admin.create(arena.topics, partitions=PARTITIONS)
-    arena.fault()
-    arena.traffic.recreated()
+def _recreate(run: ScenarioRun) -> None:
+    with run.admin() as admin:
+        admin.delete((run.topics.triggers,))
+        admin.create(run.topics, partitions=PARTITIONS)
+    run.fault()
+    run.traffic.recreated()
 
 
 SCENARIOS = (

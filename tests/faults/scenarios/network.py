@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from tests.faults.arena import Arena
+from tests.faults.scenario_run import ScenarioRun
 from tests.faults.scenarios.scenario import Lane, Scenario
 from tests.support.link import Link
 
@@ -22,66 +22,66 @@ _PATIENT = {
     "metadata_interval_ms": 30_000,  # as it is by default: each look takes nine round trips
 }
 
-Ways = Callable[[Arena], Sequence[Link]]
+Ways = Callable[[ScenarioRun], Sequence[Link]]
 
 
-def cut(arena: Arena, *, ways: Ways) -> None:
+def cut(run: ScenarioRun, *, ways: Ways) -> None:
     """Connections break, at once and without a word, five times."""
     for _ in range(5):
-        arena.rest(0.1, 0.8)
-        arena.fault()
-        for way in ways(arena):
+        run.rest(0.1, 0.8)
+        run.fault()
+        for way in ways(run):
             way.cut()
-    arena.recovered()
+    run.recovered()
 
 
-def delay(arena: Arena, *, ways: Ways) -> None:
+def delay(run: ScenarioRun, *, ways: Ways) -> None:
     """Half a second from question to answer."""
-    arena.changes = _PATIENT
-    (hurried,) = arena.workers
-    arena.stop(hurried)
-    arena.start()
-    arena.recovered()
-    arena.fault()
-    for way in ways(arena):
+    run.changes = _PATIENT
+    (hurried,) = run.workers
+    run.stop(hurried)
+    run.start()
+    run.recovered()
+    run.fault()
+    for way in ways(run):
         way.delay_s = _DELAY_EACH_WAY_S
     time.sleep(_DELAYED_S)
-    arena.recovered(_SLOWLY_S)  # a batch takes sixteen round trips, half of them beside another
-    _heal(arena, ways)
-    arena.changes = {}
+    run.recovered(_SLOWLY_S)  # a batch takes sixteen round trips, half of them beside another
+    _heal(run, ways)
+    run.changes = {}
 
 
-def fall_silent(arena: Arena, *, ways: Ways) -> None:
+def fall_silent(run: ScenarioRun, *, ways: Ways) -> None:
     """Half-open: nothing is closed, and nothing arrives."""
-    arena.fault()
-    for way in ways(arena):
+    run.fault()
+    for way in ways(run):
         way.is_silent = True
     time.sleep(_SILENT_S)
-    _heal(arena, ways)
+    _heal(run, ways)
 
 
-def drip(arena: Arena, *, ways: Ways) -> None:
+def drip(run: ScenarioRun, *, ways: Ways) -> None:
     """Byte by byte."""
-    arena.fault()
-    for way in ways(arena):
+    run.fault()
+    for way in ways(run):
         way.is_dripping = True
     time.sleep(_DRIPPING_S)
-    arena.recovered(_DRIPPED_S)  # as fast as the harness can pass on single bytes
-    _heal(arena, ways)
+    run.recovered(_DRIPPED_S)  # as fast as the harness can pass on single bytes
+    _heal(run, ways)
 
 
-def _heal(arena: Arena, ways: Ways) -> None:
-    for way in ways(arena):
+def _heal(run: ScenarioRun, ways: Ways) -> None:
+    for way in ways(run):
         way.heal()
-    arena.recovered()
+    run.recovered()
 
 
-def _to_database(arena: Arena) -> Sequence[Link]:
-    return [arena.proxy]
+def _to_database(run: ScenarioRun) -> Sequence[Link]:
+    return [run.proxy]
 
 
-def _to_brokers(arena: Arena) -> Sequence[Link]:
-    return list(arena.cluster.links.values())
+def _to_brokers(run: ScenarioRun) -> Sequence[Link]:
+    return list(run.cluster.links.values())
 
 
 _HARMS = {

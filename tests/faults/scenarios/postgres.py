@@ -13,12 +13,12 @@ from pathlib import Path
 import psycopg2
 import psycopg2.errors
 
-from tests.faults.arena import RECOVERY_S, Arena
+from job_trigger_worker.embedded import privileges
+from tests.faults.scenario_run import RECOVERY_S, ScenarioRun
 from tests.faults.scenarios.scenario import Lane, Scenario
 from tests.support import sql
 from tests.support.checker import Kind
 from tests.support.waiting import wait_until
-from worker.embedded import account
 
 _REFUSED_S = 30.0
 _LOCKED_S = 6.0
@@ -84,13 +84,13 @@ _SERIALIZABLE = """
 """
 
 
-def kill_a_backend(arena: Arena) -> None:
+def kill_a_backend(run: ScenarioRun) -> None:
     """kill -9 of a session's process in the middle of a transaction: the server restarts itself."""
     for _ in range(2):
-        arena.rest(0.2, 0.8)
-        with sql.session(arena.database) as foreign, foreign.cursor() as cursor:
+        run.rest(0.2, 0.8)
+        with sql.session(run.database) as foreign, foreign.cursor() as cursor:
             cursor.execute(_LOCK_LEDGER)
-            with sql.session(arena.database) as seeing, seeing.cursor() as looking:
+            with sql.session(run.database) as seeing, seeing.cursor() as looking:
                 seeing.autocommit = True
 
                 def blocked(looking: psycopg2.extensions.cursor = looking) -> int:
@@ -100,71 +100,71 @@ def kill_a_backend(arena: Arena) -> None:
 
                 backend = wait_until(blocked, RECOVERY_S, "a transaction in its middle")
             os.kill(backend, signal.SIGKILL)
-            arena.fault()
-        arena.recovered()
+            run.fault()
+        run.recovered()
 
 
-def restart_at_once(arena: Arena) -> None:
+def restart_at_once(run: ScenarioRun) -> None:
     """Immediate shutdown, recovery from its log, and a start."""
-    arena.rest(0.2, 1.0)
-    postgres = arena.ground.postgres
+    run.rest(0.2, 1.0)
+    postgres = run.environment.postgres
     assert postgres.pid is not None, "the server does not run"
     os.kill(postgres.pid, signal.SIGQUIT)
-    arena.fault()
+    run.fault()
     wait_until(lambda: not postgres.is_running, RECOVERY_S, "the server's end")
     postgres.stop()
     postgres.start()
-    arena.proxy.lead_to(arena.database)
-    arena.recovered()
+    run.proxy.lead_to(run.database)
+    run.recovered()
 
 
-def refuse_connections(arena: Arena) -> None:
+def refuse_connections(run: ScenarioRun) -> None:
     """Nobody listens for 30 s."""
-    arena.fault()
-    arena.proxy.refuse()
+    run.fault()
+    run.proxy.refuse()
     time.sleep(_REFUSED_S)
-    arena.proxy.listen()
-    arena.recovered()
+    run.proxy.listen()
+    run.recovered()
 
 
-def lock_for_long(arena: Arena) -> None:
+def lock_for_long(run: ScenarioRun) -> None:
     """Another session holds locks for longer than the worker waits for one; it says whose."""
-    with sql.session(arena.database) as foreign, foreign.cursor() as cursor:
+    with sql.session(run.database) as foreign, foreign.cursor() as cursor:
         cursor.execute(_LOCK_LEDGER)
-        arena.fault()
+        run.fault()
         with (
-            arena.heard("lock timeout"),
-            arena.heard(f'holder="session {foreign.info.backend_pid} '),
+            run.heard("lock timeout"),
+            run.heard(f'holder="session {foreign.info.backend_pid} '),
         ):
             time.sleep(_LOCKED_S)
-    arena.recovered()
+    run.recovered()
 
 
-def lock_jobs(arena: Arena) -> None:
+def lock_jobs(run: ScenarioRun) -> None:
     """Another session holds a job, then the table of jobs: no trigger waits, whoever dies then."""
     for lock in (_LOCK_A_JOB, _LOCK_TABLE_OF_JOBS):
-        with sql.session(arena.database) as foreign, foreign.cursor() as cursor:
+        with sql.session(run.database) as foreign, foreign.cursor() as cursor:
             cursor.execute(lock)
-            arena.fault()
-            arena.recovered()  # from what was under way when the lock was asked for
-            arena.rest(1.0, 3.0)
-            arena.recovered(_NOBODY_WAITS_S)
-            arena.look_until(_LEFT, lambda found: found > 0)
-            arena.kill(arena.workers[0])
-        arena.start()
-        arena.recovered()
-        arena.look_until(_LEFT, lambda found: found == 0)
+            run.fault()
+            run.recovered()  # from what was under way when the lock was asked for
+            run.rest(1.0, 3.0)
+            run.recovered(_NOBODY_WAITS_S)
+            run.look_until(_LEFT, lambda found: found > 0)
+            run.kill(run.workers[0])
+        run.start()
+        run.recovered()
+        run.look_until(_LEFT, lambda found: found == 0)
 
 
-def deadlock(arena: Arena) -> None:
+def deadlock(run: ScenarioRun) -> None:
     """Another session takes locks the other way round."""
     # Later than the other one asks for its second lock, earlier than the worker's lock_timeout.
-    sql.execute(arena.database, f"alter database \"{arena.name}\" set deadlock_timeout = '400ms'")
-    arena.proxy.cut()  # sessions that know of it
-    arena.recovered()
-    before = int(sql.value(arena.database, _DEADLOCKS))
+    sql.execute(run.database, f"alter database \"{run.name}\" set deadlock_timeout = '400ms'")
+    run.proxy.cut()  # sessions that know of it
+    run.recovered()
+    before = int(sql.value(run.database, _DEADLOCKS))
     end = time.monotonic() + _DEADLOCKS_S
-    with sql.session(arena.database) as foreign, foreign.cursor() as cursor:
+    with sql.session(run.database) as foreign, foreign.cursor() as cursor:
         cursor.execute("set deadlock_timeout = '5s'")
         foreign.commit()
         while time.monotonic() < end:
@@ -173,93 +173,93 @@ def deadlock(arena: Arena) -> None:
                 time.sleep(0.1)
                 cursor.execute(_LOCK_JOBS)
             foreign.rollback()
-            arena.rest(0.05, 0.2)
+            run.rest(0.05, 0.2)
     seen = wait_until(
-        lambda: int(sql.value(arena.database, _DEADLOCKS)) - before,
+        lambda: int(sql.value(run.database, _DEADLOCKS)) - before,
         RECOVERY_S,
         "a deadlock that was found",
     )
-    arena.tally.faults += seen
-    arena.recovered()
+    run.tally.faults += seen
+    run.recovered()
 
 
-def fail_to_serialize(arena: Arena) -> None:
+def fail_to_serialize(run: ScenarioRun) -> None:
     """Every fifth batch meets a serialization failure."""
-    sql.execute(arena.database, _UNSERIALIZABLE)
+    sql.execute(run.database, _UNSERIALIZABLE)
     time.sleep(_UNSERIALIZABLE_S)
-    arena.look_until("select last_value from faults_seen", lambda seen: seen >= 5)
-    arena.tally.faults += int(sql.value(arena.database, "select last_value / 5 from faults_seen"))
-    sql.execute(arena.database, _SERIALIZABLE)
-    arena.recovered()
+    run.look_until("select last_value from faults_seen", lambda seen: seen >= 5)
+    run.tally.faults += int(sql.value(run.database, "select last_value / 5 from faults_seen"))
+    sql.execute(run.database, _SERIALIZABLE)
+    run.recovered()
 
 
-def read_only(arena: Arena) -> None:
+def read_only(run: ScenarioRun) -> None:
     """Every transaction is refused its writes for 10 s, as while a standby takes over."""
-    arena.fault()
-    _set_read_only(arena, is_on=True)
-    with arena.heard("25006"):
+    run.fault()
+    _set_read_only(run, is_on=True)
+    with run.heard("25006"):
         time.sleep(_READ_ONLY_S)
-    _set_read_only(arena, is_on=False)
-    arena.recovered()
+    _set_read_only(run, is_on=False)
+    run.recovered()
 
 
-def _set_read_only(arena: Arena, *, is_on: bool) -> None:
+def _set_read_only(run: ScenarioRun, *, is_on: bool) -> None:
     value = "on" if is_on else "off"
     setting = f"alter system set default_transaction_read_only = {value}"
-    _as_admin(arena, setting, "select pg_reload_conf()")
+    _as_admin(run, setting, "select pg_reload_conf()")
 
 
-def take_no_record(arena: Arena) -> None:
+def take_no_record(run: ScenarioRun) -> None:
     """The platform adds a column that has to be filled, and mends that after 10 s."""
     table = "alter table awp_job_execution"
-    with arena.heard("(23502)"):
-        sql.execute(arena.database, f"{table} add column created_by text not null default 'x'")
-        sql.execute(arena.database, f"{table} alter column created_by drop default")
-        arena.fault()
+    with run.heard("(23502)"):
+        sql.execute(run.database, f"{table} add column created_by text not null default 'x'")
+        sql.execute(run.database, f"{table} alter column created_by drop default")
+        run.fault()
         time.sleep(_NO_RECORD_S)
-    letters = int(sql.value(arena.database, "select count(*) from awp_dead_letter"))
+    letters = int(sql.value(run.database, "select count(*) from awp_dead_letter"))
     if letters:
-        arena.broken(Kind.WRONG_VERDICT, f"{letters} triggers were blamed for the table")
-    sql.execute(arena.database, f"{table} drop column created_by")
-    arena.recovered()
+        run.broken(Kind.WRONG_VERDICT, f"{letters} triggers were blamed for the table")
+    sql.execute(run.database, f"{table} drop column created_by")
+    run.recovered()
 
 
-def hold_an_unreadable_row(arena: Arena) -> None:
+def hold_an_unreadable_row(run: ScenarioRun) -> None:
     """One job's parameter makes the view of jobs raise; its neighbours are in the same batches."""
-    (definition,) = sql.rows(arena.database, "select pg_get_viewdef('preflight_job')")[0]
-    names = [name for (name,) in sql.rows(arena.database, _JOB_COLUMNS)]
+    (definition,) = sql.rows(run.database, "select pg_get_viewdef('preflight_job')")[0]
+    names = [name for (name,) in sql.rows(run.database, _JOB_COLUMNS)]
     columns = ", ".join(_RAISING if name == "paramter" else name for name in names)
     sql.execute(
-        arena.database,
+        run.database,
         f"create or replace view preflight_job as select {columns} "
         f"from ({definition.rstrip(';')}) as whole",
     )
-    arena.add_job("internal_error", unreadable="yes")
-    arena.fault()
-    with arena.heard("action=unreadable"):
+    run.add_job("internal_error", unreadable="yes")
+    run.fault()
+    with run.heard("action=unreadable"):
         time.sleep(_UNREADABLE_S)
-    arena.recovered()
+    run.recovered()
 
 
-def fill_the_disk(arena: Arena) -> None:
+def fill_the_disk(run: ScenarioRun) -> None:
     """The records' disk is full, until somebody makes room."""
-    with _small_disk(arena) as disk:
-        arena.fault()
+    with _small_disk(run) as disk:
+        run.fault()
         ballast = disk / "ballast"
         _fill(ballast)
         wait_until(
-            lambda: any("53100" in worker.words() for worker in arena.workers),
+            lambda: any("53100" in worker.words() for worker in run.workers),
             RECOVERY_S,
             "a worker that was told of the full disk",
         )
         time.sleep(_FULL_S)
         ballast.unlink()
-        arena.recovered()
-        for worker in list(arena.workers):
-            arena.stop(worker)
-        _move_records(arena, "pg_default")
-    arena.start()
-    arena.recovered()
+        run.recovered()
+        for worker in list(run.workers):
+            run.stop(worker)
+        _move_records(run, "pg_default")
+    run.start()
+    run.recovered()
 
 
 def _fill(ballast: Path) -> None:
@@ -270,9 +270,9 @@ def _fill(ballast: Path) -> None:
 
 
 @contextlib.contextmanager
-def _small_disk(arena: Arena) -> Iterator[Path]:
+def _small_disk(run: ScenarioRun) -> Iterator[Path]:
     """A file system of its own in memory, on which the records stand meanwhile."""
-    disk = arena.ground.place / f"disk-{arena.name}"
+    disk = run.environment.place / f"disk-{run.name}"
     disk.mkdir(exist_ok=True)
     mount = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_BYTES},mode=755", "tmpfs", str(disk)]
     mounted = subprocess.run(mount, capture_output=True, text=True, timeout=10, check=False)
@@ -280,57 +280,57 @@ def _small_disk(arena: Arena) -> Iterator[Path]:
     try:
         space = disk / "space"
         space.mkdir()
-        account.hand_over(space)
-        _as_admin(arena, f"create tablespace \"{arena.name}\" location '{space}'")
-        _move_records(arena, arena.name)
+        privileges.hand_over(space)
+        _as_admin(run, f"create tablespace \"{run.name}\" location '{space}'")
+        _move_records(run, run.name)
         yield disk
-        _as_admin(arena, f'drop tablespace "{arena.name}"')
+        _as_admin(run, f'drop tablespace "{run.name}"')
     finally:
         subprocess.run(["umount", "--lazy", str(disk)], timeout=10, check=True)
 
 
-def _move_records(arena: Arena, tablespace: str) -> None:
+def _move_records(run: ScenarioRun, tablespace: str) -> None:
     """Let the records and their indexes stand in a tablespace."""
-    indexes = sql.rows(arena.database, _RECORD_INDEXES)
+    indexes = sql.rows(run.database, _RECORD_INDEXES)
     moves = [f'alter index "{name}" set tablespace "{tablespace}"' for (name,) in indexes]
     moves.append(f'alter table awp_job_execution set tablespace "{tablespace}"')
-    sql.execute(arena.database, ";".join(moves))
+    sql.execute(run.database, ";".join(moves))
 
 
-def _as_admin(arena: Arena, *statements: str) -> None:
+def _as_admin(run: ScenarioRun, *statements: str) -> None:
     """Run what no transaction may hold, also while transactions are read-only."""
-    with sql.session(arena.database) as admin, admin.cursor() as cursor:
+    with sql.session(run.database) as admin, admin.cursor() as cursor:
         admin.set_session(readonly=False, autocommit=True)
         for statement in statements:
             cursor.execute(statement)
 
 
-def hold_a_transaction_open(arena: Arena) -> None:
+def hold_a_transaction_open(run: ScenarioRun) -> None:
     """A foreign transaction that sees the past costs at most a fifth of the throughput.
 
     Two workers drain as much at the same time, each on a database of its own, and the transaction
     is open in one of the two in turn: whatever else the machine does, both feel it.
     """
-    with arena.twin() as twin:
-        for side in (arena, twin):
+    with run.twin() as twin:
+        for side in (run, twin):
             for worker in list(side.workers):
                 side.stop(worker)
         beside = without = 0
-        for held, free in ((arena, twin), (twin, arena)):
+        for held, free in ((run, twin), (twin, run)):
             with sql.session(held.database) as foreign, foreign.cursor() as cursor:
                 cursor.execute("set transaction isolation level repeatable read")
                 cursor.execute("select 1")  # it writes nothing: an id would hold both back
-                arena.fault()
+                run.fault()
                 _drain(held, free, _AGEING, batch_triggers=1)  # many batches, whose dead rows stay
                 done = _drain(held, free, _BACKLOG)
                 beside, without = beside + done[0], without + done[1]
         if beside < _LEAST_RATIO * without:
-            arena.broken(Kind.SLOWED, f"{beside:,} beside one in the time of {without:,} without")
-        for side in (arena, twin):
+            run.broken(Kind.SLOWED, f"{beside:,} beside one in the time of {without:,} without")
+        for side in (run, twin):
             side.start()
 
 
-def _drain(one: Arena, other: Arena, backlog: int, **changes: int) -> tuple[int, int]:
+def _drain(one: ScenarioRun, other: ScenarioRun, backlog: int, **changes: int) -> tuple[int, int]:
     """How many triggers a worker each gets through while both have some, of so many.
 
     No worker may run before, and none runs afterwards. `changes` are settings of the workers.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from tests.faults.arena import Arena
+from tests.faults.scenario_run import ScenarioRun
 
 
 class Lane(Enum):
@@ -25,11 +25,11 @@ class Scenario:
     """What `make faults` plays under a name.
 
     `workers` run when it begins. `is_linked`: they reach the brokers by links. `is_short`: it
-    belongs to the selection of CI. `mixes`: a soak may play it again and again in one arena.
+    belongs to the selection of CI. `mixes`: a soak may play it again and again in one run.
     """
 
     name: str
-    play: Callable[[Arena], None]
+    play: Callable[[ScenarioRun], None]
     workers: int = 1
     lane: Lane = Lane.CALM
     is_linked: bool = False

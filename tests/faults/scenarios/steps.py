@@ -4,74 +4,80 @@ from __future__ import annotations
 
 from functools import partial
 
-from tests.faults.arena import Arena
+from confluent_kafka import Producer
+
+from job_trigger_worker.kafka import producer
+from job_trigger_worker.kafka.member_offsets import MemberOffsets
+from job_trigger_worker.kafka.ownership import PartitionOwnership
+from job_trigger_worker.kafka.partition_flow import PartitionFlow
+from job_trigger_worker.kafka.producer import EventProducer
+from job_trigger_worker.pipeline import decision
+from job_trigger_worker.pipeline.intake import Intake
+from job_trigger_worker.pipeline.relay import Relay
+from job_trigger_worker.preflight.bisection import read_facts_of_first
+from job_trigger_worker.storage.write import ledger, outbox
+from tests.faults.scenario_run import ScenarioRun
 from tests.faults.scenarios.scenario import Scenario
 from tests.support.crashing import Crash
 from tests.support.waiting import wait_until
 
-_crash = partial(Crash, thread=".job.triggers.")
+_before = partial(Crash.before, thread=".job.triggers.")
+_after = partial(Crash.after, thread=".job.triggers.")
 """In the loop of the triggers: the other one takes, copies and gives up, too."""
 
-_SEND = _crash("worker.relay:Relay.send", "before")
+_SEND = _before(Relay.send)
 
 _IN_A_BATCH = {
-    "after fetch": _crash("worker.intake:Intake.decide", "before", nth=2),
-    "after reads": _crash("worker.deciding:read_facts", "after", nth=2),
-    "before commit": _crash("worker.storage.ledger:advance", "after", nth=2),
-    "after commit": _crash("worker.relay:Relay.send", "before", nth=2),
-    "between two publishes": _crash(
-        "worker.kafka.producer:Producer.produce", "before", nth=9, first="flush"
-    ),
-    "after publish": _crash("worker.kafka.producer:EventProducer.wait", "after", nth=2),
-    "before offset commit": _crash(
-        "worker.kafka.member_offsets:MemberOffsets.copy", "before", nth=3
-    ),
+    "after fetch": _before(Intake.decide, nth=2),
+    "after reads": _after(read_facts_of_first, within=decision, nth=2),
+    "before commit": _after(ledger.advance, nth=2),
+    "after commit": _before(Relay.send, nth=2),
+    "between two publishes": _before(Producer.produce, within=producer, nth=9, first="flush"),
+    "after publish": _after(EventProducer.wait, nth=2),
+    "before offset commit": _before(MemberOffsets.copy, nth=3),
 }
 _SHORT = {"between two publishes"}
 """`test_crashes.py` has the steps before and after it."""
-_IN_CATCHING_UP = {
-    "before its publish": _SEND,
-    "before its delete": _crash("worker.storage.outbox:delete", "before"),
-}
+_IN_CATCHING_UP = {"before its publish": _SEND, "before its delete": _before(outbox.delete)}
 _IN_TAKING = {
-    "after the fence": _crash("worker.storage.ledger:take", "after"),
-    "before the position": _crash("worker.kafka.flow:Flow.seek", "before"),
+    "after the fence": _after(ledger.take),
+    "before the position": _before(PartitionFlow.seek),
 }
 _IN_GIVING_UP = {
-    "when revoked": _crash("worker.kafka.taking:Takings.revoked", "before"),
-    "before the release": _crash("worker.storage.ledger:release", "before"),
+    "when revoked": _before(PartitionOwnership.revoked),
+    "before the release": _before(ledger.release),
 }
 
 
-def in_a_batch(arena: Arena, *, crash: Crash) -> None:
+def in_a_batch(run: ScenarioRun, *, crash: Crash) -> None:
     """One that will crash takes over from one that is killed, and another from that."""
-    (healthy,) = arena.workers
-    arena.kill(healthy)
-    arena.died(arena.launch(crash=crash))
-    arena.start()
-    arena.recovered()
+    (healthy,) = run.workers
+    run.kill(healthy)
+    run.died(run.launch(crash=crash))
+    run.start()
+    run.recovered()
 
 
-def in_catching_up(arena: Arena, *, crash: Crash) -> None:
+def in_catching_up(run: ScenarioRun, *, crash: Crash) -> None:
     """The outbox holds what a crash left there, and whoever publishes it crashes, too."""
-    (healthy,) = arena.workers
-    arena.kill(healthy)
-    arena.died(arena.launch(crash=_SEND))
-    arena.died(arena.launch(crash=crash))
-    arena.start()
-    arena.recovered()
+    (healthy,) = run.workers
+    run.kill(healthy)
+    run.died(run.launch(crash=_SEND))
+    run.died(run.launch(crash=crash))
+    run.start()
+    run.recovered()
 
 
-def in_giving_up(arena: Arena, *, crash: Crash) -> None:
+def in_giving_up(run: ScenarioRun, *, crash: Crash) -> None:
     """Another one joins, and who has to give partitions up for it crashes meanwhile."""
-    (healthy,) = arena.workers
-    arena.stop(healthy)
-    crashing = arena.launch(crash=crash)
+    (healthy,) = run.workers
+    run.stop(healthy)
+    crashing = run.launch(crash=crash)
     wait_until(crashing.is_ready, 60, f"a ready worker; its log is {crashing.log}")
-    arena.recovered()
-    arena.launch()
-    arena.died(crashing)
-    arena.recovered()
+    run.recovered()
+    run.launch()
+    run.died(crashing)
+    run.recovered()
 
 
 SCENARIOS = (

@@ -6,7 +6,7 @@ import time
 
 from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
 
-from tests.faults.arena import RECOVERY_S, Arena
+from tests.faults.scenario_run import RECOVERY_S, ScenarioRun
 from tests.faults.scenarios.scenario import Lane, Scenario
 from tests.support import sql
 from tests.support.checker import Kind
@@ -26,41 +26,41 @@ _COUNTED = """
 """
 
 
-def one_of_two_with_many_partitions(arena: Arena) -> None:
+def one_of_two_with_many_partitions(run: ScenarioRun) -> None:
     """A hundred partitions; the survivor takes fifty, and its own never stand still for long."""
-    admin = AdminClient(quiet_client(arena.cluster.address))
-    topic = arena.topics.triggers
+    admin = AdminClient(quiet_client(run.cluster.address))
+    topic = run.topics.triggers
     (done,) = admin.create_partitions([NewPartitions(topic, _MANY)]).values()
     done.result(_ANSWER_S)
-    dying, survivor = arena.workers
+    dying, survivor = run.workers
     wait_until(
-        lambda: {each.partitions(topic) for each in arena.workers} == {_MANY // 2},
+        lambda: {each.partitions(topic) for each in run.workers} == {_MANY // 2},
         RECOVERY_S,
         "a half for each",
         every_s=_LOOK_S,
     )
-    arena.recovered()
-    owned = sql.rows(arena.database, _OWN.format(topic=topic, pid=survivor.child.pid))
+    run.recovered()
+    owned = sql.rows(run.database, _OWN.format(topic=topic, pid=survivor.child.pid))
     statement = _COUNTED.format(topic=topic, own=",".join(str(each) for (each,) in owned))
     counted, moved_at, longest_s = 0, time.monotonic(), 0.0
 
     def has_everything() -> bool:
         nonlocal counted, moved_at, longest_s
-        found = int(sql.value(arena.database, statement))
+        found = int(sql.value(run.database, statement))
         now = time.monotonic()
         longest_s = max(longest_s, now - moved_at)
         if found > counted:
             counted, moved_at = found, now
         return survivor.partitions(topic) == _MANY
 
-    arena.kill(dying)
+    run.kill(dying)
     has_everything()
     longest_s, moved_at = 0.0, time.monotonic()
     wait_until(has_everything, RECOVERY_S, "everything with the survivor", every_s=_LOOK_S)
     if longest_s > _STANDSTILL_S:
-        arena.broken(Kind.STUCK, f"the survivor's own partitions stood still for {longest_s:.1f} s")
-    arena.start()
-    arena.recovered()
+        run.broken(Kind.STUCK, f"the survivor's own partitions stood still for {longest_s:.1f} s")
+    run.start()
+    run.recovered()
 
 
 SCENARIOS = (

@@ -2,8 +2,8 @@
 
 import pytest
 
-from worker.domain.cause import cause
-from worker.domain.codes import FailureCode as Code
+from job_trigger_worker.domain.cause import cause
+from job_trigger_worker.domain.codes import FailureCode as Code
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@ import time
 
 import pytest
 
-from worker.config import Settings
-from worker.domain.masking import MASK, Masker
+from job_trigger_worker.config import Settings
+from job_trigger_worker.domain.masking import MASK, Masker
 
-masker = Masker(Settings().secret_keys)
+masker = Masker(Settings().masked_parameter_words)
 
 
 @pytest.mark.parametrize(

@@ -4,20 +4,20 @@ import string
 
 import pytest
 
-from worker.domain.codes import FailureCode as Code
-from worker.domain.messages import (
+from job_trigger_worker.domain.codes import FailureCode as Code
+from job_trigger_worker.domain.messages import (
     Language,
     as_json,
-    in_language,
+    describe_stored,
+    localize,
     of_cause,
     remedy,
-    retold,
     sentence,
     shown,
     summary,
 )
-from worker.domain.sentences import en, zh
-from worker.domain.verdict import Finding
+from job_trigger_worker.domain.sentences import en, zh
+from job_trigger_worker.domain.verdict import Finding
 
 JOB = {"job_id": "17", "job_name": "log-backup"}
 DB07 = {"server_id": "7", "ip": "10.0.0.7", "server_name": "db-07"}
@@ -509,7 +509,7 @@ def test_a_stored_finding_is_its_code_message_and_objects() -> None:
 
 def test_a_stored_finding_can_be_said_in_another_language_later() -> None:
     stored = as_json(Finding(Code.SERVER_POWERED_OFF, DB07), "en")
-    assert in_language(stored, "zh") == "服务器 7（10.0.0.7，db-07）已关机。"
+    assert localize(stored, "zh") == "服务器 7（10.0.0.7，db-07）已关机。"
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -531,8 +531,8 @@ def test_a_cause_of_another_version_is_said_without_its_node_too() -> None:
 
 def test_a_stored_code_of_another_version_is_shown_as_it_was_stored() -> None:
     stored = {"code": "overlap", "message": "Job 17 is still running."}
-    assert in_language(stored, "zh") == "Job 17 is still running."
-    assert in_language({"code": "server_offline", "message": "?"}, "en") == (
+    assert localize(stored, "zh") == "Job 17 is still running."
+    assert localize({"code": "server_offline", "message": "?"}, "en") == (
         "Server ? is out of service."
     )
 
@@ -606,12 +606,15 @@ def test_five_hundred_findings_are_whole_sentences_and_a_count_in_a_thousand_cha
 
 def test_what_was_stored_is_retold_in_another_language() -> None:
     stored = [as_json(finding, "en") for finding in dead(3)]
-    assert retold(stored, 500, "zh", 280) == (
+    assert describe_stored(stored, 500, "zh", 280) == (
         "服务器 1000（10.0.0.7，𠮷野家👩‍👩‍👧）已关机。服务器 1001（10.0.0.7，𠮷野家👩‍👩‍👧）已关机。"
         "服务器 1002（10.0.0.7，𠮷野家👩‍👩‍👧）已关机。……还有 497 项。"
     )
-    assert retold([{"code": "of_later", "message": "As it was."}], 1, "zh", 280) == "As it was."
-    assert retold([{"message": "x" * 300}], 2, "en", 100).endswith("x … and 1 more.")
+    assert (
+        describe_stored([{"code": "of_later", "message": "As it was."}], 1, "zh", 280)
+        == "As it was."
+    )
+    assert describe_stored([{"message": "x" * 300}], 2, "en", 100).endswith("x … and 1 more.")
 
 
 def test_a_first_sentence_that_does_not_fit_is_cut_between_characters() -> None:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.domain.codes import FailureCode
-from worker.domain.parameter import Parameter, Problem, parse
-from worker.domain.verdict import Target
+from job_trigger_worker.domain.codes import FailureCode
+from job_trigger_worker.domain.parameter import Parameter, Problem, parse
+from job_trigger_worker.domain.verdict import Target
 
 SERVER = {"server_id": "7", "ip": "10.0.0.7", "account": "deploy"}
 

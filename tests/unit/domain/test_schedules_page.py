@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.domain.slots import is_schedule, is_zone, next_slots
+from job_trigger_worker.domain.slots import is_schedule, is_zone, next_slots
 
 PAGE = (Path(__file__).parents[3] / "docs" / "platform.md").read_text()
 (CHAPTER,) = re.findall(r"^## Schedules and time zones\n(.*?)^## ", PAGE, re.MULTILINE | re.DOTALL)

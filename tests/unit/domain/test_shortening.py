@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.domain.shortening import cut
+from job_trigger_worker.domain.truncation import truncate
 
 
 @pytest.mark.parametrize(
@@ -27,12 +27,12 @@ from worker.domain.shortening import cut
     ],
 )
 def test_what_belongs_together_stays_together(text: str, limit: int, shortened: str) -> None:
-    assert cut(text, limit) == shortened
+    assert truncate(text, limit) == shortened
 
 
 @given(text=st.text(), limit=st.integers(1, 50))
 def test_it_is_a_beginning_of_the_text_that_fits(text: str, limit: int) -> None:
-    shortened = cut(text, limit)
+    shortened = truncate(text, limit)
     assert text.startswith(shortened)
     assert len(shortened) <= limit
     assert shortened or not text

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.domain.signatures import (
+from job_trigger_worker.domain.signatures import (
     NOTE_HEADER,
     REPLAY_HEADER,
     Note,

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from worker.domain.slots import is_overdue, last_slot, next_slots
+from job_trigger_worker.domain.slots import is_overdue, last_slot, next_slots
 
 NOW = datetime(2026, 11, 23, 8, 0, 30, tzinfo=UTC)
 

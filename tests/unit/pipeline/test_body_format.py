@@ -11,7 +11,7 @@ import msgpack
 import pytest
 import zstandard
 
-from worker.event_body import MOST_READ_BYTES, STATUS, TRIGGER, read_event
+from job_trigger_worker.pipeline.event_body import MOST_READ_BYTES, STATUS, TRIGGER, read_event
 
 TRIGGER_JSON = b'{"job_id": "1", "scheduled_at": "2026-11-30T07:00:00Z"}'
 TRIGGER_FIELDS = {"job_id": "1", "scheduled_at": "2026-11-30T07:00:00Z"}

@@ -3,9 +3,9 @@
 import hashlib
 from datetime import UTC, datetime
 
-from worker.decode import Unreadable, decode
-from worker.domain.delivery import Delivery, Headers
-from worker.domain.record import Claim, DeadLetter
+from job_trigger_worker.domain.delivery import Delivery, Headers
+from job_trigger_worker.domain.record import Claim, DeadLetter
+from job_trigger_worker.pipeline.decode import Unreadable, decode
 
 MIB = 1_048_576
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from job_trigger_schemas import JobTrigger
-from worker.decode import _usual, decode
-from worker.domain.delivery import Delivery
-from worker.domain.record import Claim
-from worker.domain.trigger import Origin, Trigger, TriggerKind
-from worker.sources import NO_SOURCE, Source
+from job_trigger_worker.domain.delivery import Delivery
+from job_trigger_worker.domain.record import Claim
+from job_trigger_worker.domain.trigger import Origin, Trigger, TriggerKind
+from job_trigger_worker.pipeline.decode import _usual, decode
+from job_trigger_worker.pipeline.sources import NO_SOURCE, Source
 
 NOW = datetime(2026, 11, 20, 8, 1, tzinfo=UTC)
 UNTIL = datetime(2026, 11, 20, 8, 6, tzinfo=UTC)

@@ -7,11 +7,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from job_trigger_worker.domain.delivery import Delivery
+from job_trigger_worker.domain.trigger import Trigger
+from job_trigger_worker.pipeline.decode import decode
 from tests.support.decoding import CLAIM, OFFSET, check
 from tests.support.hostile import BODIES, HEADERS, JSON, KEYS, MOMENTS, objects
-from worker.decode import decode
-from worker.domain.delivery import Delivery
-from worker.domain.trigger import Trigger
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 UNTIL = datetime(2026, 11, 23, 10, 5, tzinfo=UTC)

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from job_trigger_worker.dead_letters.replay_rules import validate_edited_body
+from job_trigger_worker.domain.delivery import Delivery
+from job_trigger_worker.domain.trigger import Trigger
+from job_trigger_worker.errors import UsageError
+from job_trigger_worker.pipeline import decode as reading
+from job_trigger_worker.pipeline.decode import decode, usual_identity
 from tests.support.decoding import CLAIM, OFFSET
 from tests.support.hostile import objects
-from worker import decode as reading
-from worker.decode import decode, usual_identity
-from worker.domain.delivery import Delivery
-from worker.domain.trigger import Trigger
-from worker.errors import Misused
-from worker.replays import check_mended
 
 NOW = datetime(2026, 11, 30, 8, tzinfo=UTC)
 SLOT = datetime(2026, 11, 30, 7, tzinfo=UTC)
@@ -115,6 +115,6 @@ def test_a_cloudevents_trace_goes_on_unless_a_header_names_one() -> None:
 
 @pytest.mark.parametrize("body", [FRAMED, STRUCTURED], ids=["framed", "structured"])
 def test_a_letter_may_be_mended_into_what_is_read(body: bytes) -> None:
-    check_mended("awp.job.triggers.v1", body)
-    with pytest.raises(Misused, match="execution_id is missing"):
-        check_mended("awp.execution.status.v1", body)
+    validate_edited_body("awp.job.triggers.v1", body)
+    with pytest.raises(UsageError, match="execution_id is missing"):
+        validate_edited_body("awp.execution.status.v1", body)

@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from job_trigger_schemas import JobDispatch, TriggerFailure
-from worker import events
-from worker.domain.codes import FailureCode
-from worker.domain.delivery import Delivery, Event
-from worker.domain.inventory import Job
-from worker.domain.record import Claim, DeadLetter
-from worker.domain.topics import Topics
-from worker.domain.trigger import Origin, Trigger, TriggerKind
-from worker.domain.verdict import Finding, Target, Verdict
-from worker.outcome import Recorder
+from job_trigger_worker.domain.codes import FailureCode
+from job_trigger_worker.domain.delivery import Delivery, Event
+from job_trigger_worker.domain.inventory import Job
+from job_trigger_worker.domain.record import Claim, DeadLetter
+from job_trigger_worker.domain.topics import Topics
+from job_trigger_worker.domain.trigger import Origin, Trigger, TriggerKind
+from job_trigger_worker.domain.verdict import Finding, Target, Verdict
+from job_trigger_worker.pipeline import events
+from job_trigger_worker.pipeline.outcome import OutcomeBuilder
 
 NOW = datetime(2026, 11, 23, 10, 0, 1, tzinfo=UTC)
 ID = "0f2c0b0e-9f0a-4b5e-8a53-0b8a4c1f6a01"
@@ -33,7 +33,7 @@ def test_a_dispatch_holds_to_its_model() -> None:
     job = _job(parameter='{"n": 12345678901234567890}')
     verdict = Verdict((), (target,), job, "li.wei", end)
 
-    event = Recorder(TOPICS, "en").record(TRIGGER, verdict, NOW).event
+    event = OutcomeBuilder(TOPICS, "en").record(TRIGGER, verdict, NOW).event
 
     sent = JobDispatch.model_validate_json(event.value or b"")
     assert event.topic == "awp.dispatch.orch.v1"
@@ -110,7 +110,7 @@ def test_a_failure_holds_to_its_model_whatever_the_job_is_called() -> None:
     finding = Finding(FailureCode.JOB_DISABLED, {"job_id": "17"}, "job_disabled:job=17")
     verdict = Verdict((finding,), (), _job(name="长" * 500_000), "x" * 500_000)
 
-    record = Recorder(TOPICS, "en").record(TRIGGER, verdict, NOW)
+    record = OutcomeBuilder(TOPICS, "en").record(TRIGGER, verdict, NOW)
 
     sent = TriggerFailure.model_validate_json(record.event.value or b"")
     assert sent.code == "job_disabled"
@@ -124,7 +124,7 @@ def test_a_finding_that_fills_an_event_by_itself_is_cut_until_it_can_be_sent() -
     finding = Finding(FailureCode.SERVER_OFFLINE, objects, "server_offline:server=7")
     verdict = Verdict((finding,) * 9, (), _job())
 
-    record = Recorder(TOPICS, "en").record(TRIGGER, verdict, NOW)
+    record = OutcomeBuilder(TOPICS, "en").record(TRIGGER, verdict, NOW)
 
     sent = TriggerFailure.model_validate_json(record.event.value or b"")
     assert events.size(record.event) <= 900 * 1024
@@ -138,7 +138,9 @@ def test_a_finding_that_fills_an_event_by_itself_is_cut_until_it_can_be_sent() -
 
 
 def test_a_dispatch_that_was_refused_becomes_a_failure_of_the_same_execution() -> None:
-    event = Recorder(TOPICS, "en").record(TRIGGER, Verdict((), (), _job(), "li.wei"), NOW).event
+    event = (
+        OutcomeBuilder(TOPICS, "en").record(TRIGGER, Verdict((), (), _job(), "li.wei"), NOW).event
+    )
     before = JobDispatch.model_validate_json(event.value or b"")
 
     shortened = events.shorten(event, TOPICS, "en")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from worker.domain.group_copy import GroupCopy, Known, contradiction, copy_of
-from worker.domain.record import Claim
+from job_trigger_worker.domain.group_copy import GroupCopy, Known, contradiction, copy_of
+from job_trigger_worker.domain.record import Claim
 
 TOPIC, OLD_TOPIC = "e1/Yt+3nQ", "gone"
 OURS, THEIRS = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"

@@ -10,10 +10,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from worker.domain.trigger import (
-    NAMESPACE as NAMESPACE_TEXT,
-)
-from worker.domain.trigger import (
+from job_trigger_worker.domain.trigger import NAMESPACE as NAMESPACE_TEXT
+from job_trigger_worker.domain.trigger import (
     EventKind,
     TriggerKind,
     event_id,

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.domain.delivery import Event
-from worker.errors import Stop
-from worker.storage.outbox import pack, unpack
+from job_trigger_worker.domain.delivery import Event
+from job_trigger_worker.errors import FatalError
+from job_trigger_worker.storage.write.outbox import pack, unpack
 
 EVENTS = st.lists(
     st.builds(
@@ -39,5 +39,5 @@ def test_a_batch_takes_far_less_than_its_events() -> None:
 
 
 def test_a_row_of_a_later_version_is_refused_with_what_to_do() -> None:
-    with pytest.raises(Stop, match=r"format 02.*Run the version that wrote it"):
+    with pytest.raises(FatalError, match=r"format 02.*Run the version that wrote it"):
         unpack(b"\x02anything")

@@ -3,8 +3,16 @@
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from worker.errors import ConnectionLost, Locked, Refused, Stop, Transient, Unknown, ViewRaised
-from worker.storage.errors import classify, writing_rows
+from job_trigger_worker.errors import (
+    ConnectionLost,
+    FatalError,
+    Locked,
+    Refused,
+    Transient,
+    Unknown,
+    ViewRaised,
+)
+from job_trigger_worker.storage.db.errors import classify, translate_row_errors
 
 ON_WRITE = {
     "22001": Refused,
@@ -15,7 +23,7 @@ ON_WRITE = {
     "P0001": Refused,
     "39004": Refused,
     "44000": Refused,
-    "42501": Stop,
+    "42501": FatalError,
     "40001": Transient,
     "40P01": Transient,
     "55P03": Locked,
@@ -28,7 +36,7 @@ ON_WRITE = {
     "XX001": Transient,
     "25P03": ConnectionLost,
     "26000": ConnectionLost,
-    "42P01": Stop,
+    "42P01": FatalError,
 }
 ON_READ = {
     "22012": ViewRaised,
@@ -41,9 +49,9 @@ ON_READ = {
     "40001": Transient,
     "55P03": Locked,
     "26000": ConnectionLost,
-    "42P01": Stop,
-    "42703": Stop,
-    "42501": Stop,
+    "42P01": FatalError,
+    "42703": FatalError,
+    "42501": FatalError,
 }
 
 
@@ -70,7 +78,7 @@ def test_what_a_read_raises_is_never_the_triggers_fault(state: str) -> None:
 
 
 def test_a_row_that_may_not_be_written_is_refused_as_a_row() -> None:
-    with pytest.raises(Refused), writing_rows():
+    with pytest.raises(Refused), translate_row_errors():
         raise DBAPIError("insert", {}, _Fault("42501"))
 
 

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from worker.domain.codes import FailureCode
-from worker.domain.inventory import (
+from job_trigger_worker.domain.codes import FailureCode
+from job_trigger_worker.domain.inventory import (
     Account,
     Automation,
     Credential,
@@ -17,11 +17,11 @@ from worker.domain.inventory import (
     Server,
     ServerState,
 )
-from worker.domain.parameter import parse
-from worker.domain.trigger import Origin, Trigger, TriggerKind
-from worker.domain.verdict import Finding, Target, Verdict
-from worker.preflight.facts import Facts
-from worker.preflight.runner import judge
+from job_trigger_worker.domain.parameter import parse
+from job_trigger_worker.domain.trigger import Origin, Trigger, TriggerKind
+from job_trigger_worker.domain.verdict import Finding, Target, Verdict
+from job_trigger_worker.preflight.facts import Facts
+from job_trigger_worker.preflight.runner import judge
 
 NOW = datetime(2026, 11, 2, 3, 0, tzinfo=UTC)
 ACTION_PARAMETER = """{"servers": [{"server_id": 7, "ip": "10.9.9.9", "account": "deploy"},

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from worker.domain.inventory import (
+from job_trigger_worker.domain.inventory import (
     Account,
     Automation,
     Credential,
@@ -19,13 +19,13 @@ from worker.domain.inventory import (
     Server,
     ServerState,
 )
-from worker.domain.messages import sentence
-from worker.domain.parameter import Parameter, parse
-from worker.domain.trigger import Origin, Trigger, TriggerKind
-from worker.domain.verdict import Finding, Target
-from worker.preflight.checks import CHECKS, Circumstances
-from worker.preflight.facts import Facts
-from worker.preflight.runner import judge
+from job_trigger_worker.domain.messages import sentence
+from job_trigger_worker.domain.parameter import Parameter, parse
+from job_trigger_worker.domain.trigger import Origin, Trigger, TriggerKind
+from job_trigger_worker.domain.verdict import Finding, Target
+from job_trigger_worker.preflight.checks import CHECKS, Circumstances
+from job_trigger_worker.preflight.facts import Facts
+from job_trigger_worker.preflight.runner import judge
 
 NOW = datetime(2026, 11, 2, 3, 0, tzinfo=UTC)
 JOBS = {

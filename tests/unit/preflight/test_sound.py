@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from worker.domain.inventory import (
+from job_trigger_worker.domain.inventory import (
     Account,
     Automation,
     Credential,
@@ -18,13 +18,13 @@ from worker.domain.inventory import (
     Server,
     ServerState,
 )
-from worker.domain.parameter import parse
-from worker.domain.trigger import Origin, Trigger, TriggerKind
-from worker.domain.verdict import MOST_FINDINGS, Target, Verdict
-from worker.preflight.checks import CHECKS, Circumstances
-from worker.preflight.facts import Facts
-from worker.preflight.runner import judge
-from worker.preflight.sound import passed
+from job_trigger_worker.domain.parameter import parse
+from job_trigger_worker.domain.trigger import Origin, Trigger, TriggerKind
+from job_trigger_worker.domain.verdict import MOST_FINDINGS, Target, Verdict
+from job_trigger_worker.preflight.checks import CHECKS, Circumstances
+from job_trigger_worker.preflight.facts import Facts
+from job_trigger_worker.preflight.fast_path import passed
+from job_trigger_worker.preflight.runner import judge
 
 NOW = datetime(2026, 11, 2, 3, 0, tzinfo=UTC)
 ON_BOTH = """{"servers": [{"server_id": 7, "ip": "10.9.9.9", "account": "deploy"},

@@ -11,7 +11,7 @@ import pytest
 
 from job_trigger_schemas import JobTrigger
 from job_trigger_schemas.identity import NAMESPACE, execution_id
-from worker.domain.trigger import TriggerKind, schedule_key, trigger_key
+from job_trigger_worker.domain.trigger import TriggerKind, schedule_key, trigger_key
 
 SLOT = "2026-11-23T18:00:00.250+08:00"
 OF_SLOT = "01a207d9-21fa"  # 1795428000250 ms

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from worker.streams import counts
-from worker.streams.counts import Counts, Fate, Table
-from worker.streams.failures import Cause, Failure
+from job_trigger_worker.streams import window_counts
+from job_trigger_worker.streams.failures import Cause, CountedFailure
+from job_trigger_worker.streams.window_counts import CountResult, Counts, Table
 
 NOW = 1_795_161_600.0  # 2026-11-20T08:00:00Z
 DB_07 = "server_not_found:server=7"
@@ -31,11 +31,11 @@ class Stream:
         *,
         offset: int | None = None,
         causes: int = 1,
-    ) -> Fate:
+    ) -> CountResult:
         self.offset += 1
         code = cause.partition(":")[0]
         roots = [Cause(cause if n == 0 else f"{cause}{n}", code, message) for n in range(causes)]
-        failure = Failure(job, NOW - age_s, code, tuple(roots))
+        failure = CountedFailure(job, NOW - age_s, code, tuple(roots))
         where = self.offset if offset is None else offset
         fate, keys = self.counts.add(failure, partition, where, NOW)
         assert all(key in self.table for key in keys)
@@ -52,7 +52,7 @@ class Stream:
 def test_a_failure_is_in_each_window_that_reaches_back_to_it() -> None:
     stream = Stream()
     for age_s in (0, 59, 61 + 5, 14 * 60, 15 * 60 + 6, 59 * 60):
-        assert stream.add(age_s) is Fate.COUNTED
+        assert stream.add(age_s) is CountResult.COUNTED
     assert stream.totals() == [2, 4, 6]
     assert stream.totals(NOW + 30) == [1, 4, 6]
     assert stream.totals(NOW + 3600) == [0, 0, 1]
@@ -68,9 +68,9 @@ def test_a_failure_leaves_a_window_at_most_five_seconds_late() -> None:
 
 def test_what_is_older_than_an_hour_or_far_ahead_is_not_counted() -> None:
     stream = Stream()
-    assert stream.add(3600) is Fate.LATE
-    assert stream.add(-61) is Fate.AHEAD
-    assert stream.add(-59) is Fate.COUNTED
+    assert stream.add(3600) is CountResult.LATE
+    assert stream.add(-61) is CountResult.AHEAD
+    assert stream.add(-59) is CountResult.COUNTED
     assert stream.totals() == [1, 1, 1]
 
 
@@ -147,9 +147,9 @@ def test_messages_read_again_after_a_crash_are_not_counted_again() -> None:
     table = {key: json.loads(json.dumps(bucket)) for key, bucket in before.table.items()}
     after = Stream(table)
     assert [after.add(offset=offset) for offset in (3, 4, 5)] == [
-        Fate.REPEATED,
-        Fate.REPEATED,
-        Fate.COUNTED,
+        CountResult.REPEATED,
+        CountResult.REPEATED,
+        CountResult.COUNTED,
     ]
     assert after.totals() == [6, 6, 6]
 
@@ -176,14 +176,14 @@ def test_what_is_older_than_an_hour_is_forgotten() -> None:
 def test_a_full_table_counts_codes_and_known_causes_and_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(counts, "MOST_BUCKETS", 4)
+    monkeypatch.setattr(window_counts, "MOST_BUCKETS", 4)
     stream = Stream()
     for number in range(3):
-        assert stream.add(cause=f"expired:job={number}") is Fate.COUNTED
+        assert stream.add(cause=f"expired:job={number}") is CountResult.COUNTED
     assert stream.counts.windows(NOW, {0})["is_cut"] is True
-    assert stream.add(cause="expired:job=9") is Fate.CUT
-    assert stream.add(cause="expired:job=0") is Fate.COUNTED
-    assert stream.add(cause="no_targets:job=4") is Fate.CUT
+    assert stream.add(cause="expired:job=9") is CountResult.CUT
+    assert stream.add(cause="expired:job=0") is CountResult.COUNTED
+    assert stream.add(cause="no_targets:job=4") is CountResult.CUT
     window = stream.window("1m")
     assert window["by_code"] == [
         {"code": "expired", "triggers": 5},
@@ -195,10 +195,10 @@ def test_a_full_table_counts_codes_and_known_causes_and_says_so(
 def test_beyond_the_most_jobs_triggers_are_counted_and_jobs_no_longer_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(counts, "MOST_JOBS", 3)
+    monkeypatch.setattr(window_counts, "MOST_JOBS", 3)
     stream = Stream()
     fates = [stream.add(job=str(number)) for number in range(5)]
-    assert fates == [Fate.COUNTED] * 3 + [Fate.CUT] * 2
-    assert stream.add(job="0") is Fate.COUNTED
+    assert fates == [CountResult.COUNTED] * 3 + [CountResult.CUT] * 2
+    assert stream.add(job="0") is CountResult.COUNTED
     cause = stream.window("1m")["by_cause"][0]
     assert (cause["triggers"], cause["jobs"]) == (6, 3)

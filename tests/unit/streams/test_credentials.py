@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from worker.config import Settings
-from worker.kafka.settings import KafkaSettings
+from job_trigger_worker.config import Settings
+from job_trigger_worker.kafka.settings import KafkaSettings
 
 USER = {"kafka_username": "trigger-worker", "kafka_password": "not for logs"}
 

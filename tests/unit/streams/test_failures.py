@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from worker.streams.failures import Cause, Unreadable, read
+from job_trigger_worker.streams.failures import Cause, Unreadable, read
 
 EXAMPLES = Path(__file__).parents[3] / "schemas" / "examples"
 TOPIC = "awp.job.trigger-failure.v1"

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from worker.domain.reading import Bucket
-from worker.web.bars import Part, chart
+from job_trigger_worker.console.shared.charts import Part, chart
+from job_trigger_worker.domain.read_models import Bucket
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
 

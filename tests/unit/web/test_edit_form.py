@@ -1,7 +1,7 @@
 """The form of an edit, read again: over the version it was made of, and over another one."""
 
-from worker.web.changing.draft import Edits, Place, Row, take_apart
-from worker.web.pages import edit_form
+from job_trigger_worker.console.jobs.edit import form as edit_form
+from job_trigger_worker.console.jobs.edit.draft import Edits, Place, Row, parse
 
 SAVED = (
     '{"servers":[{"server_id":1,"account":"a"},{"server_id":2,"account":"b\\nb"},{"server_id":3}]}'
@@ -12,7 +12,7 @@ OTHER = '{"servers":[{"server_id":2,"account":"b\\nb"},{"server_id":9,"account":
 def sent(saved: str = SAVED, **more: str) -> dict[str, str]:
     """What a browser sends of a form that nobody has touched: texts on one line."""
     fields = {"name": "n", "version": "3"}
-    for lists in take_apart("action", saved) or ():
+    for lists in parse("action", saved) or ():
         for number, row in enumerate(lists.rows):
             fields[f"r{number}.list"] = "0"
             fields[f"r{number}.at"] = str(row.place)
@@ -24,7 +24,7 @@ def sent(saved: str = SAVED, **more: str) -> dict[str, str]:
 
 def edits(fields: dict[str, str], over: str = SAVED) -> Edits:
     form = edit_form.read(fields)
-    lists = take_apart("action", over) or ()
+    lists = parse("action", over) or ()
     return edit_form.edits(edit_form.rebased(form, lists) if over != SAVED else form, lists)
 
 

@@ -1,6 +1,6 @@
 from datetime import UTC, datetime
 
-from worker.web.limits import Limiter
+from job_trigger_worker.console.shared.limits import Limiter
 
 
 class Hands:

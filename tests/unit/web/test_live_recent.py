@@ -5,8 +5,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.domain.reading import EVERYTHING, RecordRow, Scope, Status
-from worker.web.live.recent import Batch, Entry, Recent, bounded
+from job_trigger_worker.console.failures.live.recent import Batch, Entry, Recent, bounded
+from job_trigger_worker.domain.read_models import EVERYTHING, RecordRow, Scope, Status
 
 OURS, THEIRS = Scope((1,)), Scope((2,))
 BLANK = RecordRow(

@@ -4,15 +4,15 @@ import asyncio
 
 import pytest
 
-from worker.errors import Transient
-from worker.web.live.shared import Shared
+from job_trigger_worker.console.failures.live.single_flight import SingleFlightCache
+from job_trigger_worker.errors import Transient
 
 
 def test_it_is_made_once_for_all_who_wait() -> None:
     made: list[str] = []
 
     async def story() -> None:
-        shared: Shared[str] = Shared(lasts_s=60)
+        shared: SingleFlightCache[str] = SingleFlightCache(lasts_s=60)
 
         async def make() -> str:
             await asyncio.sleep(0)
@@ -31,7 +31,7 @@ def test_it_is_made_once_for_all_who_wait() -> None:
 
 def test_it_lasts_longer_where_it_is_dear() -> None:
     async def story() -> list[int]:
-        shared: Shared[int] = Shared(lasts_s=0.0)
+        shared: SingleFlightCache[int] = SingleFlightCache(lasts_s=0.0)
         count = 0
 
         async def make() -> int:
@@ -50,7 +50,7 @@ def test_it_lasts_longer_where_it_is_dear() -> None:
 
 def test_who_leaves_takes_it_from_nobody_and_a_failure_is_not_kept() -> None:
     async def story() -> None:
-        shared: Shared[int] = Shared(lasts_s=60)
+        shared: SingleFlightCache[int] = SingleFlightCache(lasts_s=60)
         gate = asyncio.Event()
 
         async def make() -> int:

@@ -6,11 +6,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from job_trigger_worker.console.shared import times
+from job_trigger_worker.console.shared.badges import LOOKS
+from job_trigger_worker.console.shared.statics import FOLDER
+from job_trigger_worker.console.shared.texts import words
 from tests.support.parts import render
-from worker.web import times
-from worker.web.statics import FOLDER
-from worker.web.statuses import LOOKS
-from worker.web.words import words
 
 CSS = (FOLDER / "console.css").read_text()
 STATUSES = {

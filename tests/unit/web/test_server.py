@@ -4,8 +4,8 @@ import socket
 
 from fastapi import FastAPI
 
-from worker.config import Settings
-from worker.web.server import ConsoleServer
+from job_trigger_worker.config import Settings
+from job_trigger_worker.console.shell.server import ConsoleServer
 
 
 def test_an_answer_does_not_wait_for_an_acknowledgement() -> None:

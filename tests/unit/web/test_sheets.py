@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from worker.web.api.models.values import TooDeep, plain, whole
-from worker.web.api.sheets import cell
+from job_trigger_worker.console.export.csv_rows import cell
+from job_trigger_worker.console.shared.models.values import TooDeep, plain, whole
 
 
 @pytest.mark.parametrize(

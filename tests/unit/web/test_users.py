@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from job_trigger_worker.console.shared.auth import passwords, users
+from job_trigger_worker.console.shared.auth.users import User, Users
+from job_trigger_worker.domain.principals import Role, highest
+from job_trigger_worker.errors import FatalError
 from tests.support.command import Ended, trigger_worker
-from worker.domain.access import Role, highest
-from worker.errors import Stop
-from worker.web.auth import passwords, users
-from worker.web.auth.users import User, Users
 
 PASSWORD = "four words in a row"  # noqa: S105 - of nobody
 
@@ -112,7 +112,7 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
 def test_a_damaged_file_stops_it_and_shows_nothing(tmp_path: Path, content: str) -> None:
     path = tmp_path / "users.json"
     path.write_text(content, encoding="latin-1")
-    with pytest.raises(Stop, match="is damaged"):
+    with pytest.raises(FatalError, match="is damaged"):
         Users(path)
 
 

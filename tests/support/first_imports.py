@@ -1,8 +1,0 @@
-"""Imported first: kafka-python reads its schemas in a way that Python 3.11 calls deprecated, and
-warnings are errors here."""
-
-import warnings
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", DeprecationWarning)
-    import kafka  # noqa: F401

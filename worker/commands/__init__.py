@@ -1,1 +1,0 @@
-"""One module a command; `worker.cli` loads the one that is called."""

@@ -1,0 +1,1 @@
+"""One module a command; `cli` loads the one that is called."""

@@ -1,0 +1,1 @@
+"""Dead letters, for admins: the list, editing, sending again."""

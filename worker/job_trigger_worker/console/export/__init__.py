@@ -1,0 +1,1 @@
+"""Everything that a filter matches, as CSV or NDJSON."""

@@ -1,0 +1,1 @@
+"""Failures: what they share, one by one, and as they happen (`live`)."""

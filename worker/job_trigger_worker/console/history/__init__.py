@@ -1,0 +1,1 @@
+"""Execution records: the history, and one record whole (R7, R8)."""

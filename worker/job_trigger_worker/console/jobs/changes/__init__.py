@@ -1,0 +1,1 @@
+"""What people have changed about a job."""

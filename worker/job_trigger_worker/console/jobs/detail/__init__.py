@@ -1,0 +1,1 @@
+"""One job: what it was saved with, what is there now (R5)."""

@@ -1,0 +1,1 @@
+"""Edit a job: name, schedule, time zone, targets (R6)."""

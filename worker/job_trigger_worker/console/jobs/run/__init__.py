@@ -1,0 +1,1 @@
+"""Run a job now, switch it on and off, triggers over HTTP (R9)."""

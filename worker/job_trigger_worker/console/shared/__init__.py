@@ -1,0 +1,1 @@
+"""What several features use: who asks, and how errors, filters and words are shown."""

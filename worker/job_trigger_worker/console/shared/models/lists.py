@@ -1,0 +1,39 @@
+"""What every list says beside its rows."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+from job_trigger_worker.console.shared.models.values import Moment
+from job_trigger_worker.domain import read_models
+
+
+class Window(BaseModel):
+    """How far a bounded search has looked, where no index serves a filter."""
+
+    read: int = Field(description="Rows that were looked at.", examples=[10000])
+    since: Moment | None = Field(description="The time of the oldest of them, where it has one.")
+    is_complete: bool = Field(description="False: there is more behind it; `next` leads there.")
+
+
+class Listed(BaseModel):
+    """A page of a list.
+
+    Pages with a `window` may hold fewer items than asked for, even none, and still have a `next`.
+    """
+
+    next: str | None = Field(
+        description="Give it as `after` for the page that follows; null on the last page.",
+        examples=["WyJyZWNvcmRzIix7ImlkIjo0MX1d"],
+    )
+    window: Window | None = Field(default=None, description="Set where the search was bounded.")
+
+
+def window(told: read_models.Window) -> Window:
+    """A window as it travels."""
+    return Window(read=told.read, since=told.since, is_complete=told.is_complete)
+
+
+def window_if(told: read_models.Window | None) -> Window | None:
+    """A window as it travels, where there was one."""
+    return None if told is None else window(told)

@@ -1,0 +1,1 @@
+"""The process around the features: application, server, errors, probes, the API's document."""

@@ -1,0 +1,28 @@
+"""What librdkafka complains about, in our log, without the flood that it makes of an outage."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from confluent_kafka import KafkaError
+
+from job_trigger_worker.kafka.errors import describe
+
+_QUIET_S = 10.0
+
+
+class ThrottledErrorLog:
+    """Logs each kind of error at most once in 10 s: a broker that is away is 20 errors a second."""
+
+    def __init__(self, log: logging.Logger, client: str) -> None:
+        self._log = log
+        self._client = client
+        self._said_at: dict[int, float] = {}
+
+    def note(self, error: KafkaError) -> None:
+        """Say it, unless it has just been said."""
+        now = time.monotonic()
+        if now - self._said_at.get(error.code(), -_QUIET_S) >= _QUIET_S:
+            self._said_at[error.code()] = now
+            self._log.warning("action=broker client=%s error=%s", self._client, describe(error))

@@ -1,0 +1,54 @@
+"""Whether a topic is still the one that it was (DESIGN section 6, step 3 of a taking)."""
+
+from __future__ import annotations
+
+import logging
+
+from job_trigger_worker.clock import Clock
+from job_trigger_worker.errors import Transient
+from job_trigger_worker.kafka.topic_ids import TopicDescription
+
+log = logging.getLogger(__name__)
+
+
+class TopicIdentity:
+    """What the brokers said of a topic last. `topic` is None where there is none.
+
+    They are asked before every take and at every metadata interval. `lacks_metadata` while they did
+    not say, the last time, which topic it is.
+    """
+
+    def __init__(self, name: str, clock: Clock, interval_s: float) -> None:
+        self.topic: TopicDescription | None = None
+        self.lacks_metadata = False
+        self._name = name
+        self._clock = clock
+        self._interval_s = interval_s
+        self._asked_at = float("-inf")
+
+    @property
+    def is_due(self) -> bool:
+        """True when it is time to ask."""
+        return self._clock.monotonic() - self._asked_at >= self._interval_s
+
+    def ask(self) -> None:
+        """Note that it is being asked."""
+        self._asked_at = self._clock.monotonic()
+
+    def learn(self, found: TopicDescription | None) -> bool:
+        """Note an answer; True where it is no longer the topic that it was."""
+        known, self.topic, self.lacks_metadata = self.topic, found, False
+        if known is None or (found is not None and found.topic_id == known.topic_id):
+            return False
+        log.error(
+            "action=topic_replaced topic=%s was=%s is=%s",
+            self._name,
+            known.topic_id,
+            found.topic_id if found else "gone",
+        )
+        return True
+
+    def fail(self, problem: Transient) -> None:
+        """Note that nobody answered."""
+        self.lacks_metadata = True
+        log.warning("action=describe topic=%s reason=%s", self._name, problem)

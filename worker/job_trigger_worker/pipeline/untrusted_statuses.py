@@ -1,0 +1,60 @@
+"""What the status topic tells that is not believed: counted at once, said in the log."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from job_trigger_worker.clock import Clock
+from job_trigger_worker.metrics import IntakeMetrics
+from job_trigger_worker.storage.write.runs import Applied
+
+log = logging.getLogger(__name__)
+
+_SAY_EVERY_S = 60.0
+
+
+class UntrustedStatuses:
+    """Counts ends that differ from the one that stands, and runs that have no record.
+
+    Whoever sends statuses decides how many there are, so the log has at most one line a minute; it
+    says how many there were since the line before.
+    """
+
+    def __init__(self, metrics: IntakeMetrics, clock: Clock) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._said_at = self._not_swept_at = -_SAY_EVERY_S
+        self._ends = self._unknown = self._swept = 0
+
+    def note(self, applied: Sequence[Applied], swept: int) -> None:
+        """Count what a committed batch brought."""
+        ends = sum(each.ends for each in applied)
+        unknown = sum(len(each.unknown) for each in applied)
+        if not (ends or unknown or swept):
+            return
+        self._metrics.count_unbelieved(ends=ends, unknown=unknown, swept=swept)
+        self._ends += ends
+        self._unknown += unknown
+        self._swept += swept
+        now = self._clock.monotonic()
+        if now - self._said_at < _SAY_EVERY_S:
+            return
+        runs = [run for each in applied for run in (*each.contradicted, *each.unknown)]
+        log.warning(
+            "action=unbelieved_statuses contradicted_ends=%s unknown_executions=%s swept=%s"
+            " execution_id=%s",
+            self._ends,
+            self._unknown,
+            self._swept,
+            runs[0] if runs else None,
+        )
+        self._said_at = now
+        self._ends = self._unknown = self._swept = 0
+
+    def note_not_swept(self, reason: str) -> None:
+        """Say that runs which nobody knows could not be forgotten, and why."""
+        now = self._clock.monotonic()
+        if now - self._not_swept_at >= _SAY_EVERY_S:
+            log.warning("action=not_swept reason=%s", reason)
+            self._not_swept_at = now

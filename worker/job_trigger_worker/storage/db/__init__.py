@@ -1,0 +1,1 @@
+"""The database itself: sessions, pools, errors, types. Knows nothing of triggers."""

@@ -1,0 +1,117 @@
+"""Connections of the console: shared by its requests, each with a short deadline."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.exc import ArgumentError, InvalidRequestError
+from sqlalchemy.exc import TimeoutError as NoneFree
+
+from job_trigger_worker.config import Settings
+from job_trigger_worker.errors import Transient, UsageError
+from job_trigger_worker.storage.db import (
+    connect,
+    dsn,
+    errors,
+    search_path,
+    session_settings,
+    view_casts,
+)
+
+log = logging.getLogger(__name__)
+
+_STATEMENT_MS = 5_000
+_LOCK_MS = 2_000
+_CONNECT_S = 2
+_WAIT_S = 2.0
+_RENEWED_S = 300
+"""How old a connection gets: each asks anew of what types the platform's views are."""
+_SESSION = {
+    "jit": "off",  # short reads gain nothing from being compiled
+    "statement_timeout": _STATEMENT_MS,
+    "lock_timeout": _LOCK_MS,
+    "idle_in_transaction_session_timeout": _STATEMENT_MS,
+    "client_encoding": session_settings.ENCODING,
+}
+_CONNECTIONS = 12
+
+
+class Pool:
+    """At most twelve connections. A person waits seconds, not minutes: then it is `Transient`.
+
+    What is raised are our errors (`storage.errors`); a statement's values never stand in them.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        try:
+            url, said = dsn.parse(settings.database_url.get_secret_value())
+            self._engine = create_engine(
+                url,
+                pool_size=_CONNECTIONS,
+                max_overflow=0,
+                pool_timeout=_WAIT_S,
+                pool_pre_ping=True,
+                pool_recycle=_RENEWED_S,
+                hide_parameters=True,
+                connect_args={
+                    "connect_timeout": _CONNECT_S,
+                    "application_name": "trigger-worker console",
+                    "client_encoding": session_settings.ENCODING,
+                    "keepalives_idle": 10,
+                    "keepalives_interval": 5,
+                    "keepalives_count": 3,
+                    "tcp_user_timeout": _STATEMENT_MS,
+                },
+            )
+        except (ArgumentError, InvalidRequestError, ImportError):
+            raise UsageError(
+                "TRIGGER_WORKER_DATABASE_URL is no address of a PostgreSQL database.",
+                remedy="Write it as postgresql+psycopg2://user:password@host:port/database.",
+            ) from None
+        session_settings.ask_and_check(self._engine, _SESSION, said)
+        search_path.attend(self._engine)
+        connect.attend(self._engine)
+        view_casts.attend(self._engine)
+        self._reader = self._engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """One REPEATABLE READ READ ONLY transaction: what a page shows belongs together."""
+        with (
+            _freely(),
+            errors.translate_read_errors(),
+            self._reader.connect() as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One READ COMMITTED transaction, committed at the end, rolled back on any error."""
+        with _freely(), errors.translate_write_errors(), self._engine.begin() as connection:
+            yield connection
+
+    def check(self) -> None:
+        """Raise `FatalError` where waiting would not help to get a connection."""
+        try:
+            with self.snapshot():
+                pass
+        except Transient as away:
+            log.warning("action=wait reason=%s", away)
+
+    def close(self) -> None:
+        """End the connections that are not in use."""
+        self._engine.dispose()
+
+
+@contextmanager
+def _freely() -> Iterator[None]:
+    try:
+        yield
+    except NoneFree:
+        raise Transient(f"No connection became free within {_WAIT_S:.0f} s.") from None

@@ -1,0 +1,1 @@
+"""The tables: their revisions, and whether a database has them."""

@@ -1,0 +1,1 @@
+"""What changes rows: the parts of a batch's transaction, and what people change."""
