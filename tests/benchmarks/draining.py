@@ -1,5 +1,6 @@
 """One contender drains a backlog; everything is measured from outside of its process."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ from tests.support.sql import session, value
 from tests.support.worker import WorkerProcess
 
 ROOT = Path(__file__).parents[2]
+_PATH = os.pathsep.join(str(ROOT / each) for each in ("", "worker", "schemas"))
 PRODUCT = "from job_trigger_worker.cli import main; main()"
 BEGIN_SHARE = 0.1
 POLL_S = 0.025
@@ -75,7 +77,7 @@ def drain(
             settings,
             log,
             program=program,
-            env={"PYTHONPATH": f"{ROOT}:{ROOT / 'schemas'}", **env},
+            env={"PYTHONPATH": _PATH, **env},
             wait=False,
             python=python,
         )
