@@ -22,6 +22,7 @@ from job_trigger_worker.domain.read_models import (
 from job_trigger_worker.errors import UsageError
 from job_trigger_worker.storage.read import executions, failure_feed, failures, jobs
 from job_trigger_worker.storage.read.id_lookup import find
+from tests.support import every_page
 from tests.support.platform import Platform
 from tests.support.records import AS_OF, History, before
 from tests.support.statements import saying
@@ -59,7 +60,9 @@ def names(connection: Connection, **wanted: Any) -> list[str]:
     meant = JobFilter(**wanted)
     return [
         row.name
-        for row in jobs.each_job(connection, EVERYTHING, AS_OF, wanted=meant, sort=JobSort.NAME)
+        for row in every_page.each_job(
+            connection, EVERYTHING, AS_OF, wanted=meant, sort=JobSort.NAME
+        )
     ]
 
 
@@ -104,7 +107,7 @@ def test_a_repaired_job_leaves_its_cause(
 
 def records(connection: Connection, **wanted: Any) -> list[int]:
     meant = RecordFilter(**wanted)
-    return [row.id for row in executions.each_record(connection, EVERYTHING, AS_OF, wanted=meant)]
+    return [row.id for row in every_page.each_record(connection, EVERYTHING, AS_OF, wanted=meant)]
 
 
 def test_records_are_narrowed_by_each_filter(
@@ -433,7 +436,7 @@ def test_of_a_cause_that_most_failures_have_nothing_is_left_out(
     )
     history.failed(broken, before(0), GONE)
     found = list(
-        executions.each_record(connection, EVERYTHING, AS_OF, wanted=RecordFilter(cause=GONE))
+        every_page.each_record(connection, EVERYTHING, AS_OF, wanted=RecordFilter(cause=GONE))
     )
     assert (len(found), {row.job_id for row in found}) == (1_201, {broken})
     page = jobs.list_jobs(connection, EVERYTHING, AS_OF, wanted=JobFilter(cause=GONE))

@@ -20,6 +20,7 @@ from job_trigger_worker.storage.read import executions, failure_feed, failures, 
 from job_trigger_worker.storage.read.id_lookup import find
 from job_trigger_worker.storage.read.job_list import overview
 from job_trigger_worker.storage.read.scope import groups_of, sees
+from tests.support import every_page
 from tests.support.platform import Platform
 from tests.support.records import AS_OF, History, before
 
@@ -56,7 +57,7 @@ def connection(database: str) -> Iterator[Connection]:
 JOBS = {
     f"jobs {sort} {wanted}": (
         lambda c, s, sort=sort, wanted=wanted: list(
-            jobs.each_job(c, s, AS_OF, wanted=wanted, sort=sort)
+            every_page.each_job(c, s, AS_OF, wanted=wanted, sort=sort)
         )
     )
     for sort in JobSort
@@ -73,7 +74,7 @@ JOBS = {
 }
 RECORDS = {
     f"records {wanted}": (
-        lambda c, s, wanted=wanted: list(executions.each_record(c, s, AS_OF, wanted=wanted))
+        lambda c, s, wanted=wanted: list(every_page.each_record(c, s, AS_OF, wanted=wanted))
     )
     for wanted in (
         RecordFilter(),
@@ -102,13 +103,13 @@ SUMS: dict[str, Read] = {
 GUESSES: dict[str, Read] = {
     "job": lambda c, s: jobs.get_job(c, s, AS_OF, 2),
     "job's records": lambda c, s: list(
-        executions.each_record(c, s, AS_OF, wanted=RecordFilter(job_id=2))
+        every_page.each_record(c, s, AS_OF, wanted=RecordFilter(job_id=2))
     ),
     "gone job's records": lambda c, s: list(
-        executions.each_record(c, s, AS_OF, wanted=RecordFilter(job_id=404))
+        every_page.each_record(c, s, AS_OF, wanted=RecordFilter(job_id=404))
     ),
     "trigger's records": lambda c, s: list(
-        executions.each_record(c, s, AS_OF, wanted=RecordFilter(trigger_id=UUID(TRIGGERS[SECRET])))
+        every_page.each_record(c, s, AS_OF, wanted=RecordFilter(trigger_id=UUID(TRIGGERS[SECRET])))
     ),
     "record": lambda c, s: executions.get_record(c, s, AS_OF, 4),
     "gone job's record": lambda c, s: executions.get_record(c, s, AS_OF, 5),
@@ -117,9 +118,11 @@ GUESSES: dict[str, Read] = {
     "find a record": lambda c, s: find(c, s, "4"),
     "find an execution": lambda c, s: find(c, s, RUNS[SECRET]),
     "find a trigger": lambda c, s: find(c, s, TRIGGERS[SECRET]),
-    "group's jobs": lambda c, s: list(jobs.each_job(c, s, AS_OF, wanted=JobFilter(group_id=80))),
+    "group's jobs": lambda c, s: list(
+        every_page.each_job(c, s, AS_OF, wanted=JobFilter(group_id=80))
+    ),
     "group's records": lambda c, s: list(
-        executions.each_record(c, s, AS_OF, wanted=RecordFilter(job=JobFilter(group_id=80)))
+        every_page.each_record(c, s, AS_OF, wanted=RecordFilter(job=JobFilter(group_id=80)))
     ),
     "bars of a job": lambda c, s: any(
         bucket.by_code

@@ -21,7 +21,8 @@ from job_trigger_worker.domain.read_models import (
     RecordFilter,
     Status,
 )
-from job_trigger_worker.storage.read import executions, jobs
+from job_trigger_worker.storage.read import jobs
+from tests.support import every_page
 from tests.support.platform import Platform
 from tests.support.records import AS_OF, NOON, History, before
 
@@ -66,7 +67,7 @@ def status(connection: Connection, job_id: int) -> Status:
 def listed_jobs(
     connection: Connection, wanted: JobFilter | None = None, sort: JobSort = JobSort.TROUBLE
 ) -> list[JobListRow]:
-    return list(jobs.each_job(connection, EVERYTHING, AS_OF, wanted=wanted, sort=sort))
+    return list(every_page.each_job(connection, EVERYTHING, AS_OF, wanted=wanted, sort=sort))
 
 
 def test_a_failed_trigger_is_trigger_failed_whatever_its_run_says(
@@ -295,7 +296,7 @@ def test_every_record_and_every_job_is_in_exactly_one_status_filter(
         found: Counter[int] = Counter()
         for each in Status:
             wanted = RecordFilter(status=each)
-            listed = list(executions.each_record(connection, EVERYTHING, AS_OF, wanted=wanted))
+            listed = list(every_page.each_record(connection, EVERYTHING, AS_OF, wanted=wanted))
             assert {row.status for row in listed} <= {each}
             found.update(row.id for row in listed)
         assert found == Counter(records)

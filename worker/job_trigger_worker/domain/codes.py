@@ -26,8 +26,3 @@ class FailureCode(StrEnum):
     INVENTORY_INVALID = "inventory_invalid"
     EVENT_INVALID = "event_invalid"
     INTERNAL_ERROR = "internal_error"
-
-    @property
-    def raises_alarm(self) -> bool:
-        """False for a job that its owner switched off: worth a record, not a page at night."""
-        return self is not FailureCode.JOB_DISABLED

@@ -120,17 +120,6 @@ class LedgerSums:
     outbox: int
     lost: int
 
-    @property
-    def has_record_for_every_trigger(self) -> bool:
-        """The first tick: each delivery is in one bin, and none was lost unread."""
-        binned = self.redeliveries + self.records + self.duplicates + self.dead_letters
-        return self.deliveries == binned and not self.lost
-
-    @property
-    def has_event_for_every_record(self) -> bool:
-        """The second tick: as many events as records, each published or still in the outbox."""
-        return self.records == self.events and self.events - self.published == self.outbox
-
 
 @dataclass(frozen=True, slots=True)
 class LostRange:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -23,8 +23,6 @@ from job_trigger_worker.storage.read.record_selection import OF_EXECUTION, of_re
 from job_trigger_worker.storage.read.records import NAME, NAMED, record
 from job_trigger_worker.storage.read.run_states import RUN
 from job_trigger_worker.storage.read.scope import may_see, viewer
-
-_EXPORT_PAGE = 2_000
 
 
 def list_records(
@@ -67,19 +65,6 @@ def list_records(
 
 def _cursor(record_id: int) -> str:
     return paging.cursor("records", {"id": record_id})
-
-
-def each_record(
-    connection: Connection, scope: Scope, as_of: AsOf, *, wanted: RecordFilter | None = None
-) -> Iterator[RecordRow]:
-    """Every record that is meant, page by page: for exports of any size in little memory."""
-    after: str | None = None
-    while True:
-        page = list_records(connection, scope, as_of, wanted=wanted, after=after, size=_EXPORT_PAGE)
-        yield from page.rows
-        if page.next is None:
-            return
-        after = page.next
 
 
 _DETAIL = f"""

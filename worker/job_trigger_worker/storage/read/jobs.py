@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, RowMapping, text
 
@@ -37,7 +37,6 @@ from job_trigger_worker.storage.read.scope import may_see, viewer
 from job_trigger_worker.storage.write.newest_record import counts as counts_for_job
 from job_trigger_worker.storage.write.newest_record import moment, newest_first
 
-_EXPORT_PAGE = 1_000
 _RECENT = 20
 """Passed triggers among which a job's last success is looked for."""
 
@@ -207,23 +206,3 @@ def last_outcomes(
         outcome = Outcome(row.id, Status(row.status), row.trigger_code, row.scheduled_at)
         outcomes.setdefault(row.job_id, []).append(outcome)
     return {job_id: tuple(found) for job_id, found in outcomes.items()}
-
-
-def each_job(
-    connection: Connection,
-    scope: Scope,
-    as_of: AsOf,
-    *,
-    wanted: JobFilter | None = None,
-    sort: JobSort = JobSort.ID,
-) -> Iterator[JobListRow]:
-    """Every job that is meant, page by page: for exports of any size in little memory."""
-    after: str | None = None
-    while True:
-        found = list_jobs(
-            connection, scope, as_of, wanted=wanted, sort=sort, after=after, size=_EXPORT_PAGE
-        )
-        yield from found.rows
-        if found.next is None:
-            return
-        after = found.next
