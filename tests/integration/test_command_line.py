@@ -177,9 +177,9 @@ def test_what_is_no_setting_is_named_and_the_command_goes_on() -> None:
     assert ended.status == 0
     assert ended.stderr == (
         "trigger-worker: TRIGGER_WORKER_NOTHING_LIKE_IT_AT_ALL is no setting and changes nothing: "
-        "README.md lists every setting.\n"
+        "docs/settings.md lists every setting.\n"
         "trigger-worker: TRIGGER_WORKER_SESSION_TIMEOUT is no setting and changes nothing: "
-        "TRIGGER_WORKER_SESSION_TIMEOUT_MS is one; README.md lists every setting.\n"
-        "trigger-worker: TRIGGER_WORKER_WORKER_PORT is no setting and changes nothing: README.md "
-        "lists every setting.\n"
+        "TRIGGER_WORKER_SESSION_TIMEOUT_MS is one; docs/settings.md lists every setting.\n"
+        "trigger-worker: TRIGGER_WORKER_WORKER_PORT is no setting and changes nothing: "
+        "docs/settings.md lists every setting.\n"
     )

@@ -48,7 +48,8 @@ def test_any_other_listener_is_refused_by_the_variables_name(
         load()
     assert str(refused.value) == (
         f"The setting {variable} cannot be used: {shown} is no host:port with a port from 0 to "
-        f"65535 (an IPv6 host in brackets). Correct {variable}; README.md lists every setting."
+        f"65535 (an IPv6 host in brackets). Correct {variable}; "
+        "docs/settings.md lists every setting."
     )
 
 
@@ -86,8 +87,8 @@ def test_every_setting_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPa
         "The setting TRIGGER_WORKER_BATCH_TRIGGERS cannot be used: input should be greater than or "
         "equal to 1 (it is '0'). The setting TRIGGER_WORKER_WORKER_LISTEN cannot be used: "
         "'9321' is no host:port with a port from 0 to 65535 (an IPv6 host in brackets). Correct "
-        "TRIGGER_WORKER_BATCH_TRIGGERS and TRIGGER_WORKER_WORKER_LISTEN; README.md lists every "
-        "setting."
+        "TRIGGER_WORKER_BATCH_TRIGGERS and TRIGGER_WORKER_WORKER_LISTEN; docs/settings.md lists "
+        "every setting."
     )
 
 
@@ -105,7 +106,7 @@ def test_sasl_needs_a_user_and_a_password(
         f"The setting TRIGGER_WORKER_KAFKA_USERNAME cannot be used: {protocol} needs it. "
         f"The setting TRIGGER_WORKER_KAFKA_PASSWORD cannot be used: {protocol} needs it. "
         "Correct TRIGGER_WORKER_KAFKA_USERNAME and TRIGGER_WORKER_KAFKA_PASSWORD; "
-        "README.md lists every setting."
+        "docs/settings.md lists every setting."
     )
 
 

@@ -1,7 +1,7 @@
 """Settings: from the environment (`TRIGGER_WORKER_…`), overridden by a command's flags.
 
-One flat class, so that a person finds every setting and its default in one place; README.md holds
-the same table (a test compares the two).
+One flat class, so that a person finds every setting and its default in one place.
+docs/settings.md holds the same table (a test compares the two).
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ def unknown(variables: Mapping[str, str]) -> list[str]:
         near = get_close_matches(rest, settings, 1)
         hint = f"{PREFIX}{near[0]} is one; " if near else ""
         said.append(
-            f"{name} is no setting and changes nothing: {hint}README.md lists every setting."
+            f"{name} is no setting and changes nothing: {hint}docs/settings.md lists every setting."
         )
     return said
 
@@ -238,7 +238,7 @@ def load(**flags: object) -> Settings:
                 f"The setting {_variable(fault)} cannot be used: {_words(fault)}."
                 for fault in faults
             ),
-            remedy=f"Correct {names}; README.md lists every setting.",
+            remedy=f"Correct {names}; docs/settings.md lists every setting.",
         ) from None
 
 
