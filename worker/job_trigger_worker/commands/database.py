@@ -14,7 +14,7 @@ WORKER = "a login in the role trigger_worker"
 SENDER = "a login in the role trigger_console or trigger_worker"
 CHECKER = "the owner of the views, or as a login in the role trigger_console"
 OWNER = "the owner of the tables"
-"""Who may run a command, as deploy/sql/roles.sql has it; the README's table says the same."""
+"""Who may run a command, as deploy/sql/roles.sql has it; docs/commands.md says the same."""
 
 
 @contextmanager

@@ -6,6 +6,9 @@ import hashlib
 
 from job_trigger_worker.domain.codes import FailureCode
 
+LONGEST_KEY = 500
+"""Of a cause that somebody asks for; no key of ours is longer."""
+
 _LONGEST = 64
 _KEPT = 48
 

@@ -12,6 +12,9 @@ from cronsim import CronSim, CronSimError
 GRACE = timedelta(seconds=60)
 """How long after a slot its trigger may be on the way before the job counts as overdue."""
 
+SHOWN = 5
+"""How many of the next slots are shown of one job."""
+
 _LONGEST = 200
 _SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 _MOST_KEPT = 4096

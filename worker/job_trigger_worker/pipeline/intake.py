@@ -21,7 +21,7 @@ from job_trigger_worker.domain.record import (
     Record,
     Tally,
 )
-from job_trigger_worker.errors import JobsLocked, Refused, Unwritable
+from job_trigger_worker.errors import JobsLocked, Refused
 from job_trigger_worker.metrics import IntakeMetrics
 from job_trigger_worker.pipeline.commit import BatchTally, FinishedBatch, finish_batch, say_isolated
 from job_trigger_worker.pipeline.decision import BatchDecision, Decider, PreparedBatch
@@ -31,7 +31,7 @@ from job_trigger_worker.pipeline.outcome import OutcomeBuilder
 from job_trigger_worker.storage.db import errors
 from job_trigger_worker.storage.db.engine import Session
 from job_trigger_worker.storage.write import records
-from job_trigger_worker.storage.write.bisection import RefusalHistory, unwritable
+from job_trigger_worker.storage.write.bisection import RefusalHistory
 
 Outcomes = list[tuple[Delivery, Record | DeadLetter]]
 Repeats = dict[str, list[Delivery]]
@@ -110,7 +110,9 @@ class Intake:
             try:
                 concluded = self._write(admitted, acknowledged)
             except Refused:
-                concluded = self._isolate(admitted, acknowledged)
+                concluded = self._refusals.isolate(
+                    lambda history: self._write(admitted, acknowledged, isolating=history)
+                )
         except JobsLocked:  # the next try, decided anew by then, does without
             self._projector.defer()
             raise
@@ -178,18 +180,6 @@ class Intake:
             ids = records.insert(connection, columns)
             self._projector.show(connection, batch, ids)
         return ids
-
-    def _isolate(self, admitted: _Admitted, acknowledged: Sequence[OutboxRow]) -> FinishedBatch:
-        history = self._refusals.copy()
-        try:
-            concluded = self._write(admitted, acknowledged, isolating=history)
-        except Refused as error:
-            raise unwritable(error) from error
-        except Unwritable:
-            self._refusals.suspected = history.suspected
-            raise
-        self._refusals = history
-        return concluded
 
 
 def _admit(decided: BatchDecision, claims: Mapping[int, Claim]) -> _Admitted:

@@ -16,7 +16,7 @@ from job_trigger_worker.clock import Clock, SystemClock
 from job_trigger_worker.domain.delivery import Delivery
 from job_trigger_worker.domain.record import BatchResult, Claim, DeadLetter, OutboxRow
 from job_trigger_worker.domain.topics import Topics
-from job_trigger_worker.errors import Locked, Refused, Unwritable
+from job_trigger_worker.errors import Locked, Refused
 from job_trigger_worker.metrics import IntakeMetrics
 from job_trigger_worker.pipeline.commit import BatchTally, FinishedBatch, finish_batch, say_isolated
 from job_trigger_worker.pipeline.decode import MOST_BYTES, received_at
@@ -124,20 +124,10 @@ class StatusIntake:
         try:
             concluded = self._write(admitted, acknowledged)
         except Refused:
-            concluded = self._isolate(admitted, acknowledged)
+            concluded = self._refusals.isolate(
+                lambda history: self._write(admitted, acknowledged, isolating=history)
+            )
         return BatchResult(concluded.rows, admitted.count.positions, concluded.left)
-
-    def _isolate(self, admitted: _Admitted, acknowledged: Sequence[OutboxRow]) -> FinishedBatch:
-        history = self._refusals.copy()
-        try:
-            concluded = self._write(admitted, acknowledged, isolating=history)
-        except Refused as error:
-            raise unwritable(error) from error
-        except Unwritable:
-            self._refusals.suspected = history.suspected
-            raise
-        self._refusals = history
-        return concluded
 
     def _write(
         self,

@@ -26,6 +26,7 @@ from job_trigger_worker.console.shared.presenters import (
     shorten,
 )
 from job_trigger_worker.console.shared.texts import Words
+from job_trigger_worker.domain.cause import LONGEST_KEY
 from job_trigger_worker.domain.read_models import CauseRow, Causes
 from job_trigger_worker.storage.read import failure_feed, failures
 
@@ -36,7 +37,6 @@ NEWEST = 15
 
 _BROKEN = 40
 _MOST_CAUSES = 60
-_LONGEST_CAUSE = 500
 
 
 @router.get("/failures")
@@ -85,7 +85,7 @@ def all_causes(request: Request, viewer: Viewing) -> Response:
 def jobs_of_cause(request: Request, viewer: Viewing) -> Response:
     """The jobs that one cause broke; not found for one that broke none one may see."""
     cause = request.query_params.get("cause", "")
-    if not cause or len(cause) > _LONGEST_CAUSE or "\0" in cause:
+    if not cause or len(cause) > LONGEST_KEY or "\0" in cause:
         raise problems.not_found()
     at, span = as_of(request), span_of(request.query_params.get("span"))
     view, _ = console(request).pages.page(request)

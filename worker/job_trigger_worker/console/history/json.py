@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any
-from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request
 
@@ -13,7 +12,7 @@ from job_trigger_worker.console.history.event_preview import EventPreview
 from job_trigger_worker.console.history.view import page_of
 from job_trigger_worker.console.shared import findings, models, problems
 from job_trigger_worker.console.shared.api_params import ExecutionsAsked, reject_repeated
-from job_trigger_worker.console.shared.dependencies import as_of, console, id_of, scope_of
+from job_trigger_worker.console.shared.dependencies import as_of, console, id_of, scope_of, uuid_of
 from job_trigger_worker.console.shared.models import executions as execution_models
 from job_trigger_worker.console.shared.models.values import id_text, plain
 from job_trigger_worker.console.shared.permissions import Viewing
@@ -29,7 +28,6 @@ ExecutionId = Annotated[
     str,
     Path(description="A record's id, or an execution's uuid.", examples=["1284"]),
 ]
-_UUID = 36
 
 
 @router.get("", responses=models.problems(), dependencies=[reject_repeated])
@@ -46,7 +44,7 @@ def show_execution(
 ) -> execution_models.ExecutionDetail:
     """Show a record: findings, targets as resolved, its event built again, and its neighbours."""
     scope, at = scope_of(viewer), as_of(request)
-    uuid = _uuid(execution_id)
+    uuid = uuid_of(execution_id)
     with console(request).pool.snapshot() as connection:
         detail = (
             executions.get_record(connection, scope, at, id_of(execution_id))
@@ -73,15 +71,6 @@ def show_execution(
         next_id=id_text(detail.next_id),
         has_job=detail.has_job,
     )
-
-
-def _uuid(written: str) -> UUID | None:
-    if len(written) != _UUID:
-        return None
-    try:
-        return UUID(written)
-    except ValueError:
-        return None
 
 
 def _target(stored: Mapping[str, Any]) -> execution_models.ResolvedTarget:

@@ -20,13 +20,13 @@ from job_trigger_worker.console.shared.models import jobs as job_models
 from job_trigger_worker.console.shared.models.lists import window_if
 from job_trigger_worker.console.shared.permissions import Viewing
 from job_trigger_worker.console.shared.rendering import words_of
+from job_trigger_worker.domain import slots
 from job_trigger_worker.storage.read import jobs
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
 
 JobId = Annotated[str, Path(description="The job's id.", examples=["17"])]
 MOST_TARGETS = 500
-_SLOTS = 5
 
 
 @router.get("", responses=models.problems(), dependencies=[reject_repeated])
@@ -98,7 +98,7 @@ def show_job(
     return job_models.JobDetail(
         **job_models.fields(row, at),
         last_outcomes=job_models.outcomes(outcomes),
-        next_slots=list(job_models.next_slots(row, at, _SLOTS)),
+        next_slots=list(job_models.next_slots(row, at, slots.SHOWN)),
         saved=now.saved(saved, live, console(request).masker),
         preflight=now.preflight(live, at, words_of(request)),
         automation=now.automation(row, live),

@@ -16,12 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from job_trigger_schemas.fields import SentId, ShortText, Text, Time
 from job_trigger_worker.console.shared import problems, validation_messages
+from job_trigger_worker.domain.cause import LONGEST_KEY
 from job_trigger_worker.domain.read_models import JobFilter, JobSort, RecordFilter, Status
 from job_trigger_worker.errors import LimitExceeded, UsageError
 
 MOST_LISTED = 200
 LISTED = 50
-_LONGEST_CAUSE = 500
 
 Key: TypeAlias = Annotated[
     SentId, WithJsonSchema({"type": "string", "pattern": "^([1-9][0-9]{0,17}|[1-8][0-9]{18})$"})
@@ -33,7 +33,7 @@ Cause: TypeAlias = Annotated[
     Text,
     Field(
         min_length=1,
-        max_length=_LONGEST_CAUSE,
+        max_length=LONGEST_KEY,
         description="A cause's key, as executions carry it.",
         examples=["server_not_found:server=7"],
     ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from fastapi import Request
 
 from job_trigger_worker.console.shared import problems
@@ -9,6 +11,8 @@ from job_trigger_worker.console.shared.state import Console
 from job_trigger_worker.domain.principals import Principal
 from job_trigger_worker.domain.read_models import AsOf, Scope
 from job_trigger_worker.domain.trigger import MAX_ID
+
+_UUID_LENGTH = 36
 
 
 def console(request: Request) -> Console:
@@ -26,6 +30,14 @@ def as_of(request: Request) -> AsOf:
     """Now, and what counts as silence now."""
     made = console(request)
     return AsOf(made.clock.now(), made.settings.no_answer_after_s)
+
+
+def uuid_of(written: str) -> UUID | None:
+    """A UUID out of an address or a field, in its usual form; None for anything else."""
+    try:
+        return UUID(written) if len(written) == _UUID_LENGTH else None
+    except ValueError:
+        return None
 
 
 def id_of(written: str) -> int:

@@ -11,13 +11,13 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from job_trigger_worker.console.shared.texts import Words, gettext_noop
+from job_trigger_worker.domain.cause import LONGEST_KEY
 from job_trigger_worker.domain.read_models import JobFilter, JobSort, RecordFilter, Status
 from job_trigger_worker.domain.trigger import MAX_ID
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
 _LONGEST = 200
-_LONGEST_CAUSE = 500
 _YEARS = range(2000, 2201)
 
 
@@ -102,7 +102,7 @@ class Choices:
             is_enabled=self.is_true("enabled"),
             status=self.one_of("status", Status) if with_outcome else None,
             code=self.text("code") if with_outcome else None,
-            cause=self.text("cause", _LONGEST_CAUSE) if with_outcome else None,
+            cause=self.text("cause", LONGEST_KEY) if with_outcome else None,
             is_overdue=with_outcome and self.is_true("overdue") is True,
         )
 
@@ -114,7 +114,7 @@ class Choices:
             until=self.moment("until"),
             status=self.one_of("status", [s for s in Status if s is not Status.NEVER_RUN]),
             code=self.text("code"),
-            cause=self.text("cause", _LONGEST_CAUSE),
+            cause=self.text("cause", LONGEST_KEY),
             kind=self.text("kind"),
             trigger_id=self.uuid("trigger"),
             text=self.text("q"),

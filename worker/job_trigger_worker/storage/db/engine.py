@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError
@@ -25,53 +26,83 @@ from job_trigger_worker.storage.db.lock_watch import LockWatch
 
 log = logging.getLogger(__name__)
 
+_KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 _LONGEST_STATEMENT_MS = 60_000
 _LONGEST_LOCK_MS = 6_000
 """A lock that is held for longer is no batch's; who waits for it says so, and tries again."""
 
 
-def make_engine(settings: Settings) -> Engine:
-    """An engine whose every wait ends before half of the poll interval.
+def open_engine(
+    address: str,
+    *,
+    application: str,
+    session: Mapping[str, object],
+    connect_timeout_s: int,
+    silence_ms: int | None = None,
+    **pool: Any,
+) -> Engine:
+    """An engine of SQLAlchemy whose sessions are set as `session` says, and checked to be.
 
-    lock_timeout < idle_in_transaction_session_timeout < statement_timeout < half of
-    max.poll.interval.ms, and likewise for connecting and for a silent peer. A session that does
-    not have these deadlines raises `FatalError`, and so does one whose `search_path` passes by the
-    worker's tables. A statement's values never stand in what is raised. Raises `UsageError` for an
-    address that is none.
+    `silence_ms` is how long a peer may be silent before its connection counts as lost. A
+    statement's values never stand in what is raised. Raises `UsageError` for an address that is
+    none; a session raises `FatalError` when the server or a pooler does not let it be what it has
+    to be.
     """
-    limit_ms = _limit_ms(settings)
-    session = {
-        "lock_timeout": lock_timeout_ms(settings),
-        "idle_in_transaction_session_timeout": limit_ms * 2 // 3,
-        "statement_timeout": limit_ms,
-        "plan_cache_mode": "force_generic_plan",
-        "client_encoding": session_settings.ENCODING,
-    }
+    silence = {} if silence_ms is None else {**_KEEPALIVES, "tcp_user_timeout": silence_ms}
     try:
-        url, said = dsn.parse(settings.database_url.get_secret_value())
+        url, given = dsn.parse(address)
         engine = create_engine(
             url,
-            poolclass=NullPool,
             hide_parameters=True,
             connect_args={
-                "connect_timeout": min(10, max(2, limit_ms // 1000)),
-                "application_name": "trigger-worker",
+                "connect_timeout": connect_timeout_s,
+                "application_name": application,
                 "client_encoding": session_settings.ENCODING,
-                "keepalives_idle": 10,
-                "keepalives_interval": 5,
-                "keepalives_count": 3,
-                "tcp_user_timeout": limit_ms,
+                **silence,
             },
+            **pool,
         )
     except (ArgumentError, InvalidRequestError, ImportError):
         raise UsageError(
             "TRIGGER_WORKER_DATABASE_URL is no address of a PostgreSQL database.",
             remedy="Write it as postgresql+psycopg2://user:password@host:port/database.",
         ) from None
-    session_settings.ask_and_check(engine, session, said)
+    encoding = {"client_encoding": session_settings.ENCODING} if session else {}
+    session_settings.ask_and_check(engine, {**session, **encoding}, given)
+    return connect.attend(engine)
+
+
+def find_tables(engine: Engine) -> Engine:
+    """Have each session find the worker's tables, and the types of the platform's views."""
     search_path.attend(engine)
     view_casts.attend(engine)
-    return connect.attend(engine)
+    return engine
+
+
+def make_engine(settings: Settings) -> Engine:
+    """An engine of the worker, whose every wait ends before half of the poll interval.
+
+    lock_timeout < idle_in_transaction_session_timeout < statement_timeout < half of
+    max.poll.interval.ms, and likewise for connecting and for a silent peer. See `open_engine` for
+    what is raised; a session whose `search_path` passes by the worker's tables raises `FatalError`,
+    too.
+    """
+    limit_ms = _limit_ms(settings)
+    return find_tables(
+        open_engine(
+            settings.database_url.get_secret_value(),
+            application="trigger-worker",
+            session={
+                "lock_timeout": lock_timeout_ms(settings),
+                "idle_in_transaction_session_timeout": limit_ms * 2 // 3,
+                "statement_timeout": limit_ms,
+                "plan_cache_mode": "force_generic_plan",
+            },
+            connect_timeout_s=min(10, max(2, limit_ms // 1000)),
+            silence_ms=limit_ms,
+            poolclass=NullPool,
+        )
+    )
 
 
 def watch_locks(settings: Settings, engine: Engine) -> LockWatch:

@@ -6,20 +6,13 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, create_engine
-from sqlalchemy.exc import ArgumentError, InvalidRequestError
+from sqlalchemy import Connection
 from sqlalchemy.exc import TimeoutError as NoneFree
 
 from job_trigger_worker.config import Settings
-from job_trigger_worker.errors import Transient, UsageError
-from job_trigger_worker.storage.db import (
-    connect,
-    dsn,
-    errors,
-    search_path,
-    session_settings,
-    view_casts,
-)
+from job_trigger_worker.errors import Transient
+from job_trigger_worker.storage.db import errors
+from job_trigger_worker.storage.db.engine import find_tables, open_engine
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +27,6 @@ _SESSION = {
     "statement_timeout": _STATEMENT_MS,
     "lock_timeout": _LOCK_MS,
     "idle_in_transaction_session_timeout": _STATEMENT_MS,
-    "client_encoding": session_settings.ENCODING,
 }
 _CONNECTIONS = 12
 
@@ -46,35 +38,20 @@ class Pool:
     """
 
     def __init__(self, settings: Settings) -> None:
-        try:
-            url, said = dsn.parse(settings.database_url.get_secret_value())
-            self._engine = create_engine(
-                url,
+        self._engine = find_tables(
+            open_engine(
+                settings.database_url.get_secret_value(),
+                application="trigger-worker console",
+                session=_SESSION,
+                connect_timeout_s=_CONNECT_S,
+                silence_ms=_STATEMENT_MS,
                 pool_size=_CONNECTIONS,
                 max_overflow=0,
                 pool_timeout=_WAIT_S,
                 pool_pre_ping=True,
                 pool_recycle=_RENEWED_S,
-                hide_parameters=True,
-                connect_args={
-                    "connect_timeout": _CONNECT_S,
-                    "application_name": "trigger-worker console",
-                    "client_encoding": session_settings.ENCODING,
-                    "keepalives_idle": 10,
-                    "keepalives_interval": 5,
-                    "keepalives_count": 3,
-                    "tcp_user_timeout": _STATEMENT_MS,
-                },
             )
-        except (ArgumentError, InvalidRequestError, ImportError):
-            raise UsageError(
-                "TRIGGER_WORKER_DATABASE_URL is no address of a PostgreSQL database.",
-                remedy="Write it as postgresql+psycopg2://user:password@host:port/database.",
-            ) from None
-        session_settings.ask_and_check(self._engine, _SESSION, said)
-        search_path.attend(self._engine)
-        connect.attend(self._engine)
-        view_casts.attend(self._engine)
+        )
         self._reader = self._engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )

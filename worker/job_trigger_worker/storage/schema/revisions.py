@@ -19,8 +19,8 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, create_engine, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from job_trigger_worker import migrations
@@ -34,7 +34,7 @@ from job_trigger_worker.migrations.online import (
     stayed_locked,
 )
 from job_trigger_worker.migrations.views import VIEWS
-from job_trigger_worker.storage.db import connect, dsn, session_settings
+from job_trigger_worker.storage.db.engine import open_engine
 from job_trigger_worker.storage.platform.check import SOME_ROWS, check
 from job_trigger_worker.storage.platform.report import Report
 from job_trigger_worker.storage.schema.going_down import Going, dropped
@@ -340,23 +340,14 @@ def _turn(url: str) -> Iterator[Connection]:
 
 @contextmanager
 def _connected(url: str) -> Iterator[Connection]:
-    try:
-        parsed, said = dsn.parse(url)
-        engine = create_engine(
-            parsed,
-            poolclass=NullPool,
-            connect_args={
-                "connect_timeout": _CONNECT_TIMEOUT_S,
-                "application_name": "trigger-worker migrate",
-            },
-        )
-    except (ArgumentError, InvalidRequestError, ImportError):
-        raise UsageError(
-            "TRIGGER_WORKER_DATABASE_URL is no address of a PostgreSQL database.",
-            remedy="Write it as postgresql+psycopg2://user:password@host:port/database.",
-        ) from None
-    session_settings.ask_and_check(engine, {}, said)
-    with _named_errors(), connect.attend(engine).connect() as connection:
+    engine = open_engine(
+        url,
+        application="trigger-worker migrate",
+        session={},
+        connect_timeout_s=_CONNECT_TIMEOUT_S,
+        poolclass=NullPool,
+    )
+    with _named_errors(), engine.connect() as connection:
         yield connection
 
 

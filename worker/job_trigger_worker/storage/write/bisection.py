@@ -17,6 +17,7 @@ from job_trigger_worker.errors import Refusal, Refused, Unwritable
 from job_trigger_worker.storage.db import errors
 
 Row = TypeVar("Row")
+Written = TypeVar("Written")
 
 _IN_A_ROW = 5
 _SHARE = 0.05
@@ -43,8 +44,7 @@ _OTHER_REMEDY = (
 class RefusalHistory:
     """What was refused before, in the order of writing: one a loop, kept from batch to batch.
 
-    `owners` are what rows are about, such as jobs: five rows of one job are that job's affair. A
-    batch is told to a `copy`, which takes the history's place when the batch is committed.
+    `owners` are what rows are about, such as jobs: five rows of one job are that job's affair.
     """
 
     refusal: Refusal | None = None
@@ -57,10 +57,23 @@ class RefusalHistory:
         """True while something is remembered that a row written would change."""
         return self.refusal is not None or bool(self.suspected)
 
-    def copy(self) -> RefusalHistory:
-        """The same history, to go on with apart."""
+    def isolate(self, write: Callable[[RefusalHistory], Written]) -> Written:
+        """Write a batch in parts, with a history that takes this one's place once it is committed.
+
+        Raises `Unwritable` where the database is at fault; what is suspected of it stays known.
+        """
         suspected = {refusal: set(owners) for refusal, owners in self.suspected.items()}
-        return RefusalHistory(self.refusal, set(self.owners), suspected)
+        history = RefusalHistory(self.refusal, set(self.owners), suspected)
+        try:
+            written = write(history)
+        except Refused as error:
+            raise unwritable(error) from error
+        except Unwritable:
+            self.suspected = history.suspected
+            raise
+        self.refusal, self.owners = history.refusal, history.owners
+        self.suspected = history.suspected
+        return written
 
     def note_written(self, owners: Iterable[Hashable]) -> None:
         """Rows of these owners were written: what refused the rows before does not refuse all."""

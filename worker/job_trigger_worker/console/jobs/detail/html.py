@@ -81,7 +81,7 @@ def show_one(request: Request, viewer: Viewing, job_id: str) -> Response:
         "is_as_before": is_as_before(job.newest, live),
         "automation": automation_now(live, view.words),
         "owner": owner_now(live, view.words),
-        "next_slots": slots.next_slots(job.schedule, job.timezone, at.now, 5),
+        "next_slots": slots.next_slots(job.schedule, job.timezone, at.now, slots.SHOWN),
         "tolds": [present_record(record, view.words, at.now) for record in records.rows],
         "has_more": records.next is not None,
         "chart": chart(buckets),

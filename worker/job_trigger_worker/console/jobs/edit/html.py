@@ -33,7 +33,6 @@ from job_trigger_worker.storage.write import changes
 
 router = APIRouter(include_in_schema=False)
 
-_SLOTS = 5
 _MOST_FOUND = 20
 
 
@@ -204,7 +203,7 @@ def _show(
         "wanted": wanted,
         "faults": {"name": None, "schedule": None, "timezone": None} | edited.faults,
         "is_faulty": bool(edited.faults or edited.row_faults),
-        "next_slots": slots.next_slots(wanted.schedule, timezone, at.now, _SLOTS),
+        "next_slots": slots.next_slots(wanted.schedule, timezone, at.now, slots.SHOWN),
         "has_rows": opened.lists is not None,
         "blocks": blocks,
         "more_nodes": more,

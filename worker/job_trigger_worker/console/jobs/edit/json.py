@@ -26,7 +26,6 @@ from job_trigger_worker.domain.inventory import JobType
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
 
 _NO_NODE = gettext_noop("The job has no such node.")
-_SLOTS = 5
 _MOST_FINDINGS = 100
 
 
@@ -83,7 +82,7 @@ def edit_job(
         targets_added=added,
         targets_removed=removed,
         is_saved=is_saved,
-        next_slots=list(slots.next_slots(wanted.schedule, wanted.timezone, at.now, _SLOTS)),
+        next_slots=list(slots.next_slots(wanted.schedule, wanted.timezone, at.now, slots.SHOWN)),
         preflight=now.preflight(live, at, words),
     )
 
