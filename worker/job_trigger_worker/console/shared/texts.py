@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from gettext import GNUTranslations, NullTranslations
+from io import BytesIO
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 from job_trigger_worker.config import Language
@@ -27,32 +30,28 @@ def gettext_noop(text: str) -> str:
 class Words:
     """The texts of one language. A text that its catalogue lacks is shown in English."""
 
-    def __init__(self, language: Language, texts: Mapping[str, str]) -> None:
+    def __init__(self, language: Language, texts: NullTranslations) -> None:
         self.language = language
         self._texts = texts
 
     def gettext(self, text: str) -> str:
         """A text in this language, its `%(name)s` still in it."""
-        return self._texts.get(text, text)
+        return self._texts.gettext(text) if text else ""  # gettext has the header under ""
 
     def ngettext(self, one: str, many: str, count: int) -> str:
-        """The form for a number; Chinese has one."""
-        if one in self._texts:
-            return self._texts[one]
-        return one if count == 1 else many
+        """The form for a number, as the language's plural rule says."""
+        return self._texts.ngettext(one, many, count)
 
 
 @cache
 def words(language: Language) -> Words:
     """The words of a language."""
     if language == "en":
-        return Words("en", {})
-    texts = {}
-    for message in catalogue(language):
-        if message.id and message.string and not message.fuzzy:
-            key = message.id if isinstance(message.id, str) else message.id[0]
-            texts[key] = message.string if isinstance(message.string, str) else message.string[0]
-    return Words(language, texts)
+        return Words("en", NullTranslations())
+    compiled = BytesIO()
+    write_mo(compiled, catalogue(language))
+    compiled.seek(0)
+    return Words(language, GNUTranslations(compiled))
 
 
 def catalogue(language: Language) -> Catalog:
