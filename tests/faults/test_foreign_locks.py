@@ -36,7 +36,9 @@ def test_an_open_transaction_on_one_job_stops_no_trigger_and_that_job_is_shown_o
         sent = load.fire(120)
         wait_until(lambda: judge.is_published(len(sent)), 10, "the records and events of all jobs")
         assert [job for (job,) in sql.rows(judge.database, SHOWN)] == free
-        said = rf'action=jobs_locked jobs=1 job={locked} holder="session {person.info.backend_pid} '
+        said = (
+            rf'action=jobs_locked jobs=1 job_id={locked} holder="session {person.info.backend_pid} '
+        )
         wait_until(lambda: re.search(said, worker.words()), 10, "who holds it, in the log")
         assert PERSON in worker.words()
         assert worker.get("/readyz") == 200
@@ -88,7 +90,8 @@ def test_who_holds_what_a_worker_has_to_wait_for_is_said(
         ready = wait_until(lambda: worker.why_not("/readyz"), 10, "that it is not ready")
         wait_until(lambda: holder in worker.why_not("/readyz"), 10, f"{holder}; it said {ready}")
         assert row in worker.why_not("/readyz")
-        said = rf"action=blocked table=awp_trigger_ledger row='partition 0 of {topics.triggers}' "
+        row_said = f'"partition 0 of {topics.triggers}"'
+        said = rf"action=lock_blocked table=awp_trigger_ledger row={row_said} "
         found = re.search(rf"{said}.*holder=\"(.*)\"", worker.words())
         assert found is not None, worker.words()[-2000:]
         assert re.fullmatch(rf"{re.escape(holder)}transaction open for \d+ s\)", found[1])

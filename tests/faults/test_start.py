@@ -153,5 +153,5 @@ def test_a_topic_whose_batches_may_unpack_to_anything_is_said_loudly(
     judge.settled(load.sent)
     (said,) = [line for line in worker.words().splitlines() if "action=topic_settings" in line]
     assert "WARNING" in said
-    assert f"topic={topics.statuses} problem='compression.type is producer" in said
-    assert f"remedy='Set compression.type=uncompressed on {topics.statuses}" in said
+    assert f'topic={topics.statuses} problem="compression.type is producer' in said
+    assert f'remedy="Set compression.type=uncompressed on {topics.statuses}' in said

@@ -117,7 +117,7 @@ def test_what_cannot_be_unpacked_is_passed_and_counted(
         (topics.triggers.encode(), b"3", b"3", None),
         (topics.triggers.encode(), b"7", b"9", None),
     ]
-    assert worker.words().count("action=unreadable") == 4
+    assert worker.words().count("action=batch_unreadable") == 4
     counted = f'trigger_worker_unreadable_batches_total{{topic="{topics.triggers}"}} 3.0'
     assert counted in worker.page("/metrics")
     assert worker.get("/readyz") == 200

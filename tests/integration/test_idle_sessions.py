@@ -54,7 +54,7 @@ def test_a_session_that_ended_while_idle_is_opened_anew_at_once(
         with session.snapshot() as connection:
             assert connection.execute(count).scalar() == 0
 
-    lines = [each for each in caplog.records if "action=reconnected" in each.msg]
+    lines = [each for each in caplog.records if "action=reconnected" in each.getMessage()]
     assert [each.levelno for each in lines] == [logging.INFO] * 2
 
 

@@ -179,8 +179,10 @@ def test_a_worker_that_may_not_show_a_job_says_what_to_do(
     )
     fire(roles["trigger_worker"], job)
     assert sql.value(database, "select count(*) from awp_job_execution") == 1
-    (line,) = [each.getMessage() for each in caplog.records if "action=not_shown" in each.msg]
-    assert line.startswith(f"action=not_shown job={job} view=awp_automcation_job reason=")
+    (line,) = [
+        each.getMessage() for each in caplog.records if "action=not_shown" in each.getMessage()
+    ]
+    assert line.startswith(f"action=not_shown job_id={job} view=awp_automcation_job reason=")
     assert "permission denied for table awp_automcation_job. " in line
     assert line.endswith(
         "run deploy/sql/roles.sql again: tables that were made since lack its grants."

@@ -152,7 +152,7 @@ def test_a_console_that_runs_says_that_it_is_refused(
         ready = console.browser().get("/readyz")
     assert ready.status_code == 503
     assert ready.json() == {"status": "the database refuses the console; its log says why"}
-    assert f"action=unready reason={LENT}" in caplog.text
+    assert f'action=not_ready reason="{LENT}' in caplog.text
 
 
 def test_so_it_is_where_role_or_database_set_all_deadlines(database: str) -> None:

@@ -236,7 +236,7 @@ def test_a_missing_grant_names_the_view_and_not_the_worker(
     assert (
         "The view console_job_write does not save an edit (42501): permission denied" in caplog.text
     )
-    assert "the worker" not in caplog.text.split("action=away")[1]
+    assert "the worker" not in caplog.text.split("action=request_unavailable")[1]
 
 
 def test_a_view_that_raises_is_no_refusal_of_the_switch(console: Served, database: str) -> None:

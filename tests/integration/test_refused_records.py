@@ -276,8 +276,10 @@ def test_a_trigger_whose_record_alone_is_refused_is_isolated_and_said(
     (letter,) = feed.rows("select * from awp_dead_letter")
     assert (letter["job_id"], letter["origin_offset"]) == (jobs[7], 7)
     assert letter["execution_id"] is not None
-    (line,) = [each.getMessage() for each in caplog.records if "action=isolated" in each.msg]
-    assert f"job={jobs[7]} partition=0 offset=7 " in line
+    (line,) = [
+        each.getMessage() for each in caplog.records if "action=isolated" in each.getMessage()
+    ]
+    assert f"job_id={jobs[7]} partition=0 offset=7 " in line
     assert "(23514)" in line
     assert "unlucky" in line
 
@@ -469,7 +471,7 @@ def test_a_view_that_raises_for_one_row_shows_every_job_once_it_is_mended(
 
 
 def _not_shown(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [each.getMessage() for each in caplog.records if "action=not_shown" in each.msg]
+    return [each.getMessage() for each in caplog.records if "action=not_shown" in each.getMessage()]
 
 
 def _statuses(words: Sequence[str]) -> list[Delivery]:

@@ -99,7 +99,8 @@ def test_brokers_may_be_away_with_a_line_a_change(
 
     def lines(state: str) -> int:
         return sum(
-            f"action=tail topic={topics.failures} state={state}" in m for m in caplog.messages
+            f"action=failure_topic topic={topics.failures} state={state}" in m
+            for m in caplog.messages
         )
 
     kafka_node.kill()

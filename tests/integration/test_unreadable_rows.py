@@ -116,10 +116,10 @@ def test_a_job_with_an_empty_parameter_has_its_record_and_its_neighbours_go_on(
         "sqlstate": "22P02",
         "row": f"job_id={bad}",
     }
-    (line,) = [each for each in caplog.records if "action=unreadable" in each.getMessage()]
+    (line,) = [each for each in caplog.records if "action=row_unreadable" in each.getMessage()]
     said = line.getMessage()
     assert line.levelno == logging.WARNING
-    assert f" job={bad} " in said
+    assert f" job_id={bad} " in said
     assert " partition=0 offset=4 " in said
     assert "preflight_job" in said
     assert "22P02" in said
@@ -146,9 +146,9 @@ def test_one_account_that_cannot_be_read_costs_the_jobs_that_run_on_it(
     assert [row["causes"] for row in causes] == [
         [f"internal_error:view=preflight_account,server_id={bad[0]},account=deploy"]
     ]
-    lines = [line for each in caplog.records if "=unreadable " in (line := each.getMessage())]
+    lines = [line for each in caplog.records if "=row_unreadable " in (line := each.getMessage())]
     assert len(lines) == 21  # or a row that 1,000 triggers need would flood the log
-    assert lines[-1] == "action=unreadable more=5"
+    assert lines[-1] == "action=row_unreadable more=5"
 
 
 ROWS: dict[str, tuple[str, str, str]] = {

@@ -59,7 +59,7 @@ def test_a_worker_that_runs_says_what_its_database_forgot(
         fire(20, 21)
         wait_until(lambda: sql.rows(database, settled) == [(21, 0)], SETTLED_S, "21 records")
 
-    assert "partition=0 first=10 last=19 message='the database has forgotten" in worker.words()
+    assert 'partition=0 first=10 last=19 message="the database has forgotten' in worker.words()
     rewound = "select rewound::text from awp_trigger_ledger where deliveries > 0"
     assert sql.rows(database, rewound) == [("{[10,20)}",)]
     again = sql.rows(database, "select execution_id from awp_job_execution order by origin_offset")

@@ -65,7 +65,7 @@ def test_any_other_listener_is_refused_by_the_variables_name(
         ("SESSION_TIMEOUT_MS", "3600001", "equal to 3600000 (it is '3600001')"),
         ("METADATA_INTERVAL_MS", "3600001", "equal to 3600000 (it is '3600001')"),
         ("BATCH_TRIGGERS", "many", "unable to parse string as an integer (it is 'many')"),
-        ("LANGUAGE", "x" * 500, f"input should be 'en' or 'zh' (it is '{'x' * 99}…)"),
+        ("MESSAGE_LANGUAGE", "x" * 500, f"input should be 'en' or 'zh' (it is '{'x' * 99}…)"),
     ],
 )
 def test_a_value_that_cannot_be_is_named(

@@ -39,5 +39,5 @@ def test_a_group_that_nobody_tells_of_at_the_start_is_asked_again_and_that_is_sa
     nobody_asked = Session(create_engine("postgresql+psycopg2://nowhere/"))
     check_group(nobody_asked, KafkaSettings.of(Settings(kafka_brokers=unused_address)), "workers")
     (line,) = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
-    assert line.startswith("action=check_group topic=awp.job.triggers.v1 reason=The brokers at ")
-    assert line.endswith(". Asked again when partitions are taken.")
+    said = 'action=group_not_checked topic=awp.job.triggers.v1 reason="The brokers at '
+    assert line.startswith(said)

@@ -1,6 +1,12 @@
-"""Log lines: one stable event word, then fields, on stderr.
+"""One way to log: an event word and fields, on stderr.
 
-What looks secret is hidden in them, whoever wrote it: an exception of a driver may quote a row.
+`log = logger(__name__)`, then `log.warning("lost_range", topic=…, first=…)`. In text a line is
+logfmt (`time level action=lost_range topic=… first=…`), in JSON each field is a key of its own with
+its type. docs/logs.md lists every word. Standard `logging` carries the lines, so that libraries'
+own and ours go the same way.
+
+What looks secret is hidden in every line, whoever wrote it: an exception of a driver may quote a
+row. Equal lines are limited, so that an outage of an hour is no flood.
 """
 
 from __future__ import annotations
@@ -8,13 +14,103 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from job_trigger_worker.config import Settings
 from job_trigger_worker.domain.masking import Masker
 
-_PLAIN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+MOST_EQUAL = 10
+"""Lines that say the same, in `EQUAL_WITHIN_S`; the next one says how many were left out."""
+
+EQUAL_WITHIN_S = 60.0
+_MOST_KNOWN = 1_000
+
+
+class Event:
+    """A word and its fields, as the message of a log record: a line of logfmt as text."""
+
+    __slots__ = ("fields", "word")
+
+    def __init__(self, word: str, fields: Mapping[str, Any]) -> None:
+        self.word = word
+        self.fields = fields
+
+    def __str__(self) -> str:
+        pairs = (f" {name}={logfmt(value)}" for name, value in self.fields.items())
+        return f"action={self.word}{''.join(pairs)}"
+
+
+class Logger:
+    """Logs events under a module's name. `exc_info` is an exception whose traceback is shown."""
+
+    def __init__(self, name: str) -> None:
+        self._log = logging.getLogger(name)
+
+    def debug(self, word: str, **fields: Any) -> None:
+        """For who looks for a fault of ours."""
+        self._event(logging.DEBUG, word, fields)
+
+    def info(self, word: str, **fields: Any) -> None:
+        """What the process does."""
+        self._event(logging.INFO, word, fields)
+
+    def warning(self, word: str, **fields: Any) -> None:
+        """What it copes with, and a person may want to know."""
+        self._event(logging.WARNING, word, fields)
+
+    def error(self, word: str, **fields: Any) -> None:
+        """What a person has to look at."""
+        self._event(logging.ERROR, word, fields)
+
+    def _event(self, level: int, word: str, fields: dict[str, Any]) -> None:
+        if self._log.isEnabledFor(level):
+            exc_info = fields.pop("exc_info", None)
+            self._log.log(level, Event(word, fields), exc_info=exc_info, stacklevel=3)
+
+
+def logger(name: str) -> Logger:
+    """The logger of a module."""
+    return Logger(name)
+
+
+def logfmt(value: object) -> str:
+    """A value as logfmt writes it: quoted where it would not end at the next blank."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = str(value)
+    if text and text.isprintable() and not any(each in text for each in ' "='):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{_one_line(escaped)}"'
+
+
+class _Repeats(logging.Filter):
+    """Lets equal lines through so often, and has the next one say how many were left out."""
+
+    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._now_s = now_s
+        self._known: dict[tuple[str, int, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        line = record.name, record.levelno, record.getMessage()
+        now_s = self._now_s()
+        began_s, count = self._known.get(line, (now_s, 0))
+        left_out = count - MOST_EQUAL
+        if now_s - began_s >= EQUAL_WITHIN_S:
+            began_s, count = now_s, 0
+            if left_out > 0 and isinstance(record.msg, Event):
+                record.msg = Event(record.msg.word, {**record.msg.fields, "left_out": left_out})
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[line] = began_s, count + 1
+        return count < MOST_EQUAL
 
 
 class _Masking(logging.Formatter, ABC):
@@ -22,10 +118,10 @@ class _Masking(logging.Formatter, ABC):
 
     def __init__(self, masker: Masker) -> None:
         super().__init__()
-        self._masker = masker
+        self.masker = masker
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._masker.text(self.line(record))
+        return self.masker.text(self.line(record))
 
     @abstractmethod
     def line(self, record: logging.LogRecord) -> str:
@@ -33,11 +129,15 @@ class _Masking(logging.Formatter, ABC):
 
 
 class _Text(_Masking):
-    """`time level message field=value …`, for people."""
+    """`time level action=word field=value …`, for people."""
 
     def line(self, record: logging.LogRecord) -> str:
-        fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
-        line = f"{_at(record)} {record.levelname:7} {_one_line(record.getMessage() + fields)}"
+        event = record.msg
+        if isinstance(event, Event):
+            text = str(Event(event.word, self.masker.value(dict(event.fields))))
+        else:
+            text = f"logger={record.name} message={logfmt(record.getMessage())}"
+        line = f"{_at(record)} {record.levelname:7} {_one_line(text)}"
         return line if not record.exc_info else f"{line}\n{self.formatException(record.exc_info)}"
 
 
@@ -45,12 +145,16 @@ class _Json(_Masking):
     """One JSON object a line, for collectors."""
 
     def line(self, record: logging.LogRecord) -> str:
+        event = record.msg
+        if isinstance(event, Event):
+            content = {"action": event.word, **self.masker.value(dict(event.fields))}
+        else:
+            content = {"message": record.getMessage()}
         line = {
             "at": _at(record),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
-            **_fields(record),
+            **content,
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
@@ -62,6 +166,7 @@ def configure(settings: Settings) -> None:
     handler = logging.StreamHandler(sys.stderr)
     masker = Masker(settings.masked_parameter_words)
     handler.setFormatter((_Json if settings.log_format == "json" else _Text)(masker))
+    handler.addFilter(_Repeats())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
@@ -78,10 +183,6 @@ def _one_line(text: str) -> str:
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
     )
-
-
-def _fields(record: logging.LogRecord) -> dict[str, object]:
-    return {name: value for name, value in vars(record).items() if name not in _PLAIN}
 
 
 def _at(record: logging.LogRecord) -> str:

@@ -236,7 +236,7 @@ def hold_an_unreadable_row(run: ScenarioRun) -> None:
     )
     run.add_job("internal_error", unreadable="yes")
     run.fault()
-    with run.heard("action=unreadable"):
+    with run.heard("action=row_unreadable"):
         time.sleep(_UNREADABLE_S)
     run.recovered()
 

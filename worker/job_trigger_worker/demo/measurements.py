@@ -16,10 +16,11 @@ from job_trigger_worker.audit.equations import Line, equations
 from job_trigger_worker.demo.probes import Cause, Figures, Histogram, read_causes, read_figures
 from job_trigger_worker.demo.stack import Stack
 from job_trigger_worker.kafka.shutdown import close_client
+from job_trigger_worker.logs import logger
 from job_trigger_worker.storage.read.activity import Failure, latest_failures
 from job_trigger_worker.storage.read.audit import LedgerRow, ledger_rows
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 LATEST = 20
 """Failures that are read; a view shows as many as fit."""
@@ -129,7 +130,8 @@ class Measurements:
         self._next_database = 0.0
         self._next_figures = 0.0
         self._consumer = Consumer(
-            {**stack.kafka.confluent(), "group.id": "demo-view", "log_level": 2}, logger=log
+            {**stack.kafka.confluent(), "group.id": "demo-view", "log_level": 2},
+            logger=logging.getLogger(__name__),
         )
         self._thread = Thread(target=self._run, name="readings", daemon=True)
         self._thread.start()
@@ -158,7 +160,7 @@ class Measurements:
                 rows = ledger_rows(connection)
                 latest = latest_failures(connection, LATEST)
         except DBAPIError as problem:
-            log.warning("action=read_tables reason=%s", type(problem.orig).__name__)
+            log.warning("tables_not_read", reason=type(problem.orig).__name__)
             return
         counts = Counts.of(rows)
         passed_per_s, failed_per_s = self._rates(counts)
@@ -184,7 +186,7 @@ class Measurements:
                     TopicPartition(self._topic, partition), timeout=_BROKER_TIMEOUT_S
                 )
             except KafkaException as problem:
-                log.warning("action=read_topic reason=%s", problem)
+                log.warning("topic_not_read", reason=problem)
                 return None, False
             if bounds is None:
                 return None, False

@@ -11,8 +11,9 @@ from confluent_kafka import Consumer, TopicPartition
 from job_trigger_worker.errors import Transient
 from job_trigger_worker.kafka.settings import KafkaSettings
 from job_trigger_worker.kafka.shutdown import close_client
+from job_trigger_worker.logs import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _TIMEOUT_S = 5.0
 _AT_ONCE = 1_000
@@ -37,7 +38,7 @@ class OutcomeTopics:
                 "queued.max.messages.kbytes": 4096,
                 "log_level": 3,
             },
-            logger=log,
+            logger=logging.getLogger(__name__),
         )
         places = []
         for topic in kafka.topics.outcomes():

@@ -21,8 +21,9 @@ from job_trigger_worker.errors import Transient
 from job_trigger_worker.kafka.publisher import connect
 from job_trigger_worker.kafka.settings import KafkaSettings
 from job_trigger_worker.kafka.shutdown import close_client
+from job_trigger_worker.logs import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 SPEED = 60
 """Seconds of the schedules that pass in one of ours."""
@@ -53,7 +54,7 @@ class DemoSender:
                 "message.timeout.ms": int(_TIMEOUT_S * 1000),
                 "log_level": 3,
             },
-            logger=log,
+            logger=logging.getLogger(__name__),
         )
 
     def send(self, firings: Sequence[Firing]) -> None:
@@ -130,7 +131,7 @@ class Scheduler:
             try:
                 self._fire(due)
             except Transient as problem:
-                log.warning("action=fire reason=%s", problem)
+                log.warning("fire_failed", reason=problem)
                 self._stopping.wait(_RETRY_S)
             pause_s = (listed[0].due_s - demo_now) / SPEED
             self._stopping.wait(min(max(pause_s, 0.0), _LONGEST_PAUSE_S))

@@ -26,8 +26,9 @@ from pydantic import ValidationError
 from job_trigger_schemas import ExecutionStatus, JobDispatch, cloudevents, explain
 from job_trigger_schemas.execution_status import StatusWord
 from job_trigger_worker.kafka.settings import KafkaSettings
+from job_trigger_worker.logs import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _REJECTED_TARGET = ("action", 14)
 """Port scans: the action service takes none outside of their window."""
@@ -116,11 +117,11 @@ class Services:
                 "queued.max.messages.kbytes": 4096,
                 "log_level": 3,
             },
-            logger=log,
+            logger=logging.getLogger(__name__),
         )
         producer = Producer(
             {**self._kafka.confluent(), "partitioner": "murmur2_random", "log_level": 3},
-            logger=log,
+            logger=logging.getLogger(__name__),
         )
         topics = self._kafka.topics
         consumer.assign(
@@ -148,19 +149,19 @@ class Services:
                 self._tell(producer, heapq.heappop(self._reports))
             producer.poll(0)
         except (KafkaException, BufferError) as problem:
-            log.warning("action=serve reason=%s", problem)
+            log.warning("serve_failed", reason=problem)
             self._stopping.wait(_WAIT_S)
 
     def _take(self, message: Message) -> None:
         """Accept a dispatch; what cannot be read is said, and costs no other its run."""
         error = message.error()
         if error is not None:
-            log.warning("action=serve reason=%s", error.str())
+            log.warning("serve_failed", reason=error.str())
             return
         try:
             run = JobDispatch.model_validate_json(message.value() or b"")
         except ValidationError as problem:
-            log.warning("action=serve reason=%s", explain(problem))
+            log.warning("serve_failed", reason=explain(problem))
         else:
             self._accept(run)
 

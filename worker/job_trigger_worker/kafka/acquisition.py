@@ -8,7 +8,6 @@ batch of it between two, and what hinders one partition is no hindrance to the o
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import NamedTuple
@@ -27,10 +26,11 @@ from job_trigger_worker.kafka.read_errors import TRIES
 from job_trigger_worker.kafka.topic_identity import TopicIdentity
 from job_trigger_worker.kafka.topic_ids import TopicDescription
 from job_trigger_worker.kafka.unreadable import UnreadableBatches
+from job_trigger_worker.logs import logger
 from job_trigger_worker.pipeline.relay import Relay
 from job_trigger_worker.storage.db.engine import Session
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _ANSWER_S = 5.0
 """How long the group may take to say that we are a member of it."""
@@ -216,7 +216,7 @@ class PartitionAcquisition:
         except ConnectionLost:
             raise
         except (Transient, Fenced) as problem:  # it is tried again at the next metadata interval
-            log.warning("action=orphans topic=%s reason=%s", topic.name, problem)
+            log.warning("orphans_not_adopted", topic=topic.name, reason=problem)
 
     def step(self, tick: Callable[[], None]) -> dict[int, tuple[Claim, Ahead]]:
         """Publish a page where something is left; returns what may flow now.
@@ -291,12 +291,12 @@ class PartitionAcquisition:
             return None
         self.former[partition] = claim
         log.info(
-            "action=taken topic=%s partition=%d epoch=%d position=%d outbox_rows=%d",
-            claim.topic,
-            partition,
-            claim.epoch,
-            claim.last_offset + 1,
-            each.rows,
+            "taken",
+            topic=claim.topic,
+            partition=partition,
+            epoch=claim.epoch,
+            position=claim.last_offset + 1,
+            outbox_rows=each.rows,
         )
         return claim
 

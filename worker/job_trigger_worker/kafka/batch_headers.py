@@ -7,7 +7,6 @@ connection.
 
 from __future__ import annotations
 
-import logging
 import struct
 from dataclasses import dataclass
 
@@ -19,8 +18,9 @@ from kafka.protocol.metadata import MetadataRequest
 
 from job_trigger_worker.errors import Transient
 from job_trigger_worker.kafka.settings import KafkaSettings
+from job_trigger_worker.logs import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _V2 = struct.Struct(">qiibIhiqq")
 """Base offset, length, leader epoch, magic, checksum, attributes, last offset's delta, first and

@@ -7,7 +7,6 @@ and a call of it in another thread behind its polls, which leave no room for any
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -22,11 +21,12 @@ from job_trigger_worker.kafka.group_offsets import GroupOffsets
 from job_trigger_worker.kafka.read_errors import ReadError
 from job_trigger_worker.kafka.topic_ids import TopicDescription, TopicIds
 from job_trigger_worker.kafka.unreadable import UnreadableBatches
+from job_trigger_worker.logs import logger
 
 if TYPE_CHECKING:
     from job_trigger_worker.kafka.batch_headers import BatchRange
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 Answer = TypeVar("Answer")
 Ahead = tuple[list[Delivery], ReadError] | None
@@ -133,7 +133,7 @@ class BrokerLookup:
             try:
                 place = self._unreadable.range_at(self._topic, partition, fault)
             except Transient as problem:  # no reason to keep the other partitions waiting
-                log.warning("action=unreadable topic=%s reason=%s", self._topic, problem)
+                log.warning("range_unknown", topic=self._topic, reason=problem)
             else:
                 found.append((partition, place))
         return found

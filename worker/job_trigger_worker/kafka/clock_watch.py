@@ -8,7 +8,6 @@ could be asked tells it without writing to a topic (worker/README.md).
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
@@ -16,11 +15,12 @@ from typing import NamedTuple
 from job_trigger_worker.clock import Clock
 from job_trigger_worker.errors import ClockWrong
 from job_trigger_worker.kafka.producer import Append
+from job_trigger_worker.logs import logger
 from job_trigger_worker.metrics import LoopMetrics
 from job_trigger_worker.storage.db import server_clock
 from job_trigger_worker.storage.db.engine import Session
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _EVERY_S = 60.0
 _TOLD_S = 5.0
@@ -89,7 +89,7 @@ class ClockWatch:
                 "(TRIGGER_WORKER_MAX_CLOCK_SKEW_S).",
             )
         if certain_s > _TOLD_S:
-            log.warning("action=clock_skew skew_s=%.1f message=%r", skew_s, f"{words}.")
+            log.warning("clock_skew", skew_s=round(skew_s, 1), message=f"{words}.")
         self._hear_brokers()
 
     def _hear_brokers(self) -> None:
@@ -106,9 +106,12 @@ class ClockWatch:
         self._metrics.broker_clock_skew.set(skew_s)
         if abs(skew_s) > _TOLD_S:
             log.warning(
-                "action=clock_skew skew_s=%.1f message='This clock is so far ahead of that of the "
-                "brokers (behind it, if negative), and not of the one of the database.'",
-                skew_s,
+                "broker_clock_skew",
+                skew_s=round(skew_s, 1),
+                message=(
+                    "This clock is so far ahead of the brokers' (behind, if negative), but "
+                    "agrees with the database's."
+                ),
             )
 
     def believe(self, moment: datetime, passed_s: float) -> None:

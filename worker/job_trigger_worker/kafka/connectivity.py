@@ -20,8 +20,9 @@ from job_trigger_worker.kafka import tls
 from job_trigger_worker.kafka.settings import KafkaSettings
 from job_trigger_worker.kafka.shutdown import close_admin
 from job_trigger_worker.kafka.tls import Side, TlsMismatch
+from job_trigger_worker.logs import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _CONNECT_S = 2.0
 _SIGN_IN_S = 5.0
@@ -98,7 +99,7 @@ def _check_sasl(kafka: KafkaSettings, deadline: float) -> None:
             refusals.append((time.monotonic(), error))
 
     config = {**kafka.confluent(), "log_level": 0, "error_cb": note}
-    admin = AdminClient(config, logger=log)
+    admin = AdminClient(config, logger=logging.getLogger(__name__))
     asked = admin.describe_cluster(request_timeout=max(0.1, deadline - time.monotonic()))
     try:
         while not asked.done() and time.monotonic() < deadline:

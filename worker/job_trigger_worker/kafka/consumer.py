@@ -30,8 +30,9 @@ from job_trigger_worker.kafka.read_errors import ERRORS
 from job_trigger_worker.kafka.settings import KafkaSettings
 from job_trigger_worker.kafka.shutdown import close_client
 from job_trigger_worker.kafka.throttled_errors import ThrottledErrorLog
+from job_trigger_worker.logs import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _SLICE = 200
 """Most messages that are taken at once after the first; fewer where they are large."""
@@ -69,7 +70,7 @@ class TopicConsumer:
                 "error_cb": self._note_error,
                 "on_commit": self._note_commit,
             },
-            logger=log,
+            logger=logging.getLogger(__name__),
         )
         self.flow = PartitionFlow(self._consumer, topic)
         self.offsets = MemberOffsets(self._consumer, topic)
@@ -171,7 +172,7 @@ class TopicConsumer:
             self.flow.halt(partition, offset, describe(error))
         elif error.code() in REFUSALS or is_fatal(error):
             self._failure = error
-        log.warning("action=consume topic=%s error=%s", self.topic, describe(error))
+        log.warning("consume_failed", topic=self.topic, error=describe(error))
 
     def _note_error(self, error: KafkaError) -> None:
         if error.code() == SIGN_IN:
@@ -194,14 +195,14 @@ class TopicConsumer:
         # goes back there, whatever was sought and read meanwhile.
         consumer.incremental_assign([])
         self.assigned |= {place.partition for place in places}
-        log.info("action=assigned topic=%s partitions=%s", self.topic, _numbers(places))
+        log.info("assigned", topic=self.topic, partitions=_numbers(places))
 
     def _revoked(self, _: Consumer, places: list[TopicPartition]) -> None:
-        log.info("action=revoked topic=%s partitions=%s", self.topic, _numbers(places))
+        log.info("revoked", topic=self.topic, partitions=_numbers(places))
         self._give_up(places, self._on_revoked)
 
     def _lost(self, _: Consumer, places: list[TopicPartition]) -> None:
-        log.warning("action=lost topic=%s partitions=%s", self.topic, _numbers(places))
+        log.warning("lost", topic=self.topic, partitions=_numbers(places))
         self._give_up(places, self._on_lost)
 
     def _give_up(self, places: list[TopicPartition], tell: Callable[[list[int]], None]) -> None:

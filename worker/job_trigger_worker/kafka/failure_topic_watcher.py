@@ -14,8 +14,9 @@ from job_trigger_worker.kafka.errors import describe
 from job_trigger_worker.kafka.settings import KafkaSettings
 from job_trigger_worker.kafka.shutdown import close_client
 from job_trigger_worker.kafka.topic_ids import TopicDescription, TopicIds
+from job_trigger_worker.logs import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _WAIT_S = 0.5
 _REST_S = 0.2
@@ -104,7 +105,7 @@ class FailureTopicWatcher:
                 "error_cb": state.note,
                 "log_level": 2,
             },
-            logger=log,
+            logger=logging.getLogger(__name__),
         )
 
 
@@ -137,14 +138,14 @@ class _State:
         """Without trouble it is read."""
         if self._trouble is None or bool(trouble) != bool(self._trouble):
             if trouble:
-                log.warning("action=tail topic=%s state=away reason='%s'", self._topic, trouble)
+                log.warning("failure_topic", topic=self._topic, state="away", reason=trouble)
             else:
-                log.info("action=tail topic=%s state=reading", self._topic)
+                log.info("failure_topic", topic=self._topic, state="reading")
         self._trouble = trouble
 
     def note(self, error: KafkaError) -> None:
         """What librdkafka complains about meanwhile; most of it mends itself."""
-        log.debug("action=tail topic=%s error=%s", self._topic, describe(error))
+        log.debug("failure_topic", topic=self._topic, error=describe(error))
 
 
 def _read(consumer: Consumer, listening: _Listening, longest_s: float, state: _State) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 
 from job_trigger_worker.domain.group_copy import GroupCopy, contradiction
@@ -10,10 +9,11 @@ from job_trigger_worker.errors import FatalError, Transient
 from job_trigger_worker.kafka.group_offsets import GroupOffsets
 from job_trigger_worker.kafka.settings import KafkaSettings
 from job_trigger_worker.kafka.topic_ids import TopicDescription, TopicIds
+from job_trigger_worker.logs import logger
 from job_trigger_worker.storage.db.engine import Session
 from job_trigger_worker.storage.write import ledger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 def check_copies(
@@ -44,11 +44,7 @@ def check_group(session: Session, kafka: KafkaSettings, group: str) -> None:
                 topic = topic_ids.describe(name)
                 copies = offsets.read(name, range(topic.partitions)) if topic else {}
             except Transient as problem:
-                log.warning(
-                    "action=check_group topic=%s reason=%s Asked again when partitions are taken.",
-                    name,
-                    problem,
-                )
+                log.warning("group_not_checked", topic=name, reason=problem)
                 return
             if topic is not None:
                 check_copies(session, topic, group, copies)

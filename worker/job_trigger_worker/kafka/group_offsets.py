@@ -13,8 +13,9 @@ from job_trigger_worker.errors import FatalError, Transient
 from job_trigger_worker.kafka.errors import REFUSALS, describe, first_error, no_right
 from job_trigger_worker.kafka.settings import KafkaSettings
 from job_trigger_worker.kafka.shutdown import close_client
+from job_trigger_worker.logs import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _HAS_MEMBERS = (KafkaError.UNKNOWN_MEMBER_ID, KafkaError.ILLEGAL_GENERATION)
 
@@ -33,7 +34,7 @@ class GroupOffsets:
                 "log_level": 2,
                 "error_cb": lambda _: None,
             },
-            logger=log,
+            logger=logging.getLogger(__name__),
         )
 
     def __enter__(self) -> Self:

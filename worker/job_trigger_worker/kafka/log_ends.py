@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from job_trigger_worker.kafka.errors import describe, first_error
+from job_trigger_worker.logs import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _SOON_S = 0.2
 
@@ -39,7 +39,7 @@ class LogEnds:
                 found = self._consumer.get_watermark_offsets(place, timeout=_SOON_S)
             except KafkaException as failure:
                 log.debug(
-                    "action=ends topic=%s error=%s", self._topic, describe(first_error(failure))
+                    "log_ends_unknown", topic=self._topic, error=describe(first_error(failure))
                 )
                 break
             if found is None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-
 from job_trigger_worker.domain.group_copy import copy_of
 from job_trigger_worker.domain.record import Claim
 from job_trigger_worker.errors import Transient
 from job_trigger_worker.kafka.member_offsets import MemberOffsets
+from job_trigger_worker.logs import logger
 from job_trigger_worker.metrics import LoopMetrics
 from job_trigger_worker.storage.db.engine import Session
 from job_trigger_worker.storage.write import ledger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 def report_rewound(claim: Claim, end: int, metrics: LoopMetrics) -> None:
@@ -20,14 +19,16 @@ def report_rewound(claim: Claim, end: int, metrics: LoopMetrics) -> None:
     first = claim.last_offset + 1
     metrics.rewound.inc(end - first)
     log.error(
-        "action=rewound topic=%s partition=%d first=%d last=%d message='the database has "
-        "forgotten commits (an older dump, or a standby that lacked them): these offsets are "
-        "read again, under the ids that they had; the audit fails until a person acknowledges "
-        "it'",
-        claim.topic,
-        claim.partition,
-        first,
-        end - 1,
+        "rewound",
+        topic=claim.topic,
+        partition=claim.partition,
+        first=first,
+        last=end - 1,
+        message=(
+            "the database has forgotten commits (an older dump, or a standby that lacked "
+            "them): these offsets are read again, under the ids that they had; the audit fails "
+            "until a person acknowledges it"
+        ),
     )
 
 
@@ -42,21 +43,23 @@ def is_cut(claim: Claim, first: int, end: int, *, is_refused: bool) -> bool:
         return False
     if position <= end:
         log.error(
-            "action=log_cut topic=%s partition=%d position=%d message='the brokers lost "
-            "the log's end and have written past it again: some triggers before the "
-            "position may be new ones and unread'",
-            claim.topic,
-            claim.partition,
-            position,
+            "log_rewritten",
+            topic=claim.topic,
+            partition=claim.partition,
+            position=position,
+            message=(
+                "the brokers lost the end of the log and have written past it again: some "
+                "triggers before the position may be new and unread"
+            ),
         )
         raise Transient(f"The brokers refused position {position}; it is asked for again.")
     log.error(
-        "action=log_cut topic=%s partition=%d first=%d last=%d "
-        "message='the brokers lost triggers that had been recorded; the records stand'",
-        claim.topic,
-        claim.partition,
-        end,
-        position - 1,
+        "log_cut",
+        topic=claim.topic,
+        partition=claim.partition,
+        first=end,
+        last=position - 1,
+        message="the brokers lost triggers that had been recorded; the records stand",
     )
     return True
 
@@ -77,13 +80,15 @@ def record_lost_range(session: Session, claim: Claim, first: int) -> Claim:
     if position >= first:
         return claim
     log.error(
-        "action=lost_range topic=%s partition=%d first=%d last=%d "
-        "message='the log deleted triggers before they were read; the audit fails until a "
-        "person acknowledges it'",
-        claim.topic,
-        claim.partition,
-        position,
-        first - 1,
+        "lost_range",
+        topic=claim.topic,
+        partition=claim.partition,
+        first=position,
+        last=first - 1,
+        message=(
+            "the log deleted triggers before they were read; the audit fails until a person "
+            "acknowledges it"
+        ),
     )
     with session.transaction() as connection:
         return ledger.lose(connection, claim, first)

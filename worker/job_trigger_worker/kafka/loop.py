@@ -12,7 +12,6 @@ each turn, so that one batch of those that are ours is between two.
 
 from __future__ import annotations
 
-import logging
 import random
 from collections.abc import Callable
 from threading import Event as Flag
@@ -36,11 +35,12 @@ from job_trigger_worker.kafka.decisions import DecisionPipeline, FinishedDecisio
 from job_trigger_worker.kafka.handler import TopicHandler
 from job_trigger_worker.kafka.ownership import PartitionOwnership
 from job_trigger_worker.kafka.producer import EventProducer, Interrupted
+from job_trigger_worker.logs import logger
 from job_trigger_worker.metrics import LoopMetrics
 from job_trigger_worker.pipeline.relay import Relay
 from job_trigger_worker.storage.write.bisection import unwritable
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _IDLE_WAIT_S = 0.2
 _TAKING_WAIT_S = 0.02
@@ -259,10 +259,10 @@ class Loop:
         Raises what the decision ahead has raised: that a reader lost its session is not forgotten.
         """
         log.info(
-            "action=decide_anew topic=%s batch=%d took_s=%.1f",
-            self._consumer.topic,
-            len(batch),
-            made.took_s,
+            "decide_anew",
+            topic=self._consumer.topic,
+            batch=len(batch),
+            took_s=round(made.took_s, 1),
         )
         self._decisions.learn(made)
         if made.is_slow and made.decision.has_expired(self._clock.now()):
@@ -330,15 +330,20 @@ class Loop:
         self._metrics.retries.inc()
         longest = min(_LONGEST_BACKOFF_S, _FIRST_BACKOFF_S * 2 ** min(self._failures, 10))
         pause_s = random.uniform(longest / 2, longest)  # noqa: S311  # jitter, no secret
-        log.log(
-            logging.ERROR if isinstance(problem, Unwritable) else logging.WARNING,
-            "action=wait topic=%s attempt=%d pause_s=%.1f batch=%d reason=%s",
-            self._consumer.topic,
-            self._failures,
-            pause_s,
-            self._size,
-            problem,
-        )
+        topic, tried, rounded_s = self._consumer.topic, self._failures, round(pause_s, 1)
+        if isinstance(problem, Unwritable):
+            log.error(
+                "wait_for_a_person", topic=topic, attempt=tried, pause_s=rounded_s, reason=problem
+            )
+        else:
+            log.warning(
+                "wait",
+                topic=topic,
+                attempt=tried,
+                pause_s=rounded_s,
+                batch=self._size,
+                reason=problem,
+            )
         self._metrics.backlog.explain(str(problem))
         try:
             self._relay.finish(self._ticking())
@@ -346,7 +351,7 @@ class Loop:
             if not isinstance(problem, ConnectionLost):
                 self._watch.look_at_outbox()
         except (Transient, Fenced) as another:
-            log.warning("action=wait topic=%s reason=%s", self._consumer.topic, another)
+            log.warning("wait", topic=self._consumer.topic, reason=another)
             is_held = False
         if not is_held:
             waiting = []
@@ -358,7 +363,7 @@ class Loop:
             try:
                 arrived = self._consumer.keep_membership()
             except Transient as another:
-                log.warning("action=wait topic=%s reason=%s", self._consumer.topic, another)
+                log.warning("wait", topic=self._consumer.topic, reason=another)
             else:
                 waiting += arrived if is_held else ()
             self._watch.look_while_paused()
@@ -376,7 +381,7 @@ class Loop:
             try:
                 self._decisions.wait(self._ahead, self._ticking())
             except (Unknown, Locked):
-                log.debug("action=wait topic=%s ahead=unknown", self._consumer.topic)
+                log.debug("wait", topic=self._consumer.topic, ahead="unknown")
         following = self._fetched()
         seen = {(delivery.partition, delivery.offset) for delivery in self._in_hand}
         return [

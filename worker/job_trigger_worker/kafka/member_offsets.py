@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
@@ -12,8 +11,9 @@ from job_trigger_worker.domain.group_copy import GroupCopy, copy_of
 from job_trigger_worker.domain.record import Claim
 from job_trigger_worker.errors import Transient
 from job_trigger_worker.kafka.errors import REFUSALS, describe, first_error, may_not_read
+from job_trigger_worker.logs import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 class MemberOffsets:
@@ -99,9 +99,7 @@ class MemberOffsets:
         try:
             self._begin(places)
         except KafkaException as error:
-            log.warning(
-                "action=copy_offsets topic=%s error=%s", self._topic, describe(first_error(error))
-            )
+            log.warning("offsets_not_copied", topic=self._topic, error=describe(first_error(error)))
 
     def _begin(self, places: list[TopicPartition]) -> None:
         self._consumer.commit(offsets=places, asynchronous=True)

@@ -18,8 +18,9 @@ from job_trigger_worker.kafka.errors import FAILURES, describe, first_error
 from job_trigger_worker.kafka.settings import KafkaSettings
 from job_trigger_worker.kafka.shutdown import close_client
 from job_trigger_worker.kafka.throttled_errors import ThrottledErrorLog
+from job_trigger_worker.logs import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _CONNECT_S = 10.0
 _GRACE_S = 1.0
@@ -67,7 +68,7 @@ class MessageSender:
                 "error_cb": ThrottledErrorLog(log, "resender").note,
                 "log_level": 3,
             },
-            logger=log,
+            logger=logging.getLogger(__name__),
         )
 
     def __enter__(self) -> Self:

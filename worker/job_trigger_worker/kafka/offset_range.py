@@ -22,8 +22,9 @@ from job_trigger_worker.kafka.message import delivery
 from job_trigger_worker.kafka.read_errors import ERRORS
 from job_trigger_worker.kafka.settings import KafkaSettings
 from job_trigger_worker.kafka.shutdown import close_client
+from job_trigger_worker.logs import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _CALL_S = 10.0
 _SILENCE_S = 60.0
@@ -124,7 +125,7 @@ class OffsetRangeReader:
                 "fetch.queue.backoff.ms": 20,
                 "log_level": 3,
             },
-            logger=log,
+            logger=logging.getLogger(__name__),
         )
 
     def __enter__(self) -> Self:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-
 from job_trigger_worker.domain.record import Claim
 from job_trigger_worker.kafka.topic_ids import TopicDescription
+from job_trigger_worker.logs import logger
 from job_trigger_worker.storage.db.engine import Session
 from job_trigger_worker.storage.write import ledger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 def adopt_orphans(
@@ -24,14 +23,16 @@ def adopt_orphans(
         replaced = ledger.lose_replaced(connection, topic.name, topic.topic_id)
     for each in replaced:
         log.error(
-            "action=topic_deleted_unread topic=%s topic_id=%s partition=%d first=%d "
-            "at_least=%d message='the topic was deleted with what stood there unread; the "
-            "audit fails until a person acknowledges it'",
-            topic.name,
-            each.topic_id,
-            each.partition,
-            each.first,
-            each.seen,
+            "topic_deleted_unread",
+            topic=topic.name,
+            topic_id=each.topic_id,
+            partition=each.partition,
+            first=each.first,
+            at_least=each.seen,
+            message=(
+                "the topic was deleted with what stood there unread; the audit fails until a "
+                "person acknowledges it"
+            ),
         )
     with session.transaction() as connection:
         return ledger.take_orphans(

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from job_trigger_worker.domain.record import Claim
+from job_trigger_worker.logs import logger
 from job_trigger_worker.pipeline.relay import Relay
 from job_trigger_worker.storage.db.engine import Session
 from job_trigger_worker.storage.write import ledger, outbox
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

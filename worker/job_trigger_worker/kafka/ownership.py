@@ -6,7 +6,6 @@ permission to try.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 
@@ -18,11 +17,12 @@ from job_trigger_worker.kafka.acquisition import PartitionAcquisition
 from job_trigger_worker.kafka.broker_lookup import Ahead
 from job_trigger_worker.kafka.consumer import TopicConsumer
 from job_trigger_worker.kafka.log_tails import LogTails
+from job_trigger_worker.logs import logger
 from job_trigger_worker.pipeline.relay import Relay
 from job_trigger_worker.storage.db.engine import Session
 from job_trigger_worker.storage.write import ledger, outbox
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _LAST_WAIT_S = 2.0
 
@@ -186,7 +186,7 @@ class PartitionOwnership:
                 ledger.release(connection, given)
         except (Transient, Fenced, Refused) as problem:
             # The next owner publishes again what we could not delete, under the same event ids.
-            log.warning("action=give_up topic=%s reason=%s", self._consumer.topic, problem)
+            log.warning("release_incomplete", topic=self._consumer.topic, reason=problem)
         self._forget(given)
 
     def lost(self, partitions: list[int]) -> None:
@@ -207,7 +207,7 @@ class PartitionOwnership:
         try:
             self._relay.finish(tick)
         except (Transient, Fenced) as problem:
-            log.warning("action=finish topic=%s reason=%s", self._consumer.topic, problem)
+            log.warning("events_not_finished", topic=self._consumer.topic, reason=problem)
             self.suspend()  # what stays ours is taken again, and its outbox published
 
     def _suspend(self, partitions: set[int]) -> set[int]:

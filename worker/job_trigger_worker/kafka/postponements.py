@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import random
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from job_trigger_worker.clock import Clock
+from job_trigger_worker.logs import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 5.0
@@ -43,11 +43,11 @@ class Postponements:
         for reason in dict.fromkeys(reasons.values()):
             alike = sorted(each for each, why in reasons.items() if why == reason)
             log.warning(
-                "action=take_later topic=%s partitions=%s count=%d reason=%s",
-                self._topic,
-                ",".join(map(str, alike[:_NAMED])),
-                len(alike),
-                reason,
+                "take_later",
+                topic=self._topic,
+                partitions=",".join(map(str, alike[:_NAMED])),
+                count=len(alike),
+                reason=reason,
             )
 
     def due(self, partitions: Iterable[int]) -> set[int]:

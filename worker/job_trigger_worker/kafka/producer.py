@@ -23,9 +23,10 @@ from job_trigger_worker.kafka.errors import FAILURES, REFUSALS, describe, first_
 from job_trigger_worker.kafka.settings import KafkaSettings
 from job_trigger_worker.kafka.shutdown import close_client
 from job_trigger_worker.kafka.throttled_errors import ThrottledErrorLog
+from job_trigger_worker.logs import logger
 
-log = logging.getLogger(__name__)
-_client_log = log.getChild("client")
+log = logger(__name__)
+_client_log = logging.getLogger(f"{__name__}.client")
 _client_log.addFilter(lambda record: not record.getMessage().startswith("FATAL "))
 """librdkafka's fatal errors come as exceptions, and are said in our words where they matter."""
 
@@ -212,9 +213,7 @@ class EventProducer:
             error = self._cause(first_error(failure))
             if error.code() == _GAP:
                 self._config |= {"enable.gapless.guarantee": False, "batch.size": _SMALL_BATCH}
-                log.warning(
-                    "action=small_batches bytes=%d reason='%s'", _SMALL_BATCH, describe(error)
-                )
+                log.warning("small_batches", bytes=_SMALL_BATCH, reason=describe(error))
             self.abandon()
             if not is_fatal(error):
                 raise

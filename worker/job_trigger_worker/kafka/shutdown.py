@@ -7,13 +7,14 @@ then nothing of the client is worth a wait.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from threading import Thread
 
 from confluent_kafka.admin import AdminClient
 
-log = logging.getLogger(__name__)
+from job_trigger_worker.logs import logger
+
+log = logger(__name__)
 
 CLOSE_S = 2.0
 """Longer than a client takes that can say goodbye to its brokers."""
@@ -30,16 +31,16 @@ def close_client(what: str, close: Callable[[], object], timeout_s: float = CLOS
         try:
             close()
         except Exception as failure:  # noqa: BLE001 - a client that is not used any more
-            log.warning("action=close client=%s error=%s", what, failure)
+            log.warning("client_not_closed", client=what, error=failure)
 
     closing = Thread(target=closed, name=f"close {what}", daemon=True)
     closing.start()
     closing.join(timeout_s)
     if closing.is_alive():
         log.warning(
-            "action=close client=%s reason='no end within %.1f s; it is left behind'",
-            what,
-            timeout_s,
+            "client_not_closed",
+            client=what,
+            reason=f"no end within {timeout_s:.1f} s; it is left behind",
         )
 
 

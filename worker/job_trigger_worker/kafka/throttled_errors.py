@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import time
 
 from confluent_kafka import KafkaError
 
 from job_trigger_worker.kafka.errors import describe
+from job_trigger_worker.logs import Logger
 
 _QUIET_S = 10.0
 
@@ -15,7 +15,7 @@ _QUIET_S = 10.0
 class ThrottledErrorLog:
     """Logs each kind of error at most once in 10 s: a broker that is away is 20 errors a second."""
 
-    def __init__(self, log: logging.Logger, client: str) -> None:
+    def __init__(self, log: Logger, client: str) -> None:
         self._log = log
         self._client = client
         self._said_at: dict[int, float] = {}
@@ -25,4 +25,4 @@ class ThrottledErrorLog:
         now = time.monotonic()
         if now - self._said_at.get(error.code(), -_QUIET_S) >= _QUIET_S:
             self._said_at[error.code()] = now
-            self._log.warning("action=broker client=%s error=%s", self._client, describe(error))
+            self._log.warning("broker_error", client=self._client, error=describe(error))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-
 from job_trigger_worker.clock import Clock
 from job_trigger_worker.errors import Transient
 from job_trigger_worker.kafka.topic_ids import TopicDescription
+from job_trigger_worker.logs import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 class TopicIdentity:
@@ -41,14 +40,14 @@ class TopicIdentity:
         if known is None or (found is not None and found.topic_id == known.topic_id):
             return False
         log.error(
-            "action=topic_replaced topic=%s was=%s is=%s",
-            self._name,
-            known.topic_id,
-            found.topic_id if found else "gone",
+            "topic_replaced",
+            topic=self._name,
+            was=known.topic_id,
+            found=found.topic_id if found else "gone",
         )
         return True
 
     def fail(self, problem: Transient) -> None:
         """Note that nobody answered."""
         self.lacks_metadata = True
-        log.warning("action=describe topic=%s reason=%s", self._name, problem)
+        log.warning("topic_not_described", topic=self._name, reason=problem)

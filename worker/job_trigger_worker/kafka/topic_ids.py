@@ -42,8 +42,9 @@ from job_trigger_worker.kafka.topic_settings import (
     compaction_problem,
     size_problems,
 )
+from job_trigger_worker.logs import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _ENDS: tuple[Any, ...] = (OffsetSpec.earliest(), OffsetSpec.latest())  # type: ignore[no-untyped-call]
 
@@ -184,10 +185,7 @@ class TopicIds:
             raise FatalError(f"{topic} cannot be read: {problem.problem}", remedy=problem.remedy)
         for problem in size_problems(topic, settings):
             log.warning(
-                "action=topic_settings topic=%s problem='%s' remedy='%s'",
-                topic,
-                problem.problem,
-                problem.remedy,
+                "topic_settings", topic=topic, problem=problem.problem, remedy=problem.remedy
             )
         return settings.get(COMPRESSION, UNPACKED) != UNPACKED
 
@@ -206,11 +204,12 @@ class TopicIds:
         try:
             (told,) = [each.result(timeout=self._deadline_s + 1) for each in asked.values()]
         except (Late, KafkaException) as error:
+            is_refused = isinstance(error, KafkaException)
             log.warning(
-                "action=topic_settings topic=%s reason='the brokers do not tell them: %s' "
-                "remedy='grant DESCRIBE_CONFIGS (deploy/acls.md), or run topics check'",
-                topic,
-                describe(first_error(error)) if isinstance(error, KafkaException) else "no answer",
+                "topic_settings_unknown",
+                topic=topic,
+                reason=describe(first_error(error)) if is_refused else "no answer",
+                remedy="grant DESCRIBE_CONFIGS (deploy/acls.md), or run topics check",
             )
             return None
         return {name: each.value for name, each in told.items() if each.value is not None}
@@ -220,7 +219,7 @@ class TopicIds:
         self._admin = self._connected()
 
     def _connected(self) -> AdminClient:
-        return AdminClient(self._config, logger=log)
+        return AdminClient(self._config, logger=logging.getLogger(__name__))
 
     def _note(self, error: KafkaError) -> None:
         self._complaint = error

@@ -7,7 +7,6 @@ what such a batch holds, so its place and the reason are what is kept of it (pro
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from job_trigger_worker.domain.delivery import Delivery
@@ -15,6 +14,7 @@ from job_trigger_worker.domain.record import Claim, DeadLetter, Tally
 from job_trigger_worker.errors import Transient
 from job_trigger_worker.kafka.read_errors import ReadError
 from job_trigger_worker.kafka.settings import KafkaSettings
+from job_trigger_worker.logs import logger
 from job_trigger_worker.metrics import LoopMetrics
 from job_trigger_worker.pipeline.commit import finish_batch
 from job_trigger_worker.storage.db.engine import Session
@@ -22,7 +22,7 @@ from job_trigger_worker.storage.db.engine import Session
 if TYPE_CHECKING:
     from job_trigger_worker.kafka.batch_headers import BatchRange
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 class UnreadableBatches:
@@ -61,7 +61,7 @@ class UnreadableBatches:
                 self._kafka, claim.topic, claim.partition, position, timeout_s=self._timeout_s
             )
         except Transient as problem:
-            log.warning("action=look_ahead topic=%s reason=%s", claim.topic, problem)
+            log.warning("look_ahead_failed", topic=claim.topic, reason=problem)
             return None
 
     def range_at(self, topic: str, partition: int, fault: ReadError) -> BatchRange | None:
@@ -102,13 +102,15 @@ class UnreadableBatches:
             )
         self._metrics.unreadable.inc()
         log.error(
-            "action=unreadable topic=%s partition=%d first=%d last=%d reason='%s' "
-            "message='what these offsets hold cannot be read and is passed; a dead letter names "
-            "them, and their producer has to send again what is missing'",
-            claim.topic,
-            claim.partition,
-            first,
-            last,
-            fault.reason,
+            "batch_unreadable",
+            topic=claim.topic,
+            partition=claim.partition,
+            first=first,
+            last=last,
+            reason=fault.reason,
+            message=(
+                "what these offsets hold cannot be read and is passed; a dead letter names "
+                "them, and their producer has to send again what is missing"
+            ),
         )
         return claim.at(last)

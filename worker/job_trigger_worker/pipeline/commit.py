@@ -5,7 +5,6 @@ Used for triggers and for statuses alike, so that both topics are proven by the 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -17,10 +16,11 @@ from job_trigger_worker.domain.delivery import Delivery, Event
 from job_trigger_worker.domain.record import Claim, DeadLetter, OutboxRow, Tally
 from job_trigger_worker.domain.topics import Topics
 from job_trigger_worker.domain.truncation import truncate
+from job_trigger_worker.logs import logger
 from job_trigger_worker.pipeline import events
 from job_trigger_worker.storage.write import dead_letters, ledger, outbox
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 MOST_LINES = 20
 """Lines that one batch may write about triggers or jobs, so that a flood of them is none."""
@@ -121,15 +121,15 @@ def say_isolated(letters: Sequence[DeadLetter]) -> None:
     """A line for each message that a committed batch could not use: its place, its job, and why."""
     for letter in letters[:MOST_LINES]:
         log.warning(
-            "action=isolated job=%s partition=%d offset=%d record=%s reason=%s",
-            letter.job_id,
-            letter.delivery.partition,
-            letter.delivery.offset,
-            letter.execution_id,
-            truncate(letter.reason, _LONGEST_REASON),
+            "isolated",
+            job_id=letter.job_id,
+            partition=letter.delivery.partition,
+            offset=letter.delivery.offset,
+            execution_id=letter.execution_id,
+            reason=truncate(letter.reason, _LONGEST_REASON),
         )
     if len(letters) > MOST_LINES:
-        log.warning("action=isolated more=%d", len(letters) - MOST_LINES)
+        log.warning("isolated", more=len(letters) - MOST_LINES)
 
 
 def _packed(queue: Sequence[Event], before: outbox.Packed | None) -> outbox.Packed:

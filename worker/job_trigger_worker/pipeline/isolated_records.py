@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +13,7 @@ from job_trigger_worker.domain.inventory import UnreadableRow
 from job_trigger_worker.domain.record import Claim, DeadLetter, Record
 from job_trigger_worker.domain.trigger import Trigger
 from job_trigger_worker.errors import Refused
+from job_trigger_worker.logs import logger
 from job_trigger_worker.pipeline.commit import MOST_LINES
 from job_trigger_worker.pipeline.job_projection import Projector
 from job_trigger_worker.pipeline.outcome import OutcomeBuilder
@@ -27,7 +27,7 @@ from job_trigger_worker.storage.write.bisection import (
     write_isolated,
 )
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 Outcomes = Sequence[tuple[Delivery, Record | DeadLetter]]
 
@@ -142,15 +142,14 @@ def say_unreadable(
     for trigger in concerned[:MOST_LINES]:
         row = unreadable[trigger.job_id]
         log.warning(
-            "action=unreadable job=%d partition=%d offset=%d view=%s sqlstate=%s row='%s' "
-            "reason=%s",
-            trigger.job_id,
-            partitions[trigger.origin.ledger_id],
-            trigger.origin.offset,
-            row.view,
-            row.sqlstate,
-            ", ".join(f"{name}={value}" for name, value in row.key),
-            row.words,
+            "row_unreadable",
+            job_id=trigger.job_id,
+            partition=partitions[trigger.origin.ledger_id],
+            offset=trigger.origin.offset,
+            view=row.view,
+            sqlstate=row.sqlstate,
+            row=", ".join(f"{name}={value}" for name, value in row.key),
+            reason=row.words,
         )
     if more := len(concerned[MOST_LINES:]):
-        log.warning("action=unreadable more=%d", more)
+        log.warning("row_unreadable", more=more)

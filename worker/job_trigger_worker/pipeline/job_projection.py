@@ -7,7 +7,6 @@ between two batches as soon as that is possible, by whichever worker comes first
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -16,6 +15,7 @@ from sqlalchemy import Connection, text
 from job_trigger_worker.clock import Clock, rest_s
 from job_trigger_worker.domain.record import Record
 from job_trigger_worker.errors import JobsLocked, JobsRefused, Refused
+from job_trigger_worker.logs import logger
 from job_trigger_worker.metrics import IntakeMetrics
 from job_trigger_worker.migrations.prerequisites import JOBS
 from job_trigger_worker.storage.db import lock_holders
@@ -24,7 +24,7 @@ from job_trigger_worker.storage.write import projection, reprojections
 from job_trigger_worker.storage.write.bisection import write_isolated
 from job_trigger_worker.storage.write.reprojections import Note
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _PAGE = 500
 """Notes of a transaction: some ten milliseconds between two batches."""
@@ -209,7 +209,7 @@ class Projector:
         self._metrics.note_behind(self._behind)
         if self._said is not None and not self._behind:
             self._said = None
-            log.info("action=jobs_shown message='every job shows its newest record again'")
+            log.info("jobs_shown", message="every job shows its newest record again")
 
     def _say_refused(self, found: _Refusals) -> None:
         """Say that none of these jobs can be shown, and now and then again."""
@@ -218,12 +218,15 @@ class Projector:
             return
         self._said = (None, now)
         log.warning(
-            "action=not_shown jobs=%d view=%s reason=%s message='what they show is behind their "
-            "records; triggers do not wait for it. It is tried again; `trigger-worker platform "
-            "check` names the rows for which the view raises'",
-            len(found.jobs),
-            JOBS,
-            found.refused[0][1],
+            "not_shown",
+            jobs=len(found.jobs),
+            view=JOBS,
+            reason=found.refused[0][1],
+            message=(
+                "what they show is behind their records; triggers do not wait for it. It is "
+                "tried again; `trigger-worker platform check` names the rows for which the "
+                "view raises"
+            ),
         )
 
     def _say(self, job_id: int | None, holder: str, jobs: int) -> None:
@@ -234,11 +237,11 @@ class Projector:
             return
         self._said = (job_id, now)
         log.warning(
-            'action=jobs_locked jobs=%s job=%s holder="%s" message=\'what they show is behind '
-            "their records; triggers do not wait for it'",
-            "all" if job_id is None else jobs,
-            "any" if job_id is None else job_id,
-            holder,
+            "jobs_locked",
+            jobs="all" if job_id is None else jobs,
+            job_id="any" if job_id is None else job_id,
+            holder=holder,
+            message="what they show is behind their records; triggers do not wait for it",
         )
 
 
@@ -274,6 +277,6 @@ def _show_isolated(
 def _say_not_shown(found: _Refusals) -> None:
     """A line for each job whose row the database does not let us change, `_MOST_LINES` at most."""
     for job_id, error in found.refused[:_MOST_LINES]:
-        log.warning("action=not_shown job=%d view=%s reason=%s", job_id, JOBS, error)
+        log.warning("not_shown", job_id=job_id, view=JOBS, reason=error)
     if more := len(found.refused[_MOST_LINES:]) + len(found.untried):
-        log.warning("action=not_shown more=%d view=%s", more, JOBS)
+        log.warning("not_shown", more=more, view=JOBS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter as CountOf
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,11 +17,12 @@ from job_trigger_worker.domain.delivery import Event
 from job_trigger_worker.domain.record import Claim, OutboxRow, Tally
 from job_trigger_worker.domain.topics import Topics
 from job_trigger_worker.errors import FatalError, Locked, Transient
+from job_trigger_worker.logs import logger
 from job_trigger_worker.pipeline.events import FailedDispatch, shorten, size
 from job_trigger_worker.storage.db.engine import Session
 from job_trigger_worker.storage.write import ledger, outbox, records
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _PAGE_ROWS = 64
 _PAGE_BYTES = 4 * 1024 * 1024
@@ -160,8 +160,11 @@ class Relay:
                 left = self._delete(connection, rows, by_ledger)
         except _Reused:
             log.warning(
-                "action=outbox_ids_reused message='the database has forgotten rows that were sent, "
-                "and has given their ids to others: nothing of theirs is deleted'"
+                "outbox_ids_reused",
+                message=(
+                    "the database has forgotten rows that were sent, and has given their ids "
+                    "to others: nothing of theirs is deleted"
+                ),
             )
         self.forget(rows, left)
 
@@ -193,11 +196,11 @@ class Relay:
         if new:
             self._locked.update(new)
             log.warning(
-                'action=outbox_locked rows=%d row=%d holder="%s" message=\'what they hold is sent; '
-                "they are deleted once nobody has them locked'",
-                len(new),
-                new[0],
-                left[new[0]],
+                "outbox_locked",
+                rows=len(new),
+                row=new[0],
+                holder=left[new[0]],
+                message="what they hold is sent; they are deleted once nobody has them locked",
             )
 
     def _shorten(
@@ -233,9 +236,7 @@ class Relay:
             ledger.advance(connection, claims, tallies)
         for change in shorter.values():
             log.warning(
-                "action=shortened topic=%s bytes=%d",
-                change.event.topic,
-                len(change.event.value or b""),
+                "event_shortened", topic=change.event.topic, bytes=len(change.event.value or b"")
             )
         return changed, [change.event for change in shorter.values()]
 

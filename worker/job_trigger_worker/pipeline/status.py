@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -17,6 +16,7 @@ from job_trigger_worker.domain.delivery import Delivery
 from job_trigger_worker.domain.record import BatchResult, Claim, DeadLetter, OutboxRow
 from job_trigger_worker.domain.topics import Topics
 from job_trigger_worker.errors import Locked, Refused
+from job_trigger_worker.logs import logger
 from job_trigger_worker.metrics import IntakeMetrics
 from job_trigger_worker.pipeline.commit import BatchTally, FinishedBatch, finish_batch, say_isolated
 from job_trigger_worker.pipeline.decode import MOST_BYTES, received_at
@@ -34,7 +34,7 @@ from job_trigger_worker.storage.write.bisection import (
 )
 from job_trigger_worker.storage.write.runs import Applied, Progress
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _RANK = {"accepted": 1, "running": 2}
 _END = 3
@@ -107,9 +107,12 @@ class StatusIntake:
             outcomes.append((delivery, status))
         if unbelieved:
             log.warning(
-                "action=times_ahead statuses=%d message='their times lie ahead of now and are not "
-                "believed; the moment of reception stands in'",
-                unbelieved,
+                "times_ahead",
+                statuses=unbelieved,
+                message=(
+                    "their times lie ahead of now and are not believed; the moment of "
+                    "reception stands in"
+                ),
             )
         return StatusDecision(outcomes)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 from job_trigger_worker.clock import Clock
+from job_trigger_worker.logs import logger
 from job_trigger_worker.metrics import IntakeMetrics
 from job_trigger_worker.storage.write.runs import Applied
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _SAY_EVERY_S = 60.0
 
@@ -42,12 +42,11 @@ class UntrustedStatuses:
             return
         runs = [run for each in applied for run in (*each.contradicted, *each.unknown)]
         log.warning(
-            "action=unbelieved_statuses contradicted_ends=%s unknown_executions=%s swept=%s"
-            " execution_id=%s",
-            self._ends,
-            self._unknown,
-            self._swept,
-            runs[0] if runs else None,
+            "untrusted_statuses",
+            contradicted_ends=self._ends,
+            unknown_executions=self._unknown,
+            swept=self._swept,
+            execution_id=runs[0] if runs else None,
         )
         self._said_at = now
         self._ends = self._unknown = self._swept = 0
@@ -56,5 +55,5 @@ class UntrustedStatuses:
         """Say that runs which nobody knows could not be forgotten, and why."""
         now = self._clock.monotonic()
         if now - self._not_swept_at >= _SAY_EVERY_S:
-            log.warning("action=not_swept reason=%s", reason)
+            log.warning("runs_not_swept", reason=reason)
             self._not_swept_at = now

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from uuid import uuid4
@@ -12,12 +11,13 @@ from job_trigger_worker.domain.codes import FailureCode
 from job_trigger_worker.domain.inventory import ROWS, Job, UnreadableRow
 from job_trigger_worker.domain.trigger import Trigger, slot_name
 from job_trigger_worker.domain.verdict import Finding, Findings, Target, Verdict
+from job_trigger_worker.logs import logger
 from job_trigger_worker.preflight import invalid
 from job_trigger_worker.preflight.checks import CHECKS, Check, Circumstances, is_clear, limit_of
 from job_trigger_worker.preflight.facts import Facts
 from job_trigger_worker.preflight.fast_path import end_of, passed
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _ORDER = {code: place for place, code in enumerate(FailureCode)}
 
@@ -59,7 +59,7 @@ def _judge(trigger: Trigger, facts: Facts, at: Circumstances, checks: Sequence[C
             if (sound := passed(trigger, job, facts, at)) is not None:
                 return sound
         except Exception as error:  # the checks judge, and say which of them meets it
-            log.warning("look_raised", exc_info=error, extra={"job_id": trigger.job_id})
+            log.warning("fast_path_raised", job_id=trigger.job_id, exc_info=error)
     return _by_checks(trigger, job, facts, at, checks)
 
 
@@ -168,8 +168,11 @@ def _fault(error: Exception, check: Callable[..., object], trigger: Trigger) -> 
     name = getattr(check, "__name__", "unnamed")
     log.error(
         "check_raised",
+        correlation_id=correlation_id,
+        check=name,
+        job_id=trigger.job_id,
+        trigger_id=trigger.trigger_id,
         exc_info=error,
-        extra={"correlation_id": correlation_id, "check": name, "job_id": trigger.job_id},
     )
     code = FailureCode.INTERNAL_ERROR
     objects = {"correlation_id": correlation_id, "job_id": str(trigger.job_id), "check": name}

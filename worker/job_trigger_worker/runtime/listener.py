@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -15,8 +14,9 @@ import uvicorn
 from prometheus_client import CollectorRegistry, make_asgi_app
 
 from job_trigger_worker.errors import FatalError
+from job_trigger_worker.logs import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 Probe = Callable[[], str | None]
 """Why it is not so, None when it is."""
@@ -72,7 +72,7 @@ class Listener:
         )
         self._thread = Thread(target=self._serve, name="listener", daemon=True)
         self._thread.start()
-        log.info("action=listening address=%s", self.address)
+        log.info("listening", address=self.address)
 
     def close(self) -> None:
         """Stop serving."""

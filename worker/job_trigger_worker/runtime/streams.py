@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,12 +12,13 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 
 from job_trigger_worker.clock import Clock
 from job_trigger_worker.errors import FatalError, Transient
+from job_trigger_worker.logs import logger
 from job_trigger_worker.runtime.listener import Listener
 from job_trigger_worker.streams.app import FailureStreams, StreamsConfig
 from job_trigger_worker.streams.changelog import Changelog
 from job_trigger_worker.streams.metrics import StreamsMetrics
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 T = TypeVar("T")
 
@@ -118,9 +118,7 @@ class StreamsProcess:
             try:
                 return await asyncio.get_running_loop().run_in_executor(None, ask)
             except Transient as problem:
-                log.warning(
-                    "action=wait_for_brokers reason=%s Asked again in %g s.", problem, _RETRY_S
-                )
+                log.warning("wait_for_brokers", reason=problem, again_in_s=_RETRY_S)
             try:
                 await asyncio.wait_for(self._stopping.wait(), _RETRY_S)
             except TimeoutError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 import os
 import socket
 from collections.abc import Callable
@@ -35,6 +34,7 @@ from job_trigger_worker.kafka.producer import EventProducer
 from job_trigger_worker.kafka.settings import KafkaSettings
 from job_trigger_worker.kafka.topic_ids import TopicIds
 from job_trigger_worker.kafka.unreadable import UnreadableBatches
+from job_trigger_worker.logs import logger
 from job_trigger_worker.metrics import IntakeMetrics, LoopMetrics, Metrics
 from job_trigger_worker.pipeline.decision import Decider
 from job_trigger_worker.pipeline.intake import Intake
@@ -48,7 +48,7 @@ from job_trigger_worker.storage.db.engine import Session, make_engine, watch_loc
 from job_trigger_worker.storage.platform.check import check_some_rows, check_structure
 from job_trigger_worker.storage.schema import layout
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _GC_THRESHOLDS = (200_000, 20, 100)
 """A batch makes some ten thousand objects that no cycle holds; looking for cycles among them every
@@ -253,9 +253,7 @@ class Worker:
             try:
                 found = topic_ids.describe(topic)
             except Transient as problem:
-                log.warning(
-                    "action=wait_for_brokers reason=%s Asked again in %g s.", problem, _RETRY_S
-                )
+                log.warning("wait_for_brokers", reason=problem, again_in_s=_RETRY_S)
                 self._stopping.wait(_RETRY_S)
                 connectivity.check(self._kafka, _ACCESS_S)
                 deadline = self._clock.monotonic() + _NEWS_S
@@ -286,11 +284,7 @@ class Worker:
                         check_structure(connection)
                     check_group(session, self._kafka, self._settings.consumer_group)
                 except Transient as problem:
-                    log.warning(
-                        "action=wait_for_database reason=%s Asked again in %g s.",
-                        problem,
-                        _RETRY_S,
-                    )
+                    log.warning("wait_for_database", reason=problem, again_in_s=_RETRY_S)
                     self._stopping.wait(_RETRY_S)
                 else:
                     self._say_what_views_say(session)
@@ -303,16 +297,16 @@ class Worker:
         try:
             report = check_some_rows(session.snapshot, _VIEWS_MS)
         except Transient as problem:
-            log.warning("action=platform_not_checked reason=%s", problem)
+            log.warning("platform_not_checked", reason=problem)
             return
         for finding in report.problems:
             log.warning(
-                "action=platform_problem fault=%s view=%s column=%s rows=%s reason=%s",
-                finding.fault,
-                finding.view,
-                finding.column,
-                finding.rows,
-                finding.message,
+                "platform_problem",
+                fault=finding.fault,
+                view=finding.view,
+                column=finding.column,
+                rows=finding.rows,
+                reason=finding.message,
             )
 
     def _why_not_live(self) -> str | None:

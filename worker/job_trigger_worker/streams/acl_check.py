@@ -13,8 +13,9 @@ from confluent_kafka.admin import AclOperation, AdminClient  # type: ignore[attr
 from job_trigger_worker.errors import FatalError, Transient
 from job_trigger_worker.kafka.errors import describe
 from job_trigger_worker.kafka.shutdown import close_admin
+from job_trigger_worker.logs import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _ASK_S = 5.0
 _ANSWER_S = 2 * _ASK_S
@@ -29,7 +30,7 @@ def check(confluent: Mapping[str, Any], *, source: str, changelog: str, group: s
     `FatalError` that names the right which is missing, `Transient` when they do not answer.
     """
     config = {**confluent, "log_level": 0, "error_cb": lambda _: None}
-    admin = AdminClient(config, logger=log)
+    admin = AdminClient(config, logger=logging.getLogger(__name__))
     try:
         topics = admin.describe_topics(
             TopicCollection([source, changelog]),

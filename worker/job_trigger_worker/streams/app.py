@@ -17,11 +17,12 @@ import faust
 
 from job_trigger_worker.clock import Clock
 from job_trigger_worker.errors import FatalError
+from job_trigger_worker.logs import logger
 from job_trigger_worker.streams.failures import Unreadable, read
 from job_trigger_worker.streams.metrics import StreamsMetrics
 from job_trigger_worker.streams.window_counts import CountResult, Counts, Key
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _BATCH = 500
 _BATCH_S = 0.25
@@ -57,7 +58,7 @@ class FailureStreams:
         self._clock = clock
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._app = _app(config)
-        if not log.isEnabledFor(logging.DEBUG):
+        if not logging.getLogger(__name__).isEnabledFor(logging.DEBUG):
             for name in ("faust", "mode"):  # what ends them is said by `run`, once
                 logging.getLogger(name).setLevel(logging.CRITICAL)
         source = self._app.topic(
@@ -119,14 +120,14 @@ class FailureStreams:
         try:
             await asyncio.wait_for(self._app.stop(), _STOP_S)
         except TimeoutError:
-            log.warning("action=stop_slowly timeout_s=%s", _STOP_S)
+            log.warning("stop_slowly", timeout_s=_STOP_S)
 
     async def _agent(self, stream: Any) -> None:
         try:
             async for events in stream.take_events(_BATCH, within=_BATCH_S):
                 await self._count(events)
         except Exception as error:
-            log.debug("action=agent_failed", exc_info=True)
+            log.debug("agent_failed", exc_info=True)
             if not self._failed.done():
                 self._failed.set_exception(error)
 
@@ -150,9 +151,7 @@ class FailureStreams:
             changed.update(dict.fromkeys(keys))
         if unreadable:
             self._metrics.events.labels("unreadable").inc(len(unreadable))
-            log.warning(
-                "action=unreadable_failures count=%d first=%s", len(unreadable), unreadable[0]
-            )
+            log.warning("unreadable_failures", count=len(unreadable), first=unreadable[0])
         data = self._table.data.data
         sent = [self._table.send_changelog(key[0], key, data[key]) for key in changed]
         if sent:
@@ -161,9 +160,7 @@ class FailureStreams:
 
     async def _recovered(self) -> None:
         await self._prune()
-        log.info(
-            "action=recovered buckets=%d jobs=%d", len(self._table.data.data), self._counts.jobs
-        )
+        log.info("changelog_recovered", buckets=len(self._table.data.data), jobs=self._counts.jobs)
 
     async def _prune(self) -> None:
         self._counts.prune(self._clock.now().timestamp())

@@ -14,8 +14,9 @@ from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic  # type: 
 from job_trigger_worker.errors import FatalError, Transient
 from job_trigger_worker.kafka.errors import describe
 from job_trigger_worker.kafka.shutdown import close_admin
+from job_trigger_worker.logs import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _ASK_S = 2.0
 """A process that is told to end waits for the question that is under way."""
@@ -41,7 +42,7 @@ class Changelog:
 
     def __init__(self, confluent: Mapping[str, Any], name: str) -> None:
         config = {**confluent, "log_level": 0, "error_cb": self._hear}
-        self._admin = AdminClient(config, logger=log)
+        self._admin = AdminClient(config, logger=logging.getLogger(__name__))
         self._name = name
         self._heard: KafkaError | None = None
 

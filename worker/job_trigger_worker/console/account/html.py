@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from http import HTTPStatus
 from typing import Annotated
 
@@ -14,9 +13,10 @@ from job_trigger_worker.console.shared import cookies, forms, problems
 from job_trigger_worker.console.shared.auth.passwords import MAX_LENGTH
 from job_trigger_worker.console.shared.permissions import PUBLIC
 from job_trigger_worker.console.shared.texts import gettext_noop
+from job_trigger_worker.logs import logger
 from job_trigger_worker.storage.write.sign_ins import Session
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 router = APIRouter(include_in_schema=False, tags=[PUBLIC])
 
@@ -51,11 +51,11 @@ def sign_in(
     for limiter, key in ((console.address_limit, address), (console.sign_in_limit, person)):
         wait_s = limiter.take(key)
         if wait_s:
-            log.warning("action=sign_in_limited address=%s", address)
+            log.warning("sign_in_limited", address=address)
             raise problems.too_many(wait_s)
     user = console.users.check(login, password)
     if user is None:
-        log.warning("action=sign_in_failed address=%s", address)
+        log.warning("sign_in_failed", address=address)
         return _form(request, local(next), login=login, error=_WRONG)
     console.sign_in_limit.give_back(person)
     return _begin(request, console.sessions.of_user(login, user), local(next))
@@ -85,7 +85,7 @@ def sign_out(request: Request, sent: Sent) -> Response:
     if signed_in is not None and signed_in.form_token is not None:
         forms.check(request, sent, signed_in.form_token)
         console.sessions.end(cookies.secret(request, cookies.SESSION))
-        log.info("action=signed_out login=%s", signed_in.principal.login)
+        log.info("signed_out", login=signed_in.principal.login)
     cookies.forget_secret(request, response, cookies.SESSION)
     return response
 
@@ -93,7 +93,7 @@ def sign_out(request: Request, sent: Sent) -> Response:
 def _begin(request: Request, session: Session, back: str) -> Response:
     before = cookies.secret(request, cookies.SESSION)
     token = request.app.state.console.sessions.begin(session, instead_of=before)
-    log.info("action=signed_in login=%s by=%s", session.login, session.source)
+    log.info("signed_in", login=session.login, by=session.source)
     response = RedirectResponse(back, HTTPStatus.SEE_OTHER)
     cookies.set_secret(request, response, cookies.SESSION, token)
     cookies.forget_secret(request, response, cookies.FORM)

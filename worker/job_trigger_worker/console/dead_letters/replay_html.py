@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Annotated
@@ -34,6 +33,7 @@ from job_trigger_worker.dead_letters.replay_rules import Replayed
 from job_trigger_worker.domain.masking import MASK
 from job_trigger_worker.domain.principals import Principal
 from job_trigger_worker.errors import BrokersAway
+from job_trigger_worker.logs import logger
 from job_trigger_worker.storage.read import dead_letters
 from job_trigger_worker.storage.read.dead_letters import (
     DeadLetterFilter,
@@ -42,7 +42,7 @@ from job_trigger_worker.storage.read.dead_letters import (
 )
 from job_trigger_worker.storage.write import changes
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 router = APIRouter(include_in_schema=False)
 
@@ -192,11 +192,11 @@ def _send(request: Request, admin: Principal, ids: tuple[int, ...], mended: str 
         choice, found, mended=body, note=_note(admin, is_mended=mended is not None)
     )
     log.info(
-        "action=replayed login=%s sent=%s failed=%s mended=%s",
-        admin.login,
-        len(result.replayed),
-        len(result.failed),
-        mended is not None,
+        "dead_letters_replayed",
+        login=admin.login,
+        sent=len(result.replayed),
+        failed=len(result.failed),
+        mended=mended is not None,
     )
     if not result.replayed and not result.is_answered:
         raise BrokersAway("No broker has acknowledged any of the dead letters.")

@@ -8,7 +8,6 @@ what is written meanwhile, nothing is promised.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
@@ -22,9 +21,10 @@ from job_trigger_worker.console.shared import problems
 from job_trigger_worker.console.shared.limits import Limiter
 from job_trigger_worker.domain.read_models import Page
 from job_trigger_worker.errors import Transient, TriggerWorkerError
+from job_trigger_worker.logs import logger
 from job_trigger_worker.storage.db.pool import Pool
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 Row = TypeVar("Row")
 
@@ -95,7 +95,7 @@ class Exports:
                 async with asyncio.timeout(_LONGEST_PAGE_S):
                     chunk, after = await asyncio.wrap_future(reading)
             except (TriggerWorkerError, TimeoutError) as error:
-                log.warning("action=export_broken_off reason=%s", error)
+                log.warning("export_broken_off", reason=error)
                 raise
             if chunk:
                 yield chunk

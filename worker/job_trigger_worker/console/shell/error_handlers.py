@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 import time
 from collections.abc import Mapping
@@ -22,8 +21,9 @@ from job_trigger_worker.console.shared.forms import SAFE
 from job_trigger_worker.console.shared.problems import Problem
 from job_trigger_worker.console.shared.rendering import Pages, words_of
 from job_trigger_worker.errors import FatalError, NotTaken, Refused, Transient, TriggerWorkerError
+from job_trigger_worker.logs import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 MAX_BODY = 4 * 1024 * 1024
 
@@ -63,12 +63,12 @@ class Answering:
             await response(scope, receive, noting)
         finally:
             log.info(
-                "action=request method=%s path=%s status=%s ms=%.0f request=%s",
-                scope["method"],
-                _shown(scope["path"]),
-                status,
-                (time.monotonic() - began) * 1000,
-                scope["state"]["request_id"],
+                "request",
+                method=scope["method"],
+                path=_shown(scope["path"]),
+                status=status,
+                ms=round((time.monotonic() - began) * 1000),
+                request=scope["state"]["request_id"],
             )
 
 
@@ -77,18 +77,13 @@ async def answer(request: Request, error: Exception, pages: Pages) -> Response:
     request_id: str = request.scope["state"]["request_id"]
     problem = problems.of(error, request_id)
     if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.error("action=fault request=%s", request_id, exc_info=error)
+        log.error("request_failed", request=request_id, exc_info=error)
     elif isinstance(error, Transient | FatalError):
-        log.warning("action=away request=%s reason=%s", request_id, error)
+        log.warning("request_unavailable", request=request_id, reason=error)
     elif isinstance(error, NotTaken):
-        log.warning(
-            "action=edit_refused request=%s sqlstate=%s reason=%s",
-            request_id,
-            error.sqlstate,
-            error,
-        )
+        log.warning("edit_refused", request=request_id, sqlstate=error.sqlstate, reason=error)
     elif isinstance(error, Refused):
-        log.warning("action=refused request=%s reason=%s", request_id, error)
+        log.warning("request_refused", request=request_id, reason=error)
     headers = {}
     if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
         # Several routes may share an address; a router knows only the first.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from http import HTTPStatus
 
 from fastapi import APIRouter, Request
@@ -10,9 +9,10 @@ from fastapi.responses import JSONResponse
 
 from job_trigger_worker.console.shared.permissions import PUBLIC
 from job_trigger_worker.errors import FatalError, TriggerWorkerError
+from job_trigger_worker.logs import logger
 from job_trigger_worker.storage.write import sign_ins
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 router = APIRouter(tags=[PUBLIC], include_in_schema=False)
 
@@ -30,7 +30,7 @@ def readyz(request: Request) -> JSONResponse:
         with request.app.state.console.pool.snapshot() as connection:
             is_migrated = sign_ins.is_migrated(connection)
     except FatalError as refused:
-        log.error("action=unready reason=%s", refused)  # noqa: TRY400  # expected: no traceback
+        log.error("not_ready", reason=refused)  # noqa: TRY400  # expected: no traceback
         return JSONResponse(
             {"status": "the database refuses the console; its log says why"},
             HTTPStatus.SERVICE_UNAVAILABLE,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import socket
 from collections.abc import Callable, Iterator
 
@@ -14,8 +13,9 @@ from fastapi import FastAPI
 from job_trigger_worker.config import Settings
 from job_trigger_worker.console.shared.proxies import Proxies, is_loopback
 from job_trigger_worker.errors import FatalError, UsageError
+from job_trigger_worker.logs import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _GRACE_S = 3
 
@@ -98,7 +98,7 @@ class ConsoleServer:
 
     def run(self) -> None:
         """Serve until `stop`."""
-        log.info("action=listening address=%s", self.address.partition("://")[2])
+        log.info("listening", address=self.address.partition("://")[2])
         try:
             asyncio.run(self._server.serve(sockets=[self._socket]))
         finally:

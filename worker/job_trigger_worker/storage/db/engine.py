@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -13,6 +12,7 @@ from sqlalchemy.pool import NullPool
 
 from job_trigger_worker.config import Settings
 from job_trigger_worker.errors import ConnectionLost, Locked, UsageError
+from job_trigger_worker.logs import logger
 from job_trigger_worker.storage.db import (
     connect,
     dsn,
@@ -24,7 +24,7 @@ from job_trigger_worker.storage.db import (
 )
 from job_trigger_worker.storage.db.lock_watch import LockWatch
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 _LONGEST_STATEMENT_MS = 60_000
@@ -187,7 +187,7 @@ class Session:
         if self._databases[engine] != before:
             self._end(engine)
             raise ConnectionLost("The database was started again, or is another one now.")
-        log.info("action=reconnected reason='%s'", reason)
+        log.info("reconnected", reason=reason)
         return connection
 
     def _open(self, engine: Engine) -> Connection:

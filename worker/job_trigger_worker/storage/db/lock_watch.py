@@ -7,7 +7,6 @@ a one it asks the database nothing.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -17,10 +16,11 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from job_trigger_worker.errors import TriggerWorkerError
+from job_trigger_worker.logs import logger
 from job_trigger_worker.storage.db import lock_holders
 from job_trigger_worker.storage.db.lock_holders import Wait
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _EVERY_S = 0.2
 _LOOK_AFTER_S = 1.0
@@ -84,7 +84,7 @@ class LockWatch:
                 self._look()
             except (DBAPIError, TriggerWorkerError) as error:
                 # The sessions say themselves what is wrong with the database.
-                log.debug("action=lock_watch reason=%s", error)
+                log.debug("lock_watch_failed", reason=error)
                 self._disconnect()
         self._disconnect()
 
@@ -115,12 +115,12 @@ class LockWatch:
             return
         self._said[pid] = (what, now)
         log.warning(
-            "action=blocked table=%s row='%s' pid=%d waited_s=%.1f holder=\"%s\"",
-            wait.table,
-            wait.row,
-            pid,
-            wait.waited_s,
-            wait.holder,
+            "lock_blocked",
+            table=wait.table,
+            row=wait.row,
+            pid=pid,
+            waited_s=round(wait.waited_s, 1),
+            holder=wait.holder,
         )
 
     def _tell_ended(self, waiting: Collection[int]) -> None:
@@ -128,7 +128,7 @@ class LockWatch:
             each for each in self._said if each not in waiting and each not in self._running
         ]:
             table, row, _ = self._said.pop(pid)[0]
-            log.info("action=unblocked table=%s row='%s' pid=%d", table, row, pid)
+            log.info("lock_released", table=table, row=row, pid=pid)
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

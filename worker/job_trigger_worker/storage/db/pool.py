@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,10 +10,11 @@ from sqlalchemy.exc import TimeoutError as NoneFree
 
 from job_trigger_worker.config import Settings
 from job_trigger_worker.errors import Transient
+from job_trigger_worker.logs import logger
 from job_trigger_worker.storage.db import errors
 from job_trigger_worker.storage.db.engine import find_tables, open_engine
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _STATEMENT_MS = 5_000
 _LOCK_MS = 2_000
@@ -79,7 +79,7 @@ class Pool:
             with self.snapshot():
                 pass
         except Transient as away:
-            log.warning("action=wait reason=%s", away)
+            log.warning("wait", reason=away)
 
     def close(self) -> None:
         """End the connections that are not in use."""

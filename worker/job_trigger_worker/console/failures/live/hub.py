@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections import Counter
 
 from starlette.concurrency import run_in_threadpool
@@ -21,10 +20,11 @@ from job_trigger_worker.console.shared import problems
 from job_trigger_worker.console.shared.ports import FailureTail
 from job_trigger_worker.domain.read_models import EVERYTHING, AsOf, Feed, RecordRow
 from job_trigger_worker.errors import TriggerWorkerError
+from job_trigger_worker.logs import logger
 from job_trigger_worker.storage.db.pool import Pool
 from job_trigger_worker.storage.read import failure_feed, scope
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 BEAT_S = 1.0
 """The table is read at most so often, however many fail and however many watch."""
@@ -201,9 +201,9 @@ class Hub:
         """One line when reading stops working, and one when it works again."""
         if bool(trouble) != bool(self.trouble):
             if trouble:
-                log.warning("action=live state=away reason=%s", trouble)
+                log.warning("live_feed", state="away", reason=trouble)
             else:
-                log.info("action=live state=reading")
+                log.info("live_feed", state="reading")
         self.trouble = trouble
 
     def _as_of(self) -> AsOf:

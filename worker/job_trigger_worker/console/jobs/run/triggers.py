@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,9 +15,10 @@ from job_trigger_worker.console.shared.texts import Words, gettext_noop
 from job_trigger_worker.domain.principals import Principal
 from job_trigger_worker.domain.trigger import Uuid, schedule_key
 from job_trigger_worker.errors import Transient
+from job_trigger_worker.logs import logger
 from job_trigger_worker.storage.write import replay_notes
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 MOST = 1_000
 _MOST_FAULTS = 100
@@ -68,7 +68,7 @@ def send(
         with console.pool.transaction() as connection:
             note = replay_notes.write_note(connection, who.login, len(triggers))
     except Transient as error:
-        log.warning("action=not_noted login=%s triggers=%s why=%s", who.login, len(triggers), error)
+        log.warning("sender_not_noted", login=who.login, triggers=len(triggers), reason=error)
     console.sender.send(triggers, traceparent=trace_of(traceparent), note=note)
     return [
         str(each.trigger_id or schedule_key(each.job_id, each.scheduled_at)) for each in triggers
