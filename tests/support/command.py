@@ -7,7 +7,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
+
+from tests.support import forking
+
+_PROGRAM = "from job_trigger_worker.cli import main; main()"
 
 TRIGGER_WORKER = str(Path(sys.executable).parent / "trigger-worker")
 
@@ -32,14 +37,46 @@ def trigger_worker(
     env: Mapping[str, str] | None = None,
     stdin: str | bytes = "",
     timeout_s: float = 60.0,
+    is_fresh: bool = False,
 ) -> Ended:
-    """Run `trigger-worker ARGUMENTS` to its end; `env` is added to the environment."""
-    done = subprocess.run(
-        [TRIGGER_WORKER, *arguments],
-        input=stdin.encode() if isinstance(stdin, str) else stdin,
-        capture_output=True,
-        env=os.environ | (env or {}),
-        timeout=timeout_s,
-        check=False,
-    )
-    return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
+    """Run `trigger-worker ARGUMENTS` to its end; `env` is added to the environment.
+
+    In a process that is forked (`forking`), unless `env` is about the interpreter itself, or it
+    `is_fresh`: then as a person starts it.
+    """
+    variables = os.environ | (env or {})
+    content = stdin.encode() if isinstance(stdin, str) else stdin
+    if is_fresh or any(_is_of_the_interpreter(name) for name in env or {}):
+        done = subprocess.run(
+            [TRIGGER_WORKER, *arguments],
+            input=content,
+            capture_output=True,
+            env=variables,
+            timeout=timeout_s,
+            check=False,
+        )
+        return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
+    with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
+        given.write(content)
+        given.seek(0)
+        process = forking.server().fork(
+            _PROGRAM,
+            arguments,
+            env=variables,
+            stdin=given.fileno(),
+            stdout=out.fileno(),
+            stderr=err.fileno(),
+        )
+        status = process.wait(timeout_s)
+        if status is None:
+            process.kill()
+        for each in (out, err):
+            each.seek(0)
+        words = out.read(), err.read()
+    if status is None:
+        raise subprocess.TimeoutExpired(["trigger-worker", *arguments], timeout_s, *words)
+    return Ended(status, words[0].decode(), words[1].decode())
+
+
+def _is_of_the_interpreter(name: str) -> bool:
+    return name == "LANG" or name.startswith(("PYTHON", "LC_"))

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from job_trigger_worker.config import PREFIX, Settings
 from job_trigger_worker.embedded.child import Child, last_lines
+from tests.support import forking
+from tests.support.forking import Forked
 from tests.support.waiting import wait_until
 
 READY_S = 40.0
@@ -32,13 +34,17 @@ class WorkerProcess:
         env: Mapping[str, str] | None = None,
         wait: bool = True,
         python: str = sys.executable,
+        is_forked: bool = False,
     ) -> None:
         self.log = log
-        self.child = Child(
-            [python, "-X", "faulthandler", "-c", program, command],
-            log,
-            env={**os.environ, **environment(settings), **(env or {})},
-        )
+        variables = {**os.environ, **environment(settings), **(env or {})}
+        self.child: Child | Forked
+        if is_forked and command != "streams":
+            self.child = _forked(program, command, log, variables)
+        else:
+            self.child = Child(
+                [python, "-X", "faulthandler", "-c", program, command], log, env=variables
+            )
         if wait:
             wait_until(self.is_ready, READY_S, f"a ready {command}; its log is {log}")
 
@@ -111,10 +117,23 @@ class WorkerProcess:
         self.child.send(signal.SIGCONT)
 
 
+def _forked(program: str, command: str, log: Path, env: Mapping[str, str]) -> Forked:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as words, Path(os.devnull).open("rb") as nothing:
+        return forking.server().fork(
+            program,
+            [command],
+            env=env,
+            stdin=nothing.fileno(),
+            stdout=words.fileno(),
+            stderr=words.fileno(),
+        )
+
+
 @contextmanager
 def running(settings: Settings, log: Path, **more: object) -> Iterator[WorkerProcess]:
-    """A worker for the length of a test, ended with it whatever happens."""
-    process = WorkerProcess(settings, log, **more)  # type: ignore[arg-type]
+    """A worker for the length of a test, forked, and ended with it whatever happens."""
+    process = WorkerProcess(settings, log, **{"is_forked": True, **more})  # type: ignore[arg-type]
     try:
         yield process
     finally:
