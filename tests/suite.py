@@ -98,8 +98,12 @@ def _passes(stage: Stage, timeout_s: float = STAGE_TIMEOUT_S) -> bool:
 def _tests_pass(arguments: Sequence[str]) -> bool:
     began = time.monotonic()
     command = _in_environment(("python", "-m", "pytest", "-q", *_IN_PARALLEL, *arguments))
+    # Each of the many processes that tests start would else compile all of our modules again.
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": ""}
     try:
-        status = subprocess.run(command, cwd=ROOT, timeout=TESTS_TIMEOUT_S, check=False).returncode
+        status = subprocess.run(
+            command, cwd=ROOT, env=environment, timeout=TESTS_TIMEOUT_S, check=False
+        ).returncode
     except subprocess.TimeoutExpired:
         _say(f"no end within {TESTS_TIMEOUT_S:.0f} s")
         status = 1

@@ -181,5 +181,5 @@ def test_what_is_no_setting_is_named_and_the_command_goes_on() -> None:
         "trigger-worker: TRIGGER_WORKER_SESSION_TIMEOUT is no setting and changes nothing: "
         "TRIGGER_WORKER_SESSION_TIMEOUT_MS is one; docs/settings.md lists every setting.\n"
         "trigger-worker: TRIGGER_WORKER_WORKER_PORT is no setting and changes nothing: "
-        "docs/settings.md lists every setting.\n"
+        "TRIGGER_WORKER_WORKER_LISTEN is one; docs/settings.md lists every setting.\n"
     )

@@ -23,6 +23,7 @@ from job_trigger_worker.domain.messages import sentence
 from job_trigger_worker.domain.parameter import Parameter, parse
 from job_trigger_worker.domain.trigger import Origin, Trigger, TriggerKind
 from job_trigger_worker.domain.verdict import Finding, Target
+from job_trigger_worker.logs import Event
 from job_trigger_worker.preflight.checks import CHECKS, Circumstances
 from job_trigger_worker.preflight.facts import Facts
 from job_trigger_worker.preflight.runner import judge
@@ -70,12 +71,13 @@ def test_an_exception_in_a_check_is_an_internal_error_of_that_trigger_alone(
     fault = second.findings[-1]
     assert fault.cause == "internal_error:check=trips_on_two"
     (line,) = caplog.records
-    assert line.message == "check_raised"
+    assert isinstance(line.msg, Event)
+    assert line.msg.word == "check_raised"
     assert line.exc_info is not None
     assert line.exc_info[0] is ZeroDivisionError
     correlation_id = fault.objects["correlation_id"]
-    assert line.__dict__["correlation_id"] == correlation_id
-    assert line.__dict__["job_id"] == 2
+    assert line.msg.fields["correlation_id"] == correlation_id
+    assert line.msg.fields["job_id"] == 2
     assert UUID(str(correlation_id))
     assert sentence(fault, "en").endswith(f"under {correlation_id}.")
 
@@ -161,4 +163,5 @@ def test_facts_that_raise_when_they_are_looked_at_cost_their_trigger_alone(
 
     assert (first.findings, third.findings) == ((), ())
     assert {finding.code for finding in second.findings} == {"internal_error"}
-    assert {line.message for line in caplog.records} == {"look_raised", "check_raised"}
+    words = {line.msg.word for line in caplog.records if isinstance(line.msg, Event)}
+    assert words == {"fast_path_raised", "check_raised"}
