@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
 
-.PHONY: help run test faults fuzz bench bench-console bench-live scale screenshots lint format lock clean
+.PHONY: help run test unit lint format faults fuzz bench bench-console bench-live scale screenshots release lock clean
 
 help:  ## What there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,12 @@ lint: $(VENV)/.dev  ## Only the static checks
 
 format: $(VENV)/.dev  ## Put the code in form
 	@$(BIN)/ruff check --fix-only . && $(BIN)/ruff format .
+
+unit: $(VENV)/.dev  ## The tests that need no service, in under a minute
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/unit $(ARGS)
+
+release: $(VENV)/.dev  ## Check version and changelog, build wheels and sdists into dist/ (uploads nothing)
+	@$(BIN)/python -m tests.release
 
 lock:  ## Resolve the dependencies again (needs uv)
 	uv pip compile -q pyproject.toml --extra embedded -o locks/run.txt

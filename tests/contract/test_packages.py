@@ -20,7 +20,7 @@ schemas = importlib.resources.files(job_trigger_schemas) / "json"
 print(json.dumps({
     "from": job_trigger_schemas.__file__,
     "schemas": sorted(each.name for each in schemas.iterdir()),
-    "foreign": sorted({"kafka", "confluent_kafka", "worker", "migrations"} & set(sys.modules)),
+    "foreign": sorted({"kafka", "confluent_kafka", "job_trigger_worker"} & set(sys.modules)),
 }))
 """
 EVERYTHING = """
@@ -29,7 +29,7 @@ sys.path.insert(0, sys.argv[1])
 import job_trigger_schemas
 for each in pkgutil.iter_modules(job_trigger_schemas.__path__):
     importlib.import_module(f"job_trigger_schemas.{each.name}")
-print(json.dumps(sorted({"worker", "migrations"} & set(sys.modules))))
+print(json.dumps(sorted({"job_trigger_worker"} & set(sys.modules))))
 """
 
 

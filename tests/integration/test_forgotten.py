@@ -1,4 +1,4 @@
-"""Databases that have forgotten something, and wrong ones (DESIGN section 11.2).
+"""Databases that have forgotten something, and wrong ones (design 6.7).
 
 What is decided again has the ids that it had; what went back is said; a wrong database is refused.
 """

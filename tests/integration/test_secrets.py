@@ -1,7 +1,7 @@
 """Secrets that stand in a parameter, a dead letter or a setting come out nowhere.
 
 Each has a text of its own that stands nowhere else. A dispatch is the one exception: it carries the
-job's own parameter, as DESIGN section 4 says, to the service that runs it.
+job's own parameter, as design 3 says, to the service that runs it.
 """
 
 import json

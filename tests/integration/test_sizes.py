@@ -1,4 +1,4 @@
-"""Sizes in and out, compression, and fairness between partitions (DESIGN section 4 and 6)."""
+"""Sizes in and out, compression, and fairness between partitions (design 3 and 6.1)."""
 
 import json
 import os

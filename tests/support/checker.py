@@ -1,4 +1,4 @@
-"""Holds what a run left behind against what was promised (DESIGN section 2).
+"""Holds what a run left behind against what was promised (design 2).
 
 Shares no code with the worker or with `trigger-worker audit`, and looks at values alone: see
 `tests.support.evidence` for where they come from, `tests/unit/test_checker.py` for what it finds.

@@ -1,4 +1,4 @@
-"""What a group's offset proves about the database that a worker has (DESIGN section 11.2)."""
+"""What a group's offset proves about the database that a worker has (design 6.7)."""
 
 import pytest
 

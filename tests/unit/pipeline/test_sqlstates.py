@@ -1,4 +1,4 @@
-"""What a database error means for the worker (DESIGN section 6: waiting, poison)."""
+"""What a database error means for the worker (design 6.5, 6.6)."""
 
 import pytest
 from sqlalchemy.exc import DBAPIError

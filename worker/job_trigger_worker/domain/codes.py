@@ -1,4 +1,4 @@
-"""The closed list of reasons why a trigger fails (DESIGN: failure codes)."""
+"""The closed list of reasons why a trigger fails (design 7.1)."""
 
 from __future__ import annotations
 

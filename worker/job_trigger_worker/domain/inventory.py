@@ -3,7 +3,7 @@
 Named tuples and not dataclasses: some six of them are made for every trigger, straight from the
 driver's rows, in a quarter of the time that a frozen dataclass takes (measured).
 
-Flags, states and types are closed sets (DESIGN 11.6). A row whose view says anything else, or null,
+Flags, states and types are closed sets (design 7). A row whose view says anything else, or null,
 lists it as `unclear`, and the column then has the value with which nothing can be started: false,
 `unknown`, or no id. So does one with a number, an id or an array of ids that is none; no number and
 no groups stand for these, and nothing is started of a row of a job or owner that lists anything.

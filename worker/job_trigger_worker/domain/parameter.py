@@ -1,6 +1,6 @@
 """A job's parameter: which servers and accounts it names, and what is wrong with its shape.
 
-Shapes (DESIGN section 7), checked like an API's input:
+Shapes (design 7), checked like an API's input:
 
 - action: `{"servers": [{"server_id", "ip", "account"}, …], …}`
 - workflow: `{"nodes": [{"node_id", "action_id", "servers": […]}, …], …}`
@@ -27,7 +27,7 @@ from job_trigger_worker.domain.trigger import MAX_ID
 from job_trigger_worker.domain.verdict import Target
 
 MAX_CHARACTERS = 900 * 1024
-"""Longest parameter that is looked into; its dispatch would be too large (DESIGN section 4)."""
+"""Longest parameter that is looked into; its dispatch would be too large (design 3)."""
 
 MAX_NAME = 1024
 """Longest account and node id, in characters."""

@@ -1,4 +1,4 @@
-"""The way from an assignment to a partition that flows (DESIGN section 6: taking a partition).
+"""The way from an assignment to a partition that flows (design 6.3).
 
 Ask the brokers, have the group show that we are a member, fence, publish what the outbox holds,
 hold the position against the log. Each call does what can be done without waiting for a broker's

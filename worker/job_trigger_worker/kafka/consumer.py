@@ -1,4 +1,4 @@
-"""Membership of one topic's consumer group, and batches from it (DESIGN section 6: batches)."""
+"""Membership of one topic's consumer group, and batches from it (design 6.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether this database is the one that the group's offsets are copies of (DESIGN section 11.2)."""
+"""Whether this database is the one that the group's offsets are copies of (design 6.7)."""
 
 from __future__ import annotations
 

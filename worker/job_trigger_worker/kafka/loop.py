@@ -1,4 +1,4 @@
-"""The loop: consume, decide, one transaction, publish, copy the offsets, again (DESIGN section 6).
+"""The loop: consume, decide, one transaction, publish, copy the offsets, again (design 6).
 
 One class serves the trigger topic and the status topic; what a message becomes is its handler's.
 While a batch is written, the next one is decided, and with a backlog the events of the one before

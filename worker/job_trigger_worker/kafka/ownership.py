@@ -1,4 +1,4 @@
-"""Taking partitions and giving them up (DESIGN section 6).
+"""Taking partitions and giving them up (design 6.3, 6.4).
 
 A partition is ours when its ledger row carries our epoch. Assignment by the group is only the
 permission to try.

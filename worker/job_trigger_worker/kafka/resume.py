@@ -1,7 +1,7 @@
 """Where to go on when the group's offsets and the database contradict each other: a person says so.
 
 A worker that meets a group's offset of another database, or a database that has never read what the
-group has, does not guess (DESIGN section 11.2).
+group has, does not guess (design 6.7).
 """
 
 from __future__ import annotations

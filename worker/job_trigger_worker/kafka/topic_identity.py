@@ -1,4 +1,4 @@
-"""Whether a topic is still the one that it was (DESIGN section 6, step 3 of a taking)."""
+"""Whether a topic is still the one that it was (design 6.3, step 3)."""
 
 from __future__ import annotations
 

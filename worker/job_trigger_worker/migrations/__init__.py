@@ -1,1 +1,1 @@
-"""Alembic revisions of the tables and views (DESIGN section 5); README.md says what each does."""
+"""Alembic revisions of the tables and views (design 5); README.md says what each does."""

@@ -1,4 +1,4 @@
-"""Rendering the events that leave: dispatch, failure, dead letter (DESIGN section 4).
+"""Rendering the events that leave: dispatch, failure, dead letter (design 3).
 
 By hand, because thousands are made a second; tests hold each against its model in `schemas`. Sizes
 are decided here, before anything is committed.

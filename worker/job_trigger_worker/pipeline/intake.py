@@ -1,6 +1,6 @@
 """A batch of triggers in; records, events and the new position out, in one transaction.
 
-The heart of the worker (DESIGN section 6): every delivery ends in exactly one bin, and nothing is
+The heart of the worker (design 6.2): every delivery ends in exactly one bin, and nothing is
 acknowledged that is not committed. What becomes of each is `deciding`'s.
 """
 

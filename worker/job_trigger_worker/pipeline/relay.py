@@ -208,8 +208,7 @@ class Relay:
     ) -> tuple[list[OutboxRow], list[Event]]:
         """Write shorter events in place of those refused; the rows as they are now, and the events.
 
-        A dispatch becomes a `parameter_invalid` failure, and its record says so too (DESIGN
-        section 4: outgoing sizes).
+        A dispatch becomes a `parameter_invalid` failure, and its record says so too (design 3).
         """
         shorter = {id(event): shorten(event, self._topics, self._language) for event in refused}
         for event in refused:

@@ -1,4 +1,4 @@
-"""The platform's tables, as the source document and DESIGN section 5 name them.
+"""The platform's tables, as the source document and design 5 name them.
 
 Run on a new installation; stamped, not run, on an existing platform. Every table made here carries
 a comment that says so, and going down drops those tables only: a stamped platform keeps its own.

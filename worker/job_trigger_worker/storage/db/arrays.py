@@ -1,7 +1,7 @@
 """Columns of rows as PostgreSQL array literals: one bound text parameter a column.
 
 `unnest(cast(:ids as bigint[]))` with such a literal costs about half of what psycopg2's own list
-adaptation does (DESIGN section 6). Every function takes the values of one column in row order,
+adaptation does (design 6.1). Every function takes the values of one column in row order,
 `None` for SQL null, and returns the literal; an empty column is `{}`. The statement casts it, in
 the words that each docstring gives.
 

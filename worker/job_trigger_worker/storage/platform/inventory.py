@@ -1,4 +1,4 @@
-"""What preflight reads: seven views and nothing else (DESIGN sections 5 and 11.6).
+"""What preflight reads: seven views and nothing else (design 5 and 7).
 
 The views are the seam to a platform with tables of its own. Ids may be numbers or text, flags
 booleans, numbers or words; the statements are made for the types that the views have. The keys in

@@ -1,4 +1,4 @@
-"""Failed triggers: by cause, by code, over time, and as they come (DESIGN section 8).
+"""Failed triggers: by cause, by code, over time, and as they come (design 8).
 
 Sums are made of at most `most` failures, the newest of those meant; the `Window` of an answer says
 how far back that was.

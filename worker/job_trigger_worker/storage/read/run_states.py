@@ -20,7 +20,7 @@ _TOLD = (
     Status.CANCELLED,
     Status.REJECTED,
 )
-"""What action and orch tell of a run (DESIGN section 4)."""
+"""What action and orch tell of a run (design 3)."""
 
 COUNTS = counts("r")
 """A record counts for its job; a canary never does, nor one that was too early."""

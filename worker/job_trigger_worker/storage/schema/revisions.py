@@ -1,4 +1,4 @@
-"""The schema's revisions: where a database is, up and down (DESIGN section 5).
+"""The schema's revisions: where a database is, up and down (design 5).
 
 Alembic without an ini file: the revisions are those of the installed package `migrations`.
 """
