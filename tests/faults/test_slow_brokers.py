@@ -203,7 +203,9 @@ def test_events_that_are_given_up_on_their_way_are_no_error(
     finally:
         leader.wake()
         producer.close()
-    assert [each.message for each in caplog.records if each.name.startswith("worker")] == []
+    assert [
+        each.message for each in caplog.records if each.name.startswith("job_trigger_worker")
+    ] == []
 
 
 def _told_of_all(topic_ids: TopicIds, topic: str) -> dict[int, tuple[int, int]]:

@@ -283,7 +283,9 @@ def test_a_token_never_reaches_the_log(console: Served, caplog: pytest.LogCaptur
         browser.get("/jobs?q=geheim")
     for secret in (link.removeprefix("/start/"), browser.cookies["awp-session"], "geheim"):
         assert secret not in " ".join(
-            record.getMessage() for record in caplog.records if record.name.startswith("worker")
+            record.getMessage()
+            for record in caplog.records
+            if record.name.startswith("job_trigger_worker")
         )
     assert "path=/start/…" in caplog.text
 

@@ -51,6 +51,7 @@ def env(authority: Authority, unused_address: str) -> dict[str, str]:
         "TRIGGER_WORKER_WORKER_LISTEN": "127.0.0.1:0",
         "TRIGGER_WORKER_STREAMS_LISTEN": "127.0.0.1:0",
         "TRIGGER_WORKER_CONSOLE_LISTEN": "127.0.0.1:0",
+        "TRIGGER_WORKER_CONSOLE_METRICS_LISTEN": "127.0.0.1:0",
     }
 
 

@@ -134,6 +134,7 @@ def test_a_command_says_it_in_one_line(database: str, command: str) -> None:
             env={
                 "TRIGGER_WORKER_DATABASE_URL": pooler.url,
                 "TRIGGER_WORKER_CONSOLE_LISTEN": "127.0.0.1:0",
+                "TRIGGER_WORKER_CONSOLE_METRICS_LISTEN": "127.0.0.1:0",
             },
         )
     assert (ended.status, ended.stdout) == (1, "")

@@ -37,7 +37,12 @@ class WorkerProcess:
         is_forked: bool = False,
     ) -> None:
         self.log = log
-        variables = {**os.environ, **environment(settings), **(env or {})}
+        variables = {
+            f"{PREFIX}CONSOLE_METRICS_LISTEN": "127.0.0.1:0",
+            **os.environ,
+            **environment(settings),
+            **(env or {}),
+        }
         self.child: Child | Forked
         if is_forked and command != "streams":
             self.child = _forked(program, command, log, variables)

@@ -9,6 +9,7 @@ LISTENERS = {
     "TRIGGER_WORKER_WORKER_LISTEN": "worker_listen",
     "TRIGGER_WORKER_STREAMS_LISTEN": "streams_listen",
     "TRIGGER_WORKER_CONSOLE_LISTEN": "console_listen",
+    "TRIGGER_WORKER_CONSOLE_METRICS_LISTEN": "console_metrics_listen",
 }
 
 

@@ -157,6 +157,9 @@ class Settings(BaseSettings):
         "127.0.0.1:9322", description="Where the streams serve /metrics, /livez, /readyz, /windows"
     )
     console_listen: Address = Field("127.0.0.1:8321", description="Where the console serves")
+    console_metrics_listen: Address = Field(
+        "127.0.0.1:9323", description="Where the console serves /metrics, /livez and /readyz"
+    )
     console_cert_file: Path | None = Field(
         None, description="Certificate chain (PEM) of the console, for TLS of its own"
     )

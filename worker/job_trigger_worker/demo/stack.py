@@ -186,7 +186,7 @@ class Stack:
         with doing(self._progress, "console", "its start") as words:
             listen = listener()
             self._variables[f"{PREFIX}CONSOLE_LISTEN"] = listen
-            console = self._child("console", "CONSOLE_LISTEN", listen)
+            console = self._child("console", "CONSOLE_METRICS_LISTEN")
             self._ends.callback(lambda: console.stop(CONSOLE_STOP_S))
             pool = Pool(self.settings)
             self._ends.callback(pool.close)
@@ -207,13 +207,13 @@ class Stack:
         self.kafka = KafkaSettings.of(self.settings)
         self.engine = make_engine(self.settings)
 
-    def _child(self, command: str, listener: str, place: str | None = None) -> SupervisedChild:
-        """A process that comes back: each time at another port, or always at `place`."""
+    def _child(self, command: str, listener: str) -> SupervisedChild:
+        """A process that comes back, each time with its listener at another port."""
         program = Path(sys.executable).with_name("trigger-worker")
         return SupervisedChild(
             [str(program), command],
             self.folder.log(command),
-            lambda listen: self._environment() | {PREFIX + listener: place or listen},
+            lambda listen: self._environment() | {PREFIX + listener: listen},
         )
 
     def _environment(self) -> dict[str, str]:

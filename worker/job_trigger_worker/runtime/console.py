@@ -6,11 +6,13 @@ from job_trigger_worker.clock import SystemClock
 from job_trigger_worker.config import Settings
 from job_trigger_worker.console.shared.state import Collaborators
 from job_trigger_worker.console.shell.app import create_app
+from job_trigger_worker.console.shell.probes import why_not_ready
 from job_trigger_worker.console.shell.server import ConsoleServer
 from job_trigger_worker.dead_letters.replay import Replayer
 from job_trigger_worker.kafka.failure_topic_watcher import FailureTopicWatcher
 from job_trigger_worker.kafka.settings import KafkaSettings
 from job_trigger_worker.kafka.trigger_publisher import LazyTriggerPublisher
+from job_trigger_worker.runtime.listener import Listener
 from job_trigger_worker.storage.db.pool import Pool
 
 
@@ -38,6 +40,13 @@ class ConsoleProcess:
             )
         )
         self._server = ConsoleServer(app, settings, app.state.live.hub.end)
+        self._listener = Listener(
+            settings.console_metrics_listen,
+            app.state.console.metrics.registry,
+            setting="TRIGGER_WORKER_CONSOLE_METRICS_LISTEN",
+            is_live=lambda: None,
+            is_ready=lambda: why_not_ready(self._pool),
+        )
         self.address = self._server.address
 
     def run(self) -> None:
@@ -45,6 +54,7 @@ class ConsoleProcess:
         try:
             self._server.run()
         finally:
+            self._listener.close()
             self._tail.end()
             self._sender.close()
             self._pool.close()

@@ -52,10 +52,12 @@ def sign_in(
         wait_s = limiter.take(key)
         if wait_s:
             log.warning("sign_in_limited", address=address)
+            console.metrics.signed_in("limited")
             raise problems.too_many(wait_s)
     user = console.users.check(login, password)
     if user is None:
         log.warning("sign_in_failed", address=address)
+        console.metrics.signed_in("failed")
         return _form(request, local(next), login=login, error=_WRONG)
     console.sign_in_limit.give_back(person)
     return _begin(request, console.sessions.of_user(login, user), local(next))
@@ -94,6 +96,7 @@ def _begin(request: Request, session: Session, back: str) -> Response:
     before = cookies.secret(request, cookies.SESSION)
     token = request.app.state.console.sessions.begin(session, instead_of=before)
     log.info("signed_in", login=session.login, by=session.source)
+    request.app.state.console.metrics.signed_in("signed_in")
     response = RedirectResponse(back, HTTPStatus.SEE_OTHER)
     cookies.set_secret(request, response, cookies.SESSION, token)
     cookies.forget_secret(request, response, cookies.FORM)

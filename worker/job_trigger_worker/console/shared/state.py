@@ -11,6 +11,7 @@ from job_trigger_worker.console.shared.auth.sessions import Sessions
 from job_trigger_worker.console.shared.auth.users import Users
 from job_trigger_worker.console.shared.limits import Limiter
 from job_trigger_worker.console.shared.live_preflight import LivePreflight
+from job_trigger_worker.console.shared.metrics import ConsoleMetrics
 from job_trigger_worker.console.shared.ports import FailureTail, LetterReplayer, TriggerSender
 from job_trigger_worker.console.shared.rendering import Pages
 from job_trigger_worker.domain.masking import Masker
@@ -47,3 +48,4 @@ class Console:
     sign_in_limit: Limiter
     address_limit: Limiter
     run_limit: Limiter
+    metrics: ConsoleMetrics

@@ -28,6 +28,7 @@ from job_trigger_worker.console.shared.auth.sessions import Sessions
 from job_trigger_worker.console.shared.auth.users import Users
 from job_trigger_worker.console.shared.limits import Limiter
 from job_trigger_worker.console.shared.live_preflight import LivePreflight
+from job_trigger_worker.console.shared.metrics import ConsoleMetrics
 from job_trigger_worker.console.shared.proxies import FromProxies, Proxies
 from job_trigger_worker.console.shared.rendering import Pages
 from job_trigger_worker.console.shared.state import Collaborators, Console
@@ -81,6 +82,9 @@ def create_app(collaborators: Collaborators) -> FastAPI:
         # FastAPI's spans would hold whole addresses, one-time links too.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
+    app.state.exports = Exports(collaborators.pool, clock)
+    app.state.live = Live.of(collaborators)
+    metrics = ConsoleMetrics(lambda: app.state.live.hub.viewers, lambda: collaborators.pool.in_use)
     app.state.console = Console(
         settings=settings,
         pool=collaborators.pool,
@@ -96,9 +100,8 @@ def create_app(collaborators: Collaborators) -> FastAPI:
         sign_in_limit=Limiter(clock, burst=5, refill_s=60.0),
         address_limit=Limiter(clock, burst=30, refill_s=10.0),
         run_limit=Limiter(clock, burst=10, refill_s=6.0),
+        metrics=metrics,
     )
-    app.state.exports = Exports(collaborators.pool, clock)
-    app.state.live = Live.of(collaborators)
     for router in (*ROUTERS, *routers.ROUTERS, openapi.router):
         app.include_router(router)
     app.mount("/static", statics, name="static")
@@ -109,7 +112,7 @@ def create_app(collaborators: Collaborators) -> FastAPI:
     for kind in (TriggerWorkerError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, explain)
     # The last one added is the outermost.
-    app.add_middleware(Answering, pages=pages)
+    app.add_middleware(Answering, pages=pages, metrics=metrics)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(FromProxies, proxies=proxies)
     permissions.routes(app)  # raises for one that nobody has thought about

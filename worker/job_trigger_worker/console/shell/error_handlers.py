@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from job_trigger_worker.console.shared import permissions, problems
 from job_trigger_worker.console.shared.forms import SAFE
+from job_trigger_worker.console.shared.metrics import ConsoleMetrics
 from job_trigger_worker.console.shared.problems import Problem
 from job_trigger_worker.console.shared.rendering import Pages, words_of
 from job_trigger_worker.errors import FatalError, NotTaken, Refused, Transient, TriggerWorkerError
@@ -34,9 +35,10 @@ class Answering:
     The log line has the path without its query, and without the token of a one-time link.
     """
 
-    def __init__(self, app: ASGIApp, pages: Pages) -> None:
+    def __init__(self, app: ASGIApp, pages: Pages, metrics: ConsoleMetrics) -> None:
         self._app = app
         self._pages = pages
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
@@ -62,14 +64,24 @@ class Answering:
             response = await answer(Request(scope), error, self._pages)
             await response(scope, receive, noting)
         finally:
+            took_s = time.monotonic() - began
+            self._metrics.answered(_route(scope), scope["method"], status, took_s)
             log.info(
                 "request",
                 method=scope["method"],
                 path=_shown(scope["path"]),
                 status=status,
-                ms=round((time.monotonic() - began) * 1000),
+                ms=round(took_s * 1000),
                 request=scope["state"]["request_id"],
             )
+
+
+def _route(scope: Scope) -> str:
+    """The route that answered, as it is declared: its parameters by their names."""
+    path = getattr(scope.get("route"), "path", None)
+    if path is not None:
+        return str(path)
+    return "/static" if scope["path"].startswith("/static/") else "none"
 
 
 async def answer(request: Request, error: Exception, pages: Pages) -> Response:

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from job_trigger_worker.console.shared.permissions import PUBLIC
 from job_trigger_worker.errors import FatalError, TriggerWorkerError
 from job_trigger_worker.logs import logger
+from job_trigger_worker.storage.db.pool import Pool
 from job_trigger_worker.storage.write import sign_ins
 
 log = logger(__name__)
@@ -26,21 +27,20 @@ async def livez() -> JSONResponse:
 @router.get("/readyz")
 def readyz(request: Request) -> JSONResponse:
     """Say whether pages can be served: the database answers, and is migrated."""
+    reason = why_not_ready(request.app.state.console.pool)
+    if reason is None:
+        return JSONResponse({"status": "ok"})
+    return JSONResponse({"status": reason}, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def why_not_ready(pool: Pool) -> str | None:
+    """Why pages cannot be served just now, None when they can."""
     try:
-        with request.app.state.console.pool.snapshot() as connection:
+        with pool.snapshot() as connection:
             is_migrated = sign_ins.is_migrated(connection)
     except FatalError as refused:
         log.error("not_ready", reason=refused)  # noqa: TRY400  # expected: no traceback
-        return JSONResponse(
-            {"status": "the database refuses the console; its log says why"},
-            HTTPStatus.SERVICE_UNAVAILABLE,
-        )
+        return "the database refuses the console; its log says why"
     except TriggerWorkerError:
-        return JSONResponse(
-            {"status": "the database does not answer"}, HTTPStatus.SERVICE_UNAVAILABLE
-        )
-    if not is_migrated:
-        return JSONResponse(
-            {"status": "the database is not migrated"}, HTTPStatus.SERVICE_UNAVAILABLE
-        )
-    return JSONResponse({"status": "ok"})
+        return "the database does not answer"
+    return None if is_migrated else "the database is not migrated"

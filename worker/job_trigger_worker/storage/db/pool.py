@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import TimeoutError as NoneFree
+from sqlalchemy.pool import QueuePool
 
 from job_trigger_worker.config import Settings
 from job_trigger_worker.errors import Transient
@@ -80,6 +81,12 @@ class Pool:
                 pass
         except Transient as away:
             log.warning("wait", reason=away)
+
+    @property
+    def in_use(self) -> int:
+        """How many connections are in use."""
+        pool = self._engine.pool
+        return pool.checkedout() if isinstance(pool, QueuePool) else 0
 
     def close(self) -> None:
         """End the connections that are not in use."""
