@@ -21,15 +21,14 @@ from job_trigger_worker.embedded.broker import EmbeddedBroker
 from job_trigger_worker.embedded.child import free_port
 from job_trigger_worker.kafka.admin import TopicAdmin, answers
 from job_trigger_worker.kafka.settings import KafkaSettings
-from tests.support import services
+from tests.support import properties, services
 from tests.support.kafka import KafkaNode
 from tests.support.postgres import PostgresServer, serving
-from tests.support.properties import settings as properties
 from tests.support.secured_postgres import SecuredPostgres, running_secured
 from tests.support.topics import Broker
 
 PARTITIONS = 3
-properties.load_profile("ours")
+properties.load()
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ from tests.benchmarks import (
     shapes,
     tables,
 )
-from tests.benchmarks.contenders import INSTALL, OTHERS, OURS, available
+from tests.benchmarks.contenders import INSTALL, OTHERS, OURS, Contender, available
 from tests.benchmarks.report import Report
 from tests.benchmarks.stage import Stage, built, embedded_broker
 from tests.benchmarks.triggers import backlog
@@ -112,7 +112,7 @@ class Measuring:
 
 
 def _throughput(on: Measuring) -> None:
-    contenders = OURS
+    contenders: tuple[Contender, ...] = OURS
     if available():
         contenders += OTHERS
     else:

@@ -98,5 +98,5 @@ def _run(
             stage.folder / f"{each.name}.log",
             total=len(triggers),
             python=each.python,
-            **{limit.TEMPLATES: str(path)},
+            env={limit.TEMPLATES: str(path)},
         )

@@ -60,7 +60,7 @@ def drain(
     total: int,
     meter: Meter = dict,
     python: str = sys.executable,
-    **env: str,
+    env: Mapping[str, str] | None = None,
 ) -> Drain:
     """Start a contender before a full topic and measure it from a tenth of the way to the end.
 
@@ -77,7 +77,7 @@ def drain(
             settings,
             log,
             program=program,
-            env={"PYTHONPATH": _PATH, **env},
+            env={"PYTHONPATH": _PATH, **(env or {})},
             wait=False,
             python=python,
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import jsonschema_rs
 import pytest
@@ -62,7 +63,7 @@ document = schemathesis.openapi.from_dict(
 )
 
 
-def streams_events(case: schemathesis.HookContext) -> bool:
+def streams_events(case: Any) -> bool:
     answers = case.operation.definition.raw["responses"].values()
     return any("text/event-stream" in answer.get("content", {}) for answer in answers)
 
@@ -107,7 +108,7 @@ def console(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) 
 
 @document.exclude(streams_events).parametrize()
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-def test_every_answer_is_as_documented(case: schemathesis.Case, console: Asked) -> None:
+def test_every_answer_is_as_documented(case: schemathesis.Case[Any], console: Asked) -> None:
     if case.meta is not None and case.meta.generation.mode.is_positive:
         case.path_parameters = {name: IDS.get(name, "1") for name in case.path_parameters or {}}
         # A cursor is what an answer has said; nobody makes one up.

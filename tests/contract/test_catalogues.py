@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from babel.messages.catalog import Catalog
 
+from job_trigger_worker.config import Language
 from job_trigger_worker.console.shared.texts import catalogue, chosen, words
 from job_trigger_worker.console.shell import catalogues
 
@@ -13,7 +14,7 @@ TEMPLATES = sorted((catalogues.WEB / "templates").glob("**/*.html"))
 
 
 @pytest.mark.parametrize("language", catalogues.LANGUAGES)
-def test_every_text_is_translated_and_none_is_left_over(language: str) -> None:
+def test_every_text_is_translated_and_none_is_left_over(language: Language) -> None:
     assert (
         catalogues.faults(language) == []
     )  # else: python -m job_trigger_worker.console.shell.catalogues

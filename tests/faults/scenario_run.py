@@ -194,6 +194,7 @@ class ScenarioRun:
         """Wait until a worker has died of its crash, a fault."""
         status = wait_until(worker.child.exit_status, RECOVERY_S, f"a crash, see {worker.log}")
         self.workers.remove(worker)
+        assert status is not None
         assert status < 0, f"it ended with {status} before its crash: {worker.log}"
         self.fault()
         self._look_at_offsets()

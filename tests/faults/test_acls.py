@@ -7,7 +7,7 @@ from threading import Event
 from typing import Any
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, NewTopic
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 

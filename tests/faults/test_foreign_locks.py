@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -67,7 +68,7 @@ def test_a_locked_outbox_row_stops_no_trigger(start: Start, load: Load, judge: J
         wait_until(lambda: locks_an_outbox_row(person), 20, "an outbox row", every_s=0.002)
         for count in (24, 36, 48):
             load.fire(12)
-            wait_until(lambda count=count: judge.events() == count, 4, f"{count} events")
+            wait_until(partial(_has_events, judge, count), 4, f"{count} events")
         holder = rf'holder="session {person.info.backend_pid} .*{PERSON}'
         wait_until(lambda: re.search(holder, worker.words()), 4, "who holds it, in the log")
         assert worker.words().count("action=outbox_locked ") == 1
@@ -98,3 +99,7 @@ def test_who_holds_what_a_worker_has_to_wait_for_is_said(
         person.rollback()
     judge.settled(load.sent)
     wait_until(lambda: worker.get("/readyz") == 200, 10, "that it is ready again")
+
+
+def _has_events(judge: Judge, count: int) -> bool:
+    return judge.events() == count

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from itertools import cycle
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, NewPartitions
 
 from job_trigger_worker.config import Settings
 from job_trigger_worker.domain.topics import Topics

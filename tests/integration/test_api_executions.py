@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -26,7 +27,7 @@ def browser(console: Served) -> Iterator[httpx.Client]:
         yield browser
 
 
-def asked(browser: httpx.Client, path: str) -> dict:
+def asked(browser: httpx.Client, path: str) -> Any:
     answer = browser.get(path)
     assert answer.status_code == 200, answer.text
     return answer.json()

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -19,7 +20,7 @@ def console(database: str) -> Iterator[Served]:
         yield served
 
 
-def asked(browser: httpx.Client, path: str) -> dict:
+def asked(browser: httpx.Client, path: str) -> Any:
     answer = browser.get(path)
     assert answer.status_code == 200, answer.text
     return answer.json()

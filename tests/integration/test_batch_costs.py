@@ -1,6 +1,6 @@
 """A batch takes what it has room for, and nothing is read or judged twice (counters, no clocks)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from unittest.mock import patch
 
@@ -81,7 +81,7 @@ def _drain(shape: Shape, database: str, found: Drained, *, triggers: int) -> Non
         found.received_bytes = wire.received_bytes - received
 
 
-def _bytes(rows: list[OutboxRow]) -> int:
+def _bytes(rows: Sequence[OutboxRow]) -> int:
     return sum(len(event.value or b"") for row in rows for event in row.events)
 
 

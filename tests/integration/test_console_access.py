@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -307,7 +308,10 @@ MEMBERS = """
 
 def test_a_proxy_signs_in_by_header(database: str) -> None:
     execute(database, MEMBERS)
-    settings = {"trusted_proxies": "10.1.0.0/16, 127.0.0.1", "remote_user_header": "X-User"}
+    settings: dict[str, Any] = {
+        "trusted_proxies": "10.1.0.0/16, 127.0.0.1",
+        "remote_user_header": "X-User",
+    }
     with serving(database, **settings) as console:
         page = console.browser(**{"X-User": "wang"}).get("/jobs")
         assert page.status_code == 200
@@ -323,7 +327,7 @@ def test_a_proxy_signs_in_by_header(database: str) -> None:
 
 def test_forms_are_protected_behind_a_proxy_too(database: str) -> None:
     execute(database, MEMBERS)
-    settings = {"trusted_proxies": "127.0.0.1", "remote_user_header": "X-User"}
+    settings: dict[str, Any] = {"trusted_proxies": "127.0.0.1", "remote_user_header": "X-User"}
     with serving(database, **settings) as console:
         browser = console.browser(**{"X-User": "wang"})
         browser.get("/jobs")
@@ -334,7 +338,7 @@ def test_forms_are_protected_behind_a_proxy_too(database: str) -> None:
 
 def test_a_program_behind_a_proxy_gets_its_token_from_the_api_alone(database: str) -> None:
     execute(database, MEMBERS)
-    settings = {"trusted_proxies": "127.0.0.1", "remote_user_header": "X-User"}
+    settings: dict[str, Any] = {"trusted_proxies": "127.0.0.1", "remote_user_header": "X-User"}
     with serving(database, **settings) as console:
         api = console.browser(**{"X-User": "wang"})
         untold = api.post("/api/v1/jobs/7/enable")
@@ -427,8 +431,9 @@ def test_every_route_refuses_whoever_has_too_low_a_role(console: Served) -> None
         if route.role
     }
     assert {"/", "/jobs", "/v", "/o", "/a", "/api/v1/s"} <= {path for _, path in protected}
-    for role in (None, Role.VIEWER, Role.OPERATOR, Role.ADMIN):
-        for (method, path), status in refusals(console, role).items():
+    asking: tuple[Role | None, ...] = (None, Role.VIEWER, Role.OPERATOR, Role.ADMIN)
+    for who in asking:
+        for (method, path), status in refusals(console, who).items():
             if (method, path) not in protected:
                 continue
             if role is None:

@@ -198,7 +198,7 @@ def read(browser: httpx.Client, method: str, address: str, **more: Any) -> Answe
 
 def streams(answer: httpx.Response) -> bool:
     """True for an answer that goes on."""
-    return answer.headers.get("content-type", "").startswith("text/event-stream")
+    return str(answer.headers.get("content-type", "")).startswith("text/event-stream")
 
 
 def without_echo(address: str, text: str) -> str:

@@ -263,16 +263,18 @@ def test_what_is_shown_cannot_steer_a_terminal_and_is_cut(rig: Rig) -> None:
 def test_used_wrongly_it_says_so(rig: Rig, tmp_path: Path) -> None:
     mended = tmp_path / "mended.json"
     mended.write_text("{}")
-    for arguments in (
+    wrong: tuple[tuple[str, ...], ...] = (
         ("replay", "--yes"),
         ("replay", "1", "--all", "--yes"),
         ("replay", "1", "2", "--edit", str(mended), "--yes"),
         ("replay", "--all", "--edit", str(mended), "--yes"),
         ("replay", "0"),
         ("show", "9223372036854775808"),
-    ):
+    )
+    for arguments in wrong:
         assert _dlq(rig, *arguments).status == 2, arguments
-    for arguments in (("show", "999999"), ("replay", "999999", "--yes")):
+    unknown: tuple[tuple[str, ...], ...] = (("show", "999999"), ("replay", "999999", "--yes"))
+    for arguments in unknown:
         ended = _dlq(rig, *arguments)
         assert (ended.status, "no dead letter 999999" in ended.stderr) == (1, True)
 

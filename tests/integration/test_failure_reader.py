@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, NewTopic
 from kafka.errors import KafkaTimeoutError
 
 from job_trigger_schemas import TriggerFailure
@@ -35,7 +35,10 @@ def opened(broker: Broker, topics: Topics) -> Iterator[Open]:
     with ExitStack() as stack:
 
         def make(**more: Any) -> FailureReader:
-            given = {"group": f"{topics.failures}-alerting", "max_handling_s": 3.0} | more
+            given: dict[str, Any] = {
+                "group": f"{topics.failures}-alerting",
+                "max_handling_s": 3.0,
+            } | more
             return stack.enter_context(
                 FailureReader(broker.address, topic=topics.failures, **given)
             )
@@ -296,8 +299,8 @@ def test_two_readers_of_a_group_share_and_the_one_that_is_left_has_everything(
     heard = Heard()  # lists may be shared by threads
     readers = [opened(), opened()]
     threads = [threading.Thread(target=each.run, args=(heard,)) for each in readers]
-    for each in threads:
-        each.start()
+    for thread in threads:
+        thread.start()
     try:
         for partition in range(3):
             failures.send(broker, topics.failures, range(1 + partition, 31, 3), partition=partition)

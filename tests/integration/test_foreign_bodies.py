@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
+from functools import partial
 from uuid import uuid4
 
 import pytest
@@ -88,9 +89,7 @@ def test_a_trigger_is_the_same_one_whatever_is_around_it(rig: Rig) -> None:
     rig.fire(*plain)
 
     for job_id in jobs:
-        wait_until(
-            lambda job_id=job_id: rig.record(job_id)["duplicate_count"] == 1, 20, "its repeat"
-        )
+        wait_until(partial(_is_repeated, rig, job_id), 20, "its repeat")
 
 
 @pytest.mark.parametrize(
@@ -130,3 +129,7 @@ def _reason(rig: Rig, topic: str, partition: int, offset: int) -> str:
 
     (row,) = wait_until(found, 20, f"the letter of {topic} {partition}:{offset}")
     return str(row["reason"])
+
+
+def _is_repeated(rig: Rig, job_id: int) -> bool:
+    return bool(rig.record(job_id)["duplicate_count"] == 1)

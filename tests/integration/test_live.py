@@ -76,7 +76,7 @@ def test_whoever_comes_back_misses_nothing_on_any_instance(database: str) -> Non
         with writing(database) as (_, h):
             missed = [h.failed(job) for _ in range(450)]  # more than is sent at once
         with (
-            watching(admin(there), **{"Last-Event-ID": str(first[-1])}) as elsewhere,
+            watching(admin(there), headers={"Last-Event-ID": str(first[-1])}) as elsewhere,
             watching(admin(here), f"{FAILURES}?after={first[0]}") as again,
         ):
             elsewhere.wait_for(*missed)
@@ -238,7 +238,7 @@ def test_the_page_gets_rows_and_sums_in_its_words(console: Served, database: str
     chinese = {"Accept-Language": "zh"}
     with (
         patch.object(live_page, "SUMS_S", 0.2),
-        watching(browser, "/failures/stream?span=1h", **chinese) as stream,
+        watching(browser, "/failures/stream?span=1h", headers=chinese) as stream,
     ):
         with writing(database) as (_, h):
             ids = [

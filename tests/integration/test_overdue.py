@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -30,7 +31,7 @@ def ours(database: str) -> int:
         slot: datetime | None,
         schedule: str | None = TEN,
         updated_at: datetime = DAY,
-        **more: object,
+        **more: Any,
     ) -> None:
         with writing(database) as (p, h):
             made = p.action_job(name=name, **more)
@@ -142,7 +143,7 @@ def test_a_time_from_ahead_neither_hides_a_missed_slot_nor_makes_one(
     with writing(database) as (p, h):
         far = p.action_job(name="far")
         h.failed(far, slot=DAY)
-        early = {"trigger_code": "too_early", "decided_at": NOW - 30 * minute}
+        early: dict[str, Any] = {"trigger_code": "too_early", "decided_at": NOW - 30 * minute}
         h.failed(far, slot=ahead, **early)
         # Its slot of 08:00 was decided four minutes ahead, and somebody ran it between the two.
         soon = p.action_job(name="soon")

@@ -102,7 +102,7 @@ def test_a_trigger_that_only_claims_to_be_its_replay_is_no_result_of_a_letter(
     (letter,) = letters(rig, "job_id = 7003")
     forged = json.dumps(trigger(7004, scheduled_at=at(-60))).encode()
     for claimed in (f"{letter}", f"{letter}:{'0' * 64}"):
-        headers = [("replay-of", claimed.encode())]
+        headers: list[tuple[str, bytes | None]] = [("replay-of", claimed.encode())]
         produce_raw(rig.broker, rig.topics.triggers, [("7004", forged, headers)])
 
     (record,) = rig.records(7004, 1)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -310,7 +311,7 @@ def test_failures_in_a_row_are_counted_within_a_batch_and_across(rig: Rig) -> No
     rig.fire(*(trigger(job_id, scheduled_at=slot) for slot in slots[3:]))
     records = rig.records(job_id, 5)
 
-    job = _job(rig, job_id)
+    job: dict[str, Any] = _job(rig, job_id)
     assert job["consecutive_failures"] == 5
     assert job["failing_since"] == records[0]["scheduled_at"]
     assert job["last_scheduled_at"] - job["failing_since"] == pytest.approx(

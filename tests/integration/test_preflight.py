@@ -47,7 +47,7 @@ def facts_of(engine: Engine, job_ids: Iterable[int]) -> Facts:
 def verdict(engine: Engine, job_id: int, late_s: float = 0) -> Verdict:
     now = datetime.now(UTC)
     slot = now - timedelta(seconds=late_s)
-    key = UUID(int=1)
+    key = str(UUID(int=1))
     trigger = Trigger(job_id, key, key, TriggerKind.SCHEDULE, slot, now, None, Origin(1, 0))
     (judged,) = judge([trigger], facts_of(engine, [job_id]), now, 3600)
     return judged

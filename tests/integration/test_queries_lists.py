@@ -330,7 +330,10 @@ def test_pages_of_jobs_are_complete_while_jobs_are_made(
     def read(after: str | None) -> Page[Any]:
         return jobs.list_jobs(connection, EVERYTHING, AS_OF, sort=sort, after=after, size=5)
 
-    found = walked(read, lambda: platform.action_job(name="a") and None)
+    def write() -> None:
+        platform.action_job(name="a")
+
+    found = walked(read, write)
     assert [job_id for job_id in found if job_id in made] == [
         job_id for job_id in dict.fromkeys(found) if job_id in made
     ]

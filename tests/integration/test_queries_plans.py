@@ -83,7 +83,7 @@ def list_records(scope: Scope = EVERYTHING, **wanted: Any) -> Read:
     return read
 
 
-DAY = {"since": NOW - timedelta(days=9), "until": NOW - timedelta(days=8)}
+DAY: dict[str, Any] = {"since": NOW - timedelta(days=9), "until": NOW - timedelta(days=8)}
 READS: dict[str, Read] = {
     **{f"jobs by {sort}": list_jobs(sort=sort) for sort in JobSort},
     "jobs by prefix": list_jobs(name_prefix="job-77"),

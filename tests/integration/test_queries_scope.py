@@ -281,7 +281,9 @@ def test_a_text_among_many_is_looked_for_behind_the_jobs_of_others(
     monkeypatch.setattr("job_trigger_worker.storage.read.job_selection.SIFTED", 1)
     monkeypatch.setattr("job_trigger_worker.storage.read.job_pages.RECENT_WIDE", 0)
     wanted = JobFilter(text="e", group_id=group_id)
-    found, after, sizes = [], None, []
+    found: list[str | None] = []
+    sizes: list[int | None] = []
+    after: str | None = None
     while after is not None or not sizes:
         page = jobs.list_jobs(
             connection, scope, AS_OF, wanted=wanted, sort=JobSort.NEWEST_SLOT, after=after

@@ -278,7 +278,7 @@ def test_every_record_and_every_job_is_in_exactly_one_status_filter(
     with small, recent, rolled_back(engine) as connection:
         platform, history = Platform(connection), History(connection)
         job_ids = {0: 999, **{n: platform.action_job() for n in (1, 2, 3)}}
-        records = set()
+        records: set[int] = set()
         for job, told, minutes, kind, run in cases:
             slot = None if minutes is None else before(minutes)
             if told is None:

@@ -49,8 +49,16 @@ class Whole:
             f" where trigger_id = '{trigger_id}'"
         )
         (row,) = wait_until(lambda: stored(self.database, query), 30, f"a record of {trigger_id}")
-        names = ("status", "kind", "by", "repeats", "trace_id", "code", "execution_id")
-        names += ("is_verified",)
+        names = (
+            "status",
+            "kind",
+            "by",
+            "repeats",
+            "trace_id",
+            "code",
+            "execution_id",
+            "is_verified",
+        )
         return dict(zip(names, row, strict=True))
 
     def event(self, topic: str, execution_id: str) -> Received:

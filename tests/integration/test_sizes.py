@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from functools import partial
 from uuid import uuid4
 
 import pytest
@@ -188,9 +189,7 @@ def test_two_equal_dead_letters_that_the_broker_refuses_are_both_cut(rig: Rig) -
 
     for partition, offset in places:
         origin = (str(partition).encode(), str(offset).encode())
-        (event,) = wait_until(
-            lambda origin=origin: _letters(rig, *origin), 20, f"the dead letter of {offset}"
-        )
+        (event,) = wait_until(partial(_letters, rig, *origin), 20, f"the dead letter of {offset}")
         assert event.header("truncated") is not None
         assert body.startswith(event.value or b"-")
         assert 0 < len(event.value or b"") < 20_000

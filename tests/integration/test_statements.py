@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 from pydantic import SecretStr
@@ -48,7 +49,7 @@ def test_batches_of_1_100_and_1000_take_the_same_number_of_statements(engine: En
     for size in (1, 100, 1000):
         said: list[str] = []
         batch = _batch(first=handled.positions[0] + 1, size=size)
-        with saying(engine, lambda statement, said=said: said.append(statement.split()[0])):
+        with saying(engine, partial(_note_word, said)):
             decided = intake.decide(batch, {0: claim})
             handled = intake.write(decided, {0: claim}, handled.rows)
         claim = claim.at(handled.positions[0])
@@ -73,3 +74,7 @@ def _batch(first: int, size: int) -> list[Delivery]:
         )
         for number in range(size)
     ]
+
+
+def _note_word(said: list[str], statement: str) -> None:
+    said.append(statement.split(maxsplit=1)[0])

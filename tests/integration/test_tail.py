@@ -27,7 +27,7 @@ from tests.conftest import kafka_settings
 from tests.support.console import serving
 from tests.support.kafka import KafkaNode
 from tests.support.rig import Rig, trigger
-from tests.support.streaming import watching
+from tests.support.streaming import Stream, watching
 from tests.support.topics import Broker, produce_raw
 from tests.support.waiting import wait_until
 from tests.support.worker import running
@@ -82,7 +82,7 @@ def test_added_partitions_and_a_topic_made_again_are_noticed(
         admin.create_partitions([NewPartitions(topics.failures, 5)])[topics.failures].result(10)
         is_told(told, broker, topics.failures, partition=4)
         with TopicAdmin(kafka_settings(broker, topic_prefix)) as again:
-            again.delete([topics.failures])
+            again.delete((topics.failures,))
             again.create(topics, partitions=1)
         is_told(told, broker, topics.failures)
 
@@ -128,14 +128,15 @@ def test_a_failure_is_seen_when_the_topic_says_so(rig: Rig) -> None:
         watching(console.signed_in(Role.ADMIN)) as stream,
     ):
         rig.fire(trigger(job_id))
-        wait_until(lambda: fires(rig, job_id) or stream.ids, 40, "failures in the stream")
+        wait_until(lambda: fires(rig, job_id, stream), 40, "failures in the stream")
         assert set(stream.ids) <= {row["id"] for row in rig.records(job_id)}
 
 
-def fires(rig: Rig, job_id: int) -> None:
-    """The tail may not listen yet when the first one fails."""
+def fires(rig: Rig, job_id: int, stream: Stream) -> list[int]:
+    """What a stream has by now; the tail may not listen yet when the first one fails."""
     rig.fire(trigger(job_id))
     time.sleep(0.5)
+    return stream.ids
 
 
 @KAFKA

@@ -275,7 +275,7 @@ def test_what_is_read_apart_is_of_one_moment(
     jobs = _plain_jobs(feed, 8)
     sql.execute(database, EMPTY_PARAMETER.format(ids=jobs[3]))
     claims = {0: taker.take(0)}
-    gone = []
+    gone: list[bool] = []
 
     def take_away(statement: str) -> None:
         if "from preflight_server" in statement and not gone:

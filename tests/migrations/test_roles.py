@@ -19,6 +19,7 @@ from job_trigger_worker.domain.read_models import (
 from job_trigger_worker.storage.read import executions, failure_feed, failures, jobs
 from job_trigger_worker.storage.read.id_lookup import find
 from job_trigger_worker.storage.write import changes, job_edits
+from job_trigger_worker.storage.write.job_edits import Column
 from tests.support.postgres import PostgresServer
 from tests.support.records import AS_OF
 from tests.support.sql import execute, rows, value
@@ -189,7 +190,7 @@ def test_the_console_may_change_jobs_and_note_it(granted: str) -> None:
         connection.exec_driver_sql(f"set local role {CONSOLE}")
         saved = job_edits.read(connection, 5)
         assert saved is not None
-        everything = {
+        everything: dict[Column, str | bool | None] = {
             "name": "nightly",
             "schedule": "0 2 * * *",
             "timezone": "Asia/Shanghai",

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from confluent_kafka.admin import (
     AclBinding,
@@ -85,12 +86,13 @@ def grant(admin: AdminClient, rights: Iterable[Right], settings: Settings) -> No
 
 
 def _granted(admin: AdminClient) -> set[AclBinding]:
+    anything: Any = None  # its stubs ask for a text
     everything = AclBindingFilter(
         ResourceType.ANY,
-        None,
+        anything,
         ResourcePatternType.ANY,
-        None,
-        None,
+        anything,
+        anything,
         AclOperation.ANY,
         AclPermissionType.ANY,
     )

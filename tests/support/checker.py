@@ -116,9 +116,9 @@ def _records(evidence: Evidence) -> Iterable[Violation]:
         if each.slot in lost:
             places[each.slot].append(f"partition {each.partition} offset {each.offset}")
     for slot in sorted(lost):
-        times = "" if evidence.log is None else f", {standing[slot]} times in the log"
+        in_log = "" if evidence.log is None else f", {standing[slot]} times in the log"
         where = "".join(f", {place}" for place in places[slot])
-        yield Violation(Kind.LOST, f"job {slot[0]} at {slot[1]}{where}{times}")
+        yield Violation(Kind.LOST, f"job {slot[0]} at {slot[1]}{where}{in_log}")
     for slot, times in count.items():
         if times > 1:
             yield Violation(Kind.TWICE, f"job {slot[0]} at {slot[1]}: {times}")

@@ -10,6 +10,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import orjson
 from prometheus_client import CollectorRegistry
@@ -26,7 +27,6 @@ from job_trigger_worker.domain.slots import next_slots
 from job_trigger_worker.domain.topics import Topics
 from job_trigger_worker.metrics import IntakeMetrics, Metrics
 from job_trigger_worker.pipeline.decision import BatchDecision
-from job_trigger_worker.pipeline.intake import Intake
 from job_trigger_worker.pipeline.status import StatusIntake
 from job_trigger_worker.storage.db.engine import Session, make_engine
 from job_trigger_worker.storage.write import changes, ledger
@@ -130,7 +130,7 @@ def _fired() -> dict[datetime, list[bytes]]:
 def _statuses(session: Session, batches: Sequence[tuple[datetime, BatchDecision]]) -> None:
     """What action and orch said of the runs: most succeeded, the newest are still under way."""
     dice = random.Random(7)  # noqa: S311 - how runs end, no secret
-    bodies = []
+    bodies: list[bytes] = []
     for decided_at, decided in batches:
         for _, record in decided.outcomes:
             if isinstance(record, Record) and record.code is None:
@@ -198,7 +198,7 @@ class _Turned:
 class _Feed:
     """One partition of a topic, its deliveries in order."""
 
-    def __init__(self, session: Session, intake: Intake | StatusIntake, topic: str) -> None:
+    def __init__(self, session: Session, intake: Any, topic: str) -> None:
         self._intake = intake
         with session.transaction() as connection:
             self._claim = ledger.take(
@@ -211,7 +211,7 @@ class _Feed:
         self._rows: Sequence[OutboxRow] = ()
         self._offset = 0
 
-    def take(self, bodies: Sequence[bytes]) -> BatchDecision:
+    def take(self, bodies: Sequence[bytes]) -> Any:
         """Decide and write a batch; what was written before counts as published."""
         batch = [
             Delivery(0, self._offset + place, None, body, (), 0)

@@ -156,11 +156,11 @@ def serve() -> NoReturn:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     while True:
-        ready, _, _ = select.select([place, woken], [], [])
+        ready, _, _ = select.select([place.fileno(), woken], [], [])
         if woken in ready:
             os.read(woken, 4096)
         _reap(children)
-        if place not in ready:
+        if place.fileno() not in ready:
             continue
         size, fds, _, _ = socket.recv_fds(place, 4, 4)
         if not size:

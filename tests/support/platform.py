@@ -1,7 +1,7 @@
 """A platform's inventory for tests: rows of section 5's tables, healthy unless told otherwise."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -116,9 +116,11 @@ class Platform:
         parameter = {"servers": servers(self._targets(targets))}
         return self.job("action", **{"parameter": parameter} | columns)
 
-    def workflow_job(self, nodes: dict[str, Sequence[Target]] = HEALTHY, **columns: Any) -> int:
+    def workflow_job(
+        self, nodes: Mapping[str, Sequence[Target]] | None = None, **columns: Any
+    ) -> int:
         """A job on a workflow; `nodes` are targets by node id, by default two nodes of one."""
-        if nodes is HEALTHY:
+        if nodes is None:
             nodes = {"1": self._targets(HEALTHY), "2": self._targets(HEALTHY)}
         parameter = {
             "nodes": [

@@ -24,6 +24,11 @@ settings.register_profile(
 )
 
 
+def load() -> None:
+    """Try every property as this module says."""
+    settings.load_profile("ours")
+
+
 def examples(count: int, *, steps: int = 50) -> settings:
     """That many examples, or `TIMES` as many; `steps` of a stateful one."""
     return settings(max_examples=count * TIMES, stateful_step_count=steps)

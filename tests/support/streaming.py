@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -88,10 +88,14 @@ class Stream:
 
 @contextmanager
 def watching(
-    browser: httpx.Client, path: str = FAILURES, *, is_read: bool = True, **headers: str
+    browser: httpx.Client,
+    path: str = FAILURES,
+    *,
+    is_read: bool = True,
+    headers: Mapping[str, str] | None = None,
 ) -> Iterator[Stream]:
     """A stream for the length of a block, closed together with its browser."""
-    stream = Stream(browser, path, headers, is_read=is_read)
+    stream = Stream(browser, path, dict(headers or {}), is_read=is_read)
     try:
         yield stream
     finally:

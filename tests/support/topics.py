@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -13,7 +13,7 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
-from confluent_kafka.admin import (  # type: ignore[attr-defined]
+from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
@@ -96,9 +96,9 @@ def produce_raw(
             else:
                 failed.append(f"message {position}: {error}")
 
-        where = {} if partition is None else {"partition": partition}
+        where: dict[str, Any] = {} if partition is None else {"partition": partition}
         producer.produce(
-            topic, value, key, headers=headers or [], on_delivery=acknowledged, **where
+            topic, value, key, headers=list(headers or []), on_delivery=acknowledged, **where
         )
         producer.poll(0)
     producer.flush(25)
@@ -225,5 +225,5 @@ def _received(message: Message) -> Received:
         offset=int(message.offset() or 0),
         key=message.key(),
         value=message.value(),
-        headers=tuple(message.headers() or ()),
+        headers=tuple(cast("list[Header]", message.headers() or ())),
     )

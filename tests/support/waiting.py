@@ -10,7 +10,7 @@ POLL_S = 0.02
 
 
 def wait_until(
-    predicate: Callable[[], T], deadline_s: float, what: str, *, every_s: float = POLL_S
+    predicate: Callable[[], T | None], deadline_s: float, what: str, *, every_s: float = POLL_S
 ) -> T:
     """The first true answer of `predicate`, asked every 20 ms, or more rarely where that costs.
 

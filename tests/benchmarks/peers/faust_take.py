@@ -8,6 +8,7 @@ import asyncio
 import os
 import signal
 import tempfile
+from typing import Any
 
 import faust
 
@@ -39,7 +40,7 @@ def application(settings: Settings, work: Work, folder: str) -> faust.App:
         work.topics.triggers, key_serializer="raw", value_serializer="raw", internal=False
     )
 
-    async def handle(stream: faust.Stream) -> None:
+    async def handle(stream: Any) -> None:
         async for events in stream.take_events(BATCH, within=WITHIN_S):
             work.handle([Delivered(e.message.partition, e.message.offset, e.value) for e in events])
 

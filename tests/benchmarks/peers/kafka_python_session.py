@@ -7,6 +7,7 @@ through the session's connection, which is less than an object-relational mappin
 import os
 import signal
 from threading import Event
+from typing import Any
 
 import orjson
 import psycopg2.extras
@@ -56,7 +57,7 @@ class OneByOne:
         """A session, a transaction, a send, a commit of the offset."""
         if trigger.offset > self.work.positions[trigger.partition]:
             with Session(self.engine) as session, session.begin():
-                raw = session.connection().connection
+                raw: Any = session.connection().connection
                 with raw.cursor() as cursor:
                     events, rows = self.work.write(cursor, [trigger])
             for topic, key, headers, value in events:

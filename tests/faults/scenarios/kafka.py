@@ -8,7 +8,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from confluent_kafka import Producer
-from confluent_kafka.admin import (  # type: ignore[attr-defined]
+from confluent_kafka.admin import (
     AdminClient,
     NewPartitions,
 )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import operator
 import os
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import psycopg2.errors
@@ -330,7 +333,7 @@ def hold_a_transaction_open(run: ScenarioRun) -> None:
             side.start()
 
 
-def _drain(one: ScenarioRun, other: ScenarioRun, backlog: int, **changes: int) -> tuple[int, int]:
+def _drain(one: ScenarioRun, other: ScenarioRun, backlog: int, **changes: Any) -> tuple[int, int]:
     """How many triggers a worker each gets through while both have some, of so many.
 
     No worker may run before, and none runs afterwards. `changes` are settings of the workers.
@@ -343,7 +346,7 @@ def _drain(one: ScenarioRun, other: ScenarioRun, backlog: int, **changes: int) -
     workers = [side.launch(**changes) for side in sides]
     for side in sides:
         total = side.traffic.slots()
-        side.look_until(_RECORDED, lambda found, total=total: found >= total, _DRAINED_S)
+        side.look_until(_RECORDED, partial(operator.le, total), _DRAINED_S)
     for side, worker in zip(sides, workers, strict=True):
         side.stop(worker)
         side.traffic.resume()

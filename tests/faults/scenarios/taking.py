@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, NewPartitions
 
 from tests.faults.scenario_run import RECOVERY_S, ScenarioRun
 from tests.faults.scenarios.scenario import Lane, Scenario

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import operator
+from functools import partial
+
 from tests.faults.scenario_run import PARTITIONS, RECOVERY_S, ScenarioRun
 from tests.faults.scenarios.scenario import Scenario
 from tests.support import batches
@@ -17,15 +20,13 @@ def send_what_unpacks_to_too_much(run: ScenarioRun) -> None:
     run.cluster.set_topic(run.topics.triggers, "compression.type", "producer")
     for number in range(3):
         partition = run.rng.randrange(PARTITIONS)
-        offset = wait_until(
-            lambda partition=partition: _taken(run, poison, partition),
-            RECOVERY_S,
-            "brokers that take it",
+        first, last = wait_until(
+            partial(_taken, run, poison, partition), RECOVERY_S, "brokers that take it"
         )
-        run.unreadable.append((partition, *offset))
+        run.unreadable.append((partition, first, last))
         run.fault()
         run.rest(0.2, 2.0)
-        run.look_until(_RANGES, lambda found, wanted=number + 1: found == wanted)
+        run.look_until(_RANGES, partial(operator.eq, number + 1))
         run.recovered()
 
 
@@ -46,7 +47,7 @@ def spoil_a_checksum(run: ScenarioRun) -> None:
         run.traffic.resume()
         run.rest(0.2, 1.0)
         run.start()
-        run.look_until(_RANGES, lambda found, wanted=number + 1: found == wanted)
+        run.look_until(_RANGES, partial(operator.eq, number + 1))
         run.recovered()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import signal
 import time
+from functools import partial
 
 import psutil
 
@@ -75,8 +76,12 @@ def lose_the_answer_to_a_commit(run: ScenarioRun) -> None:
         before = run.proxy.lost_answers
         run.proxy.lose_answer(_OF_RECORDS)
         run.fault()
-        wait_until(lambda n=before: run.proxy.lost_answers > n, RECOVERY_S, "a lost answer")
+        wait_until(partial(_has_lost_more, run, before), RECOVERY_S, "a lost answer")
         run.recovered()
+
+
+def _has_lost_more(run: ScenarioRun, before: int) -> bool:
+    return run.proxy.lost_answers > before
 
 
 def terminate_under_load(run: ScenarioRun) -> None:

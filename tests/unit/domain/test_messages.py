@@ -19,20 +19,31 @@ from job_trigger_worker.domain.messages import (
 from job_trigger_worker.domain.sentences import en, zh
 from job_trigger_worker.domain.verdict import Finding
 
-JOB = {"job_id": "17", "job_name": "log-backup"}
-DB07 = {"server_id": "7", "ip": "10.0.0.7", "server_name": "db-07"}
-WEB12 = {"server_id": "12", "ip": "10.0.1.12", "server_name": "web-12", "account": "deploy"}
-EARLY = {
+Objects = dict[str, str | int | None]
+
+JOB: Objects = {"job_id": "17", "job_name": "log-backup"}
+DB07: Objects = {"server_id": "7", "ip": "10.0.0.7", "server_name": "db-07"}
+WEB12: Objects = {
+    "server_id": "12",
+    "ip": "10.0.1.12",
+    "server_name": "web-12",
+    "account": "deploy",
+}
+EARLY: Objects = {
     "scheduled_at": "2026-11-02T03:00:00.000000Z",
     "earliness_s": 3_600,
     "max_earliness_s": 300,
 }
-LATE = {"scheduled_at": "2026-11-02T03:00:00.000000Z", "lateness_s": 7512, "max_lateness_s": 3600}
-OWNER = {"owner_id": "5", "owner_name": "wang.fang"}
-ACTION = {"job_type": "action", "target_id": "9", "target_name": "Rotate logs"}
+LATE: Objects = {
+    "scheduled_at": "2026-11-02T03:00:00.000000Z",
+    "lateness_s": 7512,
+    "max_lateness_s": 3600,
+}
+OWNER: Objects = {"owner_id": "5", "owner_name": "wang.fang"}
+ACTION: Objects = {"job_type": "action", "target_id": "9", "target_name": "Rotate logs"}
 
 
-def _said(kind: str, view: str, column: str, value: str | None) -> dict[str, str | None]:
+def _said(kind: str, view: str, column: str, value: str | None) -> Objects:
     """What a view says of an object of a kind and may not say."""
     return {"reason": kind, "view": view, "column": column, "value": value}
 

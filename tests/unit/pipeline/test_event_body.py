@@ -109,7 +109,8 @@ def test_a_cloudevents_trace_goes_on_unless_a_header_names_one() -> None:
     other = "a" * 32
     header = ("traceparent", f"00-{other}-00f067aa0ba902b7-01".encode())
     assert read(body, [header]).trace_id == other
-    for odd in ("", "nonsense", "00-é", "\ud800", 7, None, {}):
+    odds: tuple[object, ...] = ("", "nonsense", "00-é", "\ud800", 7, None, {})
+    for odd in odds:
         assert read(in_cloudevent(PLAIN, traceparent=odd)).trace_id is None
 
 

@@ -56,7 +56,9 @@ def test_a_dispatch_is_what_a_json_library_writes_whatever_people_are_called(
     end = NOW + timedelta(microseconds=1)
     verdict = Verdict((), (), _job(parameter='{"n":1}'), owner, end)
 
-    body = events.dispatch(TOPICS, trigger, verdict, NOW, '[{"server_id":"7"}]').value or b""
+    event = events.dispatch(TOPICS, trigger, verdict, NOW, '[{"server_id":"7"}]')
+    assert event is not None
+    body = event.value or b""
 
     said = {} if sender is None else {"triggered_by": sender, "triggered_by_verified": is_verified}
     assert orjson.loads(body) == {

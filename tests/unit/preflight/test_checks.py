@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -60,7 +61,7 @@ def trigger(
     kind: TriggerKind = TriggerKind.SCHEDULE, late_s: float = 0, job_id: int = 17
 ) -> Trigger:
     at = NOW - timedelta(seconds=late_s)
-    return Trigger(job_id, UUID(int=1), UUID(int=2), kind, at, at, None, Origin(1, 0))
+    return Trigger(job_id, str(UUID(int=1)), str(UUID(int=2)), kind, at, at, None, Origin(1, 0))
 
 
 def verdict(job: Job = JOB, facts: Facts = HEALTHY, fired: Trigger | None = None) -> Verdict:
@@ -79,8 +80,8 @@ def causes(judged: Verdict) -> list[str]:
     return [finding.cause for finding in judged.findings]
 
 
-def server(**changes: object) -> Facts:
-    return replace(HEALTHY, servers=HEALTHY.servers | {7: HEALTHY.servers[7]._replace(**changes)})
+def server(**changes: Any) -> Facts:
+    return replace(HEALTHY, servers={**HEALTHY.servers, 7: HEALTHY.servers[7]._replace(**changes)})
 
 
 def test_a_healthy_action_job_passes_with_what_the_inventory_has_now() -> None:
@@ -239,7 +240,7 @@ def test_what_is_not_clear_of_a_job_is_not_told_as_something_else(job: Job) -> N
     assert [finding.objects["column"], finding.objects["value"]] == job.unclear
 
 
-UNCLEAR = {
+UNCLEAR: dict[str, tuple[dict[str, Any], str]] = {
     "server": (
         {"servers": {7: Server(7, "db-07", None, ServerState.UNKNOWN, ["state", "Asleep"])}},
         "view=preflight_server,server_id=7",

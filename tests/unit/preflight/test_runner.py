@@ -46,7 +46,7 @@ FOUND = ["automation_not_found", "no_targets", "owner_not_found"]
 
 
 def trigger(job_id: int) -> Trigger:
-    key = UUID(int=job_id)
+    key = str(UUID(int=job_id))
     return Trigger(job_id, key, key, TriggerKind.MANUAL, NOW, NOW, None, Origin(1, job_id))
 
 
@@ -105,7 +105,7 @@ def test_of_very_many_findings_the_first_of_each_code_are_made_and_the_others_co
     (whole,) = judge([trigger(1)], facts, NOW, 3600)
     (bounded,) = judge([trigger(1)], facts, NOW, 3600, most_findings=10)
 
-    codes = [finding.code for finding in whole.findings]
+    codes = [str(finding.code) for finding in whole.findings]
     assert codes[:21] == ["automation_not_found", *["server_not_found"] * 20]
     assert codes.count("server_offline") == 30
     assert codes.count("account_not_found") == 30  # on the servers that are there

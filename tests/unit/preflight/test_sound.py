@@ -139,17 +139,19 @@ def test_what_is_wrong_with_a_trigger_or_its_job_is_left_to_the_checks(
     "rows",
     [
         {"servers": {7: HEALTHY.servers[7]}},
-        {"servers": HEALTHY.servers | {8: SERVER._replace(state=ServerState.OFF)}},
-        {"servers": HEALTHY.servers | {8: SERVER._replace(state=ServerState.OFFLINE)}},
+        {"servers": {**HEALTHY.servers, 8: SERVER._replace(state=ServerState.OFF)}},
+        {"servers": {**HEALTHY.servers, 8: SERVER._replace(state=ServerState.OFFLINE)}},
         {
-            "servers": HEALTHY.servers
-            | {8: SERVER._replace(state=ServerState.UNKNOWN, unclear=UNCLEAR)}
+            "servers": {
+                **HEALTHY.servers,
+                8: SERVER._replace(state=ServerState.UNKNOWN, unclear=UNCLEAR),
+            }
         },
         {"accounts": {(7, "deploy"): HEALTHY.accounts[7, "deploy"]}},
-        {"accounts": HEALTHY.accounts | {(8, "root"): ACCOUNT._replace(enabled=False)}},
-        {"accounts": HEALTHY.accounts | {(8, "root"): ACCOUNT._replace(credential_id=None)}},
-        {"accounts": HEALTHY.accounts | {(8, "root"): ACCOUNT._replace(credential_id=5)}},
-        {"credentials": HEALTHY.credentials | {4: KEY._replace(usable=False)}},
+        {"accounts": {**HEALTHY.accounts, (8, "root"): ACCOUNT._replace(enabled=False)}},
+        {"accounts": {**HEALTHY.accounts, (8, "root"): ACCOUNT._replace(credential_id=None)}},
+        {"accounts": {**HEALTHY.accounts, (8, "root"): ACCOUNT._replace(credential_id=5)}},
+        {"credentials": {**HEALTHY.credentials, 4: KEY._replace(usable=False)}},
         {"credentials": {3: HEALTHY.credentials[3]}},
         {"owners": {}},
         {"owners": {5: OWNER._replace(enabled=False)}},

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import lz4.frame  # type: ignore[import-untyped]
+import lz4.frame
 import zstandard
 from kafka.errors import KafkaError
 from kafka.record.default_records import DefaultRecord, DefaultRecordBatch
