@@ -36,7 +36,7 @@ def test_clients_whose_end_never_comes_are_left_behind(
     before = len(worker.words())
     assert worker.stop() == 0
     said = worker.words()[before:]
-    for client in ("consumer of", "producer", "admin client"):  # of each loop
+    for client in ('"consumer of', "producer", '"admin client"'):  # of each loop
         assert said.count(f"action=client_not_closed client={client}") == 2, said
     owned = "select count(*) from awp_trigger_ledger where owner is not null"
     assert sql.value(judge.database, owned) == 0

@@ -209,7 +209,7 @@ def test_a_second_process_with_a_name_ends_the_first(
         wait_until(lambda: first.fetch(1, 1, 0.1) or first.assigned, 20, "an assignment")
         second.join(lambda _: None, lambda _: None)
         with pytest.raises(
-            FatalError, match=r"has the name worker-1 in the group .*MEMBER of its own"
+            FatalError, match=r"has the name worker-1 in the group .*GROUP_INSTANCE_ID of its own"
         ):
             wait_until(lambda: second.fetch(1, 1, 0.1) or first.fetch(1, 1, 0.1), 20, "its end")
     finally:

@@ -92,7 +92,7 @@ def test_a_topic_that_comes_back_compacted_after_a_while_is_refused(
     load.fire(3)
     judge.settled(load.sent)
     admin.delete((topics.triggers,))
-    wait_until(lambda: "is=gone" in worker.words(), 20, "a worker that sees no topic")
+    wait_until(lambda: "found=gone" in worker.words(), 20, "a worker that sees no topic")
     compacted = NewTopic(topics.triggers, 3, 1, config={"cleanup.policy": "compact"})
     client = AdminClient({"bootstrap.servers": broker.address})
     (made,) = client.create_topics([compacted]).values()

@@ -255,7 +255,7 @@ def test_behind_a_view_of_one_table_a_locked_job_is_left_and_its_holder_named(
         hasty.catch_up()
         assert (noted(database), hasty.behind) == ([1], 1)
         assert desk.shown(2) == desk.calculated(2)
-        assert f'job=1 holder="session {person.info.backend_pid} (application' in caplog.text
+        assert f'job_id=1 holder="session {person.info.backend_pid} (application' in caplog.text
         assert "'report'" in caplog.text
         person.rollback()
     hasty.catch_up()

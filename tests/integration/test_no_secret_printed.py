@@ -159,7 +159,7 @@ def test_settings_never_represent_one(env: dict[str, str], monkeypatch: pytest.M
 
 
 def _listening(process: WorkerProcess) -> str:
-    found = re.search(r"action=listening address=([0-9.:]+)", process.words())
+    found = re.search(r'"action": "listening", "address": "([0-9.:]+)"', process.words())
     assert found, process.words()
     return found[1]
 

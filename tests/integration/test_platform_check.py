@@ -487,8 +487,8 @@ def test_a_worker_says_at_its_start_what_the_first_rows_say(
     (line,) = [record.getMessage() for record in caplog.records]
     assert line == (
         "action=platform_problem fault=unknown_value view=preflight_server column=state rows=1 "
-        "reason=preflight_server.state is 'Asleep' in 1 row (server_id=2); it has to be on, off, "
-        "offline or unknown."
+        "reason=\"preflight_server.state is 'Asleep' in 1 row (server_id=2); it has to be on, off, "
+        'offline or unknown."'
     )
 
 

@@ -184,7 +184,7 @@ def test_a_worker_that_may_not_show_a_job_says_what_to_do(
     ]
     assert line.startswith(f"action=not_shown job_id={job} view=awp_automcation_job reason=")
     assert "permission denied for table awp_automcation_job. " in line
-    assert line.endswith(
+    assert line.rstrip('"').endswith(
         "run deploy/sql/roles.sql again: tables that were made since lack its grants."
     )
 

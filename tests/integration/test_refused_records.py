@@ -418,7 +418,7 @@ def test_a_job_that_may_not_be_changed_is_in_nobodys_way_and_follows(
     unshown = "select id from awp_automcation_job where trigger_status is null"
     assert [row["id"] for row in feed.rows(unshown)] == [jobs[3]]
     (line,) = _not_shown(caplog)
-    assert f"job={jobs[3]} view=awp_automcation_job " in line
+    assert f"job_id={jobs[3]} view=awp_automcation_job " in line
     assert "archived" in line
 
     clock.wait()
@@ -448,7 +448,7 @@ def test_a_view_that_raises_for_one_row_shows_every_job_once_it_is_mended(
         taker.write(_deliveries(jobs, first=JOBS), {0: claim})
         (line,) = _not_shown(caplog)
         assert line.startswith(f"action=not_shown jobs={JOBS} view=awp_automcation_job reason=")
-        assert '"T999"' in line
+        assert r"\"T999\"" in line
         assert "platform check" in line
         assert len(feed.rows("select from awp_job_execution where trigger_status = 1")) == 2 * JOBS
         behind = "select distinct job_id from awp_job_reprojection order by 1"
@@ -642,5 +642,5 @@ def test_a_foreign_run_that_may_not_be_deleted_is_in_no_statuss_way(
     assert len(feed.rows("select from awp_action_execution")) == 2
     (row,) = feed.rows("select deliveries, applied, dead_letters from awp_trigger_ledger")
     assert row == {"deliveries": 2, "applied": 2, "dead_letters": 0}
-    (line,) = [said for each in caplog.records if "=not_swept " in (said := each.getMessage())]
+    (line,) = [said for each in caplog.records if "=runs_not_swept " in (said := each.getMessage())]
     assert "invoice" in line

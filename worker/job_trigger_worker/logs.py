@@ -28,6 +28,7 @@ MOST_EQUAL = 10
 
 EQUAL_WITHIN_S = 60.0
 _MOST_KNOWN = 1_000
+_JSON_TYPES = {str, int, float, bool, type(None), dict, list, tuple}
 
 
 class Event:
@@ -123,6 +124,15 @@ class _Masking(logging.Formatter, ABC):
     def format(self, record: logging.LogRecord) -> str:
         return self.masker.text(self.line(record))
 
+    def fields(self, event: Event) -> dict[str, Any]:
+        """The fields of an event as JSON has them, with what is secret hidden; all else as text."""
+        plain = {
+            name: value if type(value) in _JSON_TYPES else str(value)
+            for name, value in event.fields.items()
+        }
+        masked: dict[str, Any] = self.masker.value(plain)
+        return masked
+
     @abstractmethod
     def line(self, record: logging.LogRecord) -> str:
         """A record as a line."""
@@ -134,7 +144,7 @@ class _Text(_Masking):
     def line(self, record: logging.LogRecord) -> str:
         event = record.msg
         if isinstance(event, Event):
-            text = str(Event(event.word, self.masker.value(dict(event.fields))))
+            text = str(Event(event.word, self.fields(event)))
         else:
             text = f"logger={record.name} message={logfmt(record.getMessage())}"
         line = f"{_at(record)} {record.levelname:7} {_one_line(text)}"
@@ -147,7 +157,7 @@ class _Json(_Masking):
     def line(self, record: logging.LogRecord) -> str:
         event = record.msg
         if isinstance(event, Event):
-            content = {"action": event.word, **self.masker.value(dict(event.fields))}
+            content = {"action": event.word, **self.fields(event)}
         else:
             content = {"message": record.getMessage()}
         line = {
