@@ -436,12 +436,12 @@ def test_every_route_refuses_whoever_has_too_low_a_role(console: Served) -> None
         for (method, path), status in refusals(console, who).items():
             if (method, path) not in protected:
                 continue
-            if role is None:
+            if who is None:
                 expected = 401 if method != "GET" or path.startswith("/api/") else 303
                 assert status == expected, (method, path)
             else:
-                is_refused = not role.includes(protected[method, path])
-                assert (status == 403) == is_refused, (role, method, path, status)
+                is_refused = not who.includes(protected[method, path])
+                assert (status == 403) == is_refused, (who, method, path, status)
 
 
 def test_a_service_may_do_what_is_meant_for_it_and_nothing_else(console: Served) -> None:
