@@ -21,7 +21,7 @@ _PORTS_TRIED = 3
 class EmbeddedBroker:
     """One broker on a free loopback port. Nothing survives its end: no topic, no offset.
 
-    A joining consumer waits half of its rebalance timeout here (worker/README.md): give clients a
+    A joining consumer waits half of its rebalance timeout here: give clients a
     `max.poll.interval.ms` of a few seconds. It dies with its parent.
     """
 

@@ -3,7 +3,7 @@
 What is expired and what is too early is decided by the clock of whoever decides. The database's is
 the one that all workers share, and asking it costs a round trip. The brokers tell theirs with the
 acknowledgement of our own events, where the topic of these has LogAppendTime; nothing else that
-could be asked tells it without writing to a topic (worker/README.md).
+could be asked tells it without writing to a topic (docs/decisions, 32).
 """
 
 from __future__ import annotations

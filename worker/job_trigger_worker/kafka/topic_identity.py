@@ -1,4 +1,4 @@
-"""Whether a topic is still the one that it was (design 6.3, step 3)."""
+"""Whether a topic is still the one that it was (design 6.3, step 2)."""
 
 from __future__ import annotations
 

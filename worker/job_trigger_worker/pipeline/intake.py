@@ -1,7 +1,7 @@
 """A batch of triggers in; records, events and the new position out, in one transaction.
 
 The heart of the worker (design 6.2): every delivery ends in exactly one bin, and nothing is
-acknowledged that is not committed. What becomes of each is `deciding`'s.
+acknowledged that is not committed. What becomes of each is `decision`'s.
 """
 
 from __future__ import annotations
