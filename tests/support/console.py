@@ -35,6 +35,8 @@ from job_trigger_worker.storage.write.sign_ins import Session
 _TRUST = ssl.create_default_context()
 """Made once, because it reads every authority of this machine; no page here comes with TLS."""
 
+PATIENT_S = 10.0
+
 _FORM_TOKEN = re.compile(r'name="form_token" value="([^"]+)"')
 
 
@@ -114,11 +116,13 @@ def serving(
     kafka: KafkaSettings | None = None,
     brokers: TriggerSender | None = None,
     tail: FailureTail | None = None,
+    inventory_limit_s: float = PATIENT_S,
     **settings: Any,
 ) -> Iterator[Served]:
     """Serve a console over a database, and brokers if `kafka` says where, until the block ends.
 
-    `brokers` stands for them where there is no `kafka`; by default they are away.
+    `brokers` stands for them where there is no `kafka`; by default they are away. Pages wait for
+    the inventory as long as a busy machine needs, unless `inventory_limit_s` says otherwise.
     """
     chosen = Settings(
         database_url=SecretStr(database), **{"console_listen": "127.0.0.1:0", **settings}
@@ -128,7 +132,9 @@ def serving(
     made = clock or SystemClock()
     sending = sender or brokers or Nowhere()
     replayer = Replayer(chosen, kafka) if kafka else Nowhere()
-    app = create_app(Collaborators(chosen, pool, made, sending, replayer, tail or Silent()))
+    app = create_app(
+        Collaborators(chosen, pool, made, sending, replayer, tail or Silent(), inventory_limit_s)
+    )
     server = ConsoleServer(app, chosen, app.state.live.hub.end)
     thread = Thread(target=server.run)
     thread.start()

@@ -10,7 +10,7 @@ from job_trigger_worker.console.shared.auth.identify import Identify
 from job_trigger_worker.console.shared.auth.sessions import Sessions
 from job_trigger_worker.console.shared.auth.users import Users
 from job_trigger_worker.console.shared.limits import Limiter
-from job_trigger_worker.console.shared.live_preflight import LivePreflight
+from job_trigger_worker.console.shared.live_preflight import LIMIT_S, LivePreflight
 from job_trigger_worker.console.shared.metrics import ConsoleMetrics
 from job_trigger_worker.console.shared.ports import FailureTail, LetterReplayer, TriggerSender
 from job_trigger_worker.console.shared.rendering import Pages
@@ -28,6 +28,7 @@ class Collaborators:
     sender: TriggerSender
     replayer: LetterReplayer
     tail: FailureTail
+    inventory_limit_s: float = LIMIT_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Console:
     identify: Identify
     masker: Masker
     preflight: LivePreflight
+    inventory_limit_s: float
     sign_in_limit: Limiter
     address_limit: Limiter
     run_limit: Limiter

@@ -20,8 +20,8 @@ from job_trigger_worker.storage.read.job_parameter import (
 )
 
 MOST_TARGETS = 60
-_STATEMENT_MS = 400
-"""Of each of two reads at most: both take place within the second that a preflight has."""
+_STATEMENT_SHARE = 4 / 9
+"""Each of two reads gets this part of the time that a page waits for the inventory."""
 _LONGEST_JSON = 5_000
 
 
@@ -48,7 +48,7 @@ def read_saved(console: Console, job_id: int, job_type: str, *, most: int = MOST
     """Read it: from the parameter, else from what the platform lists. Never raises for a view."""
     try:
         with console.pool.snapshot() as connection:
-            limit_statements(connection, _STATEMENT_MS)
+            limit_statements(connection, _statement_ms(console))
             parameter = read_parameter(connection, job_id)
     except TriggerWorkerError:
         return _listed(console, job_id, most)
@@ -56,6 +56,10 @@ def read_saved(console: Console, job_id: int, job_type: str, *, most: int = MOST
     shown = None if parameter is None else _shown(console, parameter)
     is_clear = job_type in TYPES and not any(map(_is_of_shape, problems))
     return Saved(targets[:most], len(targets), shown, parameter, is_clear=is_clear)
+
+
+def _statement_ms(console: Console) -> int:
+    return int(console.inventory_limit_s * 1000 * _STATEMENT_SHARE)
 
 
 def _is_of_shape(problem: Problem) -> bool:
@@ -67,7 +71,7 @@ def _is_of_shape(problem: Problem) -> bool:
 def _listed(console: Console, job_id: int, most: int) -> Saved:
     try:
         with console.pool.snapshot() as connection:
-            limit_statements(connection, _STATEMENT_MS)
+            limit_statements(connection, _statement_ms(console))
             rows = read_targets(connection, job_id, most=most + 1)
     except TriggerWorkerError:
         return Saved(is_read=False, is_known=False)
