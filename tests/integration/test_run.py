@@ -17,7 +17,7 @@ from tests.support.command import TRIGGER_WORKER, trigger_worker
 from tests.support.terminal import Terminal
 from tests.support.waiting import wait_until
 
-START_S = 40.0
+START_S = 90.0
 
 KEYS = [
     "triggers",

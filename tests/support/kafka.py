@@ -19,6 +19,7 @@ from uuid import uuid4
 
 from job_trigger_worker.embedded.child import Child, free_port, last_lines
 from job_trigger_worker.kafka.admin import answers
+from tests.support.freezing import freeze
 
 POM = Path(__file__).parent / "jars" / "pom.xml"
 OLDEST_JAVA = 17
@@ -237,7 +238,7 @@ class KafkaNode:
     def freeze(self) -> None:
         """SIGSTOP: it holds its connections and answers nothing."""
         if self._child:
-            self._child.send(signal.SIGSTOP)
+            freeze(self._child.pid)
 
     def wake(self) -> None:
         """SIGCONT."""

@@ -13,6 +13,7 @@ from job_trigger_worker.config import PREFIX, Settings
 from job_trigger_worker.embedded.child import Child, last_lines
 from tests.support import forking
 from tests.support.forking import Forked
+from tests.support.freezing import freeze
 from tests.support.waiting import wait_until
 
 READY_S = 40.0
@@ -115,7 +116,7 @@ class WorkerProcess:
 
     def freeze(self) -> None:
         """SIGSTOP."""
-        self.child.send(signal.SIGSTOP)
+        freeze(self.child.pid)
 
     def wake(self) -> None:
         """SIGCONT."""
