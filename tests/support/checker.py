@@ -1,7 +1,8 @@
 """Holds what a run left behind against what was promised (design 2).
 
 Shares no code with the worker or with `trigger-worker audit`, and looks at values alone: see
-`tests.support.evidence` for where they come from, `tests/unit/test_checker.py` for what it finds.
+`tests.support.evidence` for where they come from, and `tests/unit/support/test_checker.py` for what
+it finds.
 """
 
 from __future__ import annotations

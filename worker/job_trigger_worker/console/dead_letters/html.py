@@ -12,10 +12,11 @@ from job_trigger_worker.console.shared import problems
 from job_trigger_worker.console.shared.addresses import trail_of
 from job_trigger_worker.console.shared.dependencies import console, id_of
 from job_trigger_worker.console.shared.filters import Field
+from job_trigger_worker.console.shared.list_params import LetterChoice
 from job_trigger_worker.console.shared.page import show
 from job_trigger_worker.console.shared.permissions import Administering
 from job_trigger_worker.console.shared.presenters import shorten
-from job_trigger_worker.console.shared.query_params import Choices
+from job_trigger_worker.console.shared.query_params import read_query
 from job_trigger_worker.console.shared.texts import Words, gettext_noop
 from job_trigger_worker.dead_letters.rendering import Form, RenderedBytes, printable, render
 from job_trigger_worker.domain.masking import MASK, Masker
@@ -56,11 +57,11 @@ def list_newest(request: Request, _admin: Administering) -> Response:
     """List dead letters, the newest first; their bytes are not shown."""
     made = console(request)
     view, _ = made.pages.page(request)
-    choices = Choices(request.query_params, view.words, view.zone)
-    reason, is_waiting = choices.text("reason"), choices.is_true("waiting")
+    query = read_query(LetterChoice, request.query_params, view)
+    reason, is_waiting = query.asked.reason, query.asked.waiting
     trail = trail_of(request)
     found, counted, sendable = [], None, None
-    if not choices.faults:
+    if not query.faults:
         choice = DeadLetterFilter(reason=reason, with_replayed=not is_waiting)
         with made.pool.snapshot() as connection:
             found = dead_letters.summaries(
@@ -75,7 +76,7 @@ def list_newest(request: Request, _admin: Administering) -> Response:
         "fresh": sendable.fresh if sendable else 0,
         "reason": reason or "",
         "fields": _fields(view.words),
-        "faults": choices.faults,
+        "faults": query.faults,
         "at": trail.address,
         "is_narrowed": reason is not None or is_waiting is not None,
         "newer": trail.newer,

@@ -22,10 +22,11 @@ from job_trigger_worker.console.dead_letters.edit_html import (
 from job_trigger_worker.console.dead_letters.html import KIND
 from job_trigger_worker.console.shared import problems
 from job_trigger_worker.console.shared.dependencies import console, id_of
+from job_trigger_worker.console.shared.list_params import LetterChoice
 from job_trigger_worker.console.shared.page import show
 from job_trigger_worker.console.shared.permissions import Administering
 from job_trigger_worker.console.shared.presenters import shorten
-from job_trigger_worker.console.shared.query_params import Choices
+from job_trigger_worker.console.shared.query_params import read_query
 from job_trigger_worker.console.shared.rendering import Page as View
 from job_trigger_worker.console.shared.texts import gettext_noop
 from job_trigger_worker.dead_letters.rendering import printable
@@ -100,12 +101,11 @@ def replay_many(
             raise problems.not_found()
         result = _send(request, admin, chosen, None)
         return _outcome(request, result, skipped=len(chosen) - _looked_at(result))
-    choices = Choices({"reason": reason}, view.words, view.zone)
-    wanted = choices.text("reason")
-    if choices.faults:
+    query = read_query(LetterChoice, {"reason": reason}, view)
+    if query.faults:
         raise problems.not_found()
     if which == "all":
-        choice = DeadLetterFilter(reason=wanted, with_cut=False)
+        choice = DeadLetterFilter(reason=query.asked.reason, with_cut=False)
     else:
         selected = tuple(id_of(each) for each in (letter or [])[:MOST_AT_ONCE])
         choice = DeadLetterFilter(selected, with_cut=False)

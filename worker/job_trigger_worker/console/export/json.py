@@ -18,13 +18,13 @@ from sqlalchemy import Connection
 from job_trigger_worker.console.export import csv_rows
 from job_trigger_worker.console.export.view import exports
 from job_trigger_worker.console.shared import models, problems
-from job_trigger_worker.console.shared.api_params import (
+from job_trigger_worker.console.shared.dependencies import as_of, scope_of
+from job_trigger_worker.console.shared.list_params import (
     ExecutionsExported,
     FailuresExported,
     JobsExported,
     reject_repeated,
 )
-from job_trigger_worker.console.shared.dependencies import as_of, scope_of
 from job_trigger_worker.console.shared.models import executions as execution_models
 from job_trigger_worker.console.shared.models import jobs as job_models
 from job_trigger_worker.console.shared.permissions import Viewing

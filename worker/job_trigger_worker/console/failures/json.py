@@ -9,7 +9,8 @@ from fastapi import APIRouter, Query, Request
 
 from job_trigger_worker.console.history.view import page_of
 from job_trigger_worker.console.shared import models, problems, validation_messages
-from job_trigger_worker.console.shared.api_params import (
+from job_trigger_worker.console.shared.dependencies import as_of, console, scope_of
+from job_trigger_worker.console.shared.list_params import (
     BrokenAsked,
     CausesAsked,
     FailuresAsked,
@@ -19,7 +20,6 @@ from job_trigger_worker.console.shared.api_params import (
     following,
     reject_repeated,
 )
-from job_trigger_worker.console.shared.dependencies import as_of, console, scope_of
 from job_trigger_worker.console.shared.models import failures as failure_models
 from job_trigger_worker.console.shared.models.executions import ExecutionPage
 from job_trigger_worker.console.shared.models.lists import window, window_if

@@ -11,8 +11,8 @@ from job_trigger_worker.console.history import event_preview
 from job_trigger_worker.console.history.event_preview import EventPreview
 from job_trigger_worker.console.history.view import page_of
 from job_trigger_worker.console.shared import findings, models, problems
-from job_trigger_worker.console.shared.api_params import ExecutionsAsked, reject_repeated
 from job_trigger_worker.console.shared.dependencies import as_of, console, id_of, scope_of, uuid_of
+from job_trigger_worker.console.shared.list_params import ExecutionsAsked, reject_repeated
 from job_trigger_worker.console.shared.models import executions as execution_models
 from job_trigger_worker.console.shared.models.values import id_text, plain
 from job_trigger_worker.console.shared.permissions import Viewing

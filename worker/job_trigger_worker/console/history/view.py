@@ -9,9 +9,9 @@ from typing import Any
 
 from fastapi import Request
 
-from job_trigger_worker.console.shared.api_params import Paging, following
 from job_trigger_worker.console.shared.badges import badge
 from job_trigger_worker.console.shared.dependencies import as_of, console, scope_of
+from job_trigger_worker.console.shared.list_params import Paging, following
 from job_trigger_worker.console.shared.models.executions import ExecutionPage, execution
 from job_trigger_worker.console.shared.models.lists import window_if
 from job_trigger_worker.console.shared.permissions import Viewing

@@ -12,9 +12,11 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy import Connection
 
-from job_trigger_worker.console.shared import export_links, filters
+from job_trigger_worker.console.shared import filters
 from job_trigger_worker.console.shared.addresses import Address, trail_of
 from job_trigger_worker.console.shared.dependencies import as_of, console, scope_of
+from job_trigger_worker.console.shared.export_links import export_links
+from job_trigger_worker.console.shared.list_params import JobsShown
 from job_trigger_worker.console.shared.page import show
 from job_trigger_worker.console.shared.permissions import Viewing, only
 from job_trigger_worker.console.shared.presenters import (
@@ -26,7 +28,7 @@ from job_trigger_worker.console.shared.presenters import (
     shorten,
     word,
 )
-from job_trigger_worker.console.shared.query_params import Choices
+from job_trigger_worker.console.shared.query_params import read_query
 from job_trigger_worker.console.shared.texts import Words
 from job_trigger_worker.domain import slots
 from job_trigger_worker.domain.principals import Role
@@ -94,16 +96,16 @@ def list_all(request: Request, viewer: Viewing) -> Response:
     """List the jobs, with what is broken above them."""
     view, _ = console(request).pages.page(request)
     scope, at = scope_of(viewer), as_of(request)
-    choices = Choices(request.query_params, view.words, view.zone)
-    named = _named(request, scope, choices.text("q"))
+    query = read_query(JobsShown, request.query_params, view)
+    named = _named(request, scope, query.asked.q)
     if named is not None:
         return RedirectResponse(named, HTTPStatus.SEE_OTHER)
-    wanted, sort = choices.job(with_outcome=True), choices.sort()
+    wanted = query.asked.wanted()
     trail = trail_of(request)
     read = _Read(Page((), None), _NO_COUNTS, None, {})
-    if not choices.faults:
+    if not query.faults:
         with console(request).pool.snapshot() as connection:
-            read = _read(connection, scope, at, wanted, sort, trail.after)
+            read = _read(connection, scope, at, wanted, query.asked.sort, trail.after)
     chips = filters.chips(trail.address, view.words)
     values = {
         "lines": [
@@ -119,11 +121,11 @@ def list_all(request: Request, viewer: Viewing) -> Response:
             for cause in (read.broken.rows[:_CAUSES] if read.broken else ())
         ],
         "fields": filters.job_filters(view.words),
-        "faults": choices.faults,
+        "faults": query.faults,
         "at": trail.address,
-        "search": choices.query.get("q", ""),
+        "search": request.query_params.get("q", ""),
         "chips": chips,
-        "exports": export_links.jobs_export(trail.address, choices),
+        "exports": export_links("jobs", query, view.words),
         "is_narrowed": bool(chips),
         "newer": trail.newer,
         "older": trail.older(read.page.next),

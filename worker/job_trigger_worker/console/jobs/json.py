@@ -9,13 +9,13 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from job_trigger_worker.console.jobs.detail import json as now
 from job_trigger_worker.console.jobs.detail.saved import read_saved
 from job_trigger_worker.console.shared import etags, models, problems
-from job_trigger_worker.console.shared.api_params import (
+from job_trigger_worker.console.shared.dependencies import as_of, console, id_of, scope_of
+from job_trigger_worker.console.shared.list_params import (
     JobChoice,
     JobsAsked,
     following,
     reject_repeated,
 )
-from job_trigger_worker.console.shared.dependencies import as_of, console, id_of, scope_of
 from job_trigger_worker.console.shared.models import jobs as job_models
 from job_trigger_worker.console.shared.models.lists import window_if
 from job_trigger_worker.console.shared.permissions import Viewing

@@ -1,129 +1,86 @@
-"""What an address asks for: filters, read with a fault beside each that cannot be."""
+"""The filters of a page's address: those of the API, as forms of a browser send them.
+
+A form sends fields that nobody has filled in, and times of the viewer's zone. What cannot be read
+costs a sentence beside its field, never the page.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from typing import TypeVar
-from uuid import UUID
+from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
+from pydantic import BaseModel, ValidationError
+
+from job_trigger_schemas.fields import write_time
+from job_trigger_worker.console.shared import validation_messages
+from job_trigger_worker.console.shared.rendering import Page
 from job_trigger_worker.console.shared.texts import Words, gettext_noop
-from job_trigger_worker.domain.cause import LONGEST_KEY
-from job_trigger_worker.domain.read_models import JobFilter, JobSort, RecordFilter, Status
-from job_trigger_worker.domain.trigger import MAX_ID
 
-Choice = TypeVar("Choice", bound=StrEnum)
+Asked = TypeVar("Asked", bound=BaseModel)
 
-_LONGEST = 200
-_YEARS = range(2000, 2201)
+_TIMES = ("since", "until")
+_CHOICE = gettext_noop("Choose one of the list.")
+_TIME = gettext_noop("A time looks like 2026-11-23 08:00.")
+_OF_FORMS: Mapping[str, str] = {
+    "enum": _CHOICE,
+    "literal_error": _CHOICE,
+    "bool_parsing": _CHOICE,
+    "time_format": _TIME,
+    "time_date": _TIME,
+    "time_leap_second": _TIME,
+}
+"""What is said otherwise than by the API, because people choose from lists and type local times."""
 
 
-@dataclass
-class Choices:
-    """Reads a query. `faults` has a sentence for each field that could not be read."""
+@dataclass(frozen=True, slots=True)
+class PageQuery(Generic[Asked]):
+    """`asked` has what could be read; `faults` has a sentence for each field that could not."""
 
-    query: Mapping[str, str]
-    words: Words
-    zone: ZoneInfo
-    faults: dict[str, str] = field(default_factory=dict)
+    asked: Asked
+    faults: Mapping[str, str]
 
-    def text(self, name: str, longest: int = _LONGEST) -> str | None:
-        """What was typed, without blanks around it."""
-        given = self.query.get(name, "").strip()
-        if "\0" in given or len(given) > longest:
-            self._fault(name, gettext_noop("Use fewer characters, and none that is invisible."))
-            return None
-        return given or None
+    def for_api(self) -> dict[str, str]:
+        """The same filters as the API writes them, without those that are not used."""
+        said = self.asked.model_dump(mode="json", exclude_defaults=True)
+        return {
+            name: str(value).lower() if value is True or value is False else str(value)
+            for name, value in said.items()
+        }
 
-    def number(self, name: str) -> int | None:
-        """An id."""
-        given = self.text(name)
-        if given is None:
-            return None
-        if given.isascii() and given.isdigit() and 0 < int(given) <= MAX_ID:
-            return int(given)
-        self._fault(name, gettext_noop("An id is a whole number, such as 17."))
-        return None
 
-    def one_of(self, name: str, known: Iterable[Choice]) -> Choice | None:
-        """One word of a list."""
-        given = self.text(name)
-        for each in known:
-            if given == each:
-                return each
-        if given:
-            self._fault(name, gettext_noop("Choose one of the list."))
-        return None
-
-    def is_true(self, name: str) -> bool | None:
-        """`yes` or `no`."""
-        given = self.text(name)
-        if given is None or given in ("yes", "no"):
-            return None if given is None else given == "yes"
-        self._fault(name, gettext_noop("Choose one of the list."))
-        return None
-
-    def uuid(self, name: str) -> UUID | None:
-        """An id of 32 hexadecimal digits."""
-        given = self.text(name)
+def read_query(model: type[Asked], query: Mapping[str, str], view: Page) -> PageQuery[Asked]:
+    """Read the fields of `model`; what the address has besides is somebody else's."""
+    given = {name: query[name].strip() for name in model.model_fields if name in query}
+    given = {name: _zoned(name, value, view.zone) for name, value in given.items() if value}
+    faults: dict[str, str] = {}
+    while True:
         try:
-            return UUID(given) if given else None
-        except ValueError:
-            self._fault(name, gettext_noop("This id has 32 hexadecimal digits."))
-            return None
+            return PageQuery(model.model_validate(given), faults)
+        except ValidationError as error:
+            for found in error.errors(include_url=False):
+                name = str(found["loc"][0])
+                faults.setdefault(name, _sentence(found, view.words))
+                given.pop(name, None)
 
-    def moment(self, name: str) -> datetime | None:
-        """A time; without a zone it is meant in the viewer's."""
-        given = self.text(name)
-        if given is None:
-            return None
-        try:
-            at = datetime.fromisoformat(given)
-            at = at if at.tzinfo else at.replace(tzinfo=self.zone)
-            if at.year in _YEARS:
-                return at
-        except ValueError:
-            pass
-        self._fault(name, gettext_noop("A time looks like 2026-11-23 08:00."))
-        return None
 
-    def job(self, *, with_outcome: bool) -> JobFilter:
-        """Which jobs are meant; `with_outcome` reads what their newest record has to be, too."""
-        return JobFilter(
-            name_prefix=self.text("name"),
-            text=self.text("q"),
-            server_id=self.number("server"),
-            owner_id=self.number("owner"),
-            job_type=self.text("type"),
-            group_id=self.number("group"),
-            is_enabled=self.is_true("enabled"),
-            status=self.one_of("status", Status) if with_outcome else None,
-            code=self.text("code") if with_outcome else None,
-            cause=self.text("cause", LONGEST_KEY) if with_outcome else None,
-            is_overdue=with_outcome and self.is_true("overdue") is True,
-        )
+def _zoned(name: str, value: str, zone: ZoneInfo) -> str:
+    """A time that somebody typed without a zone is meant in theirs."""
+    if name in _TIMES:
+        with suppress(ValueError, OverflowError):
+            at = datetime.fromisoformat(value)
+            return write_time(at if at.tzinfo else at.replace(tzinfo=zone))
+    return value
 
-    def records(self) -> RecordFilter:
-        """Which records are meant."""
-        return RecordFilter(
-            job_id=self.number("job"),
-            since=self.moment("since"),
-            until=self.moment("until"),
-            status=self.one_of("status", [s for s in Status if s is not Status.NEVER_RUN]),
-            code=self.text("code"),
-            cause=self.text("cause", LONGEST_KEY),
-            kind=self.text("kind"),
-            trigger_id=self.uuid("trigger"),
-            text=self.text("q"),
-            job=self.job(with_outcome=False),
-        )
 
-    def sort(self) -> JobSort:
-        """The order; trouble first where none is chosen."""
-        return self.one_of("sort", JobSort) or JobSort.TROUBLE
-
-    def _fault(self, name: str, text: str) -> None:
-        self.faults[name] = self.words.gettext(text)
+def _sentence(found: Any, words: Words) -> str:
+    of_form = _OF_FORMS.get(found["type"])
+    if of_form is not None:
+        return words.gettext(of_form)
+    placed = {**found, "loc": ("query", *found["loc"])}
+    return validation_messages.sentence_of(validation_messages.of_pydantic(placed), words)[
+        "message"
+    ]

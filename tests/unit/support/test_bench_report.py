@@ -12,7 +12,7 @@ from tests.benchmarks.memory import Memory
 from tests.benchmarks.report import Report
 from tests.benchmarks.shapes import Shaped
 
-README = Path(__file__).parents[1] / "benchmarks" / "README.md"
+README = Path(__file__).parents[2] / "benchmarks" / "README.md"
 
 
 def test_throughput_is_a_rate_and_a_ratio_by_name() -> None:

@@ -1,3 +1,5 @@
+"""How often somebody may try."""
+
 from datetime import UTC, datetime
 
 from job_trigger_worker.console.shared.limits import Limiter

@@ -29,7 +29,7 @@ from tests.support.sql import execute, rows
 from tests.support.topics import Broker
 from tests.support.worker import running
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "platform.md").read_text()
 EXAMPLE = re.findall(
     r"```sql\n(.+?)```", PAGE[PAGE.index("## A worked example") :], re.DOTALL | re.MULTILINE

@@ -15,7 +15,15 @@ from job_trigger_worker.metrics import IntakeMetrics, Metrics
 from job_trigger_worker.pipeline.job_projection import Projector
 from job_trigger_worker.storage.db.engine import Session, make_engine
 from job_trigger_worker.storage.write import projection, records, reprojections
-from tests.integration.test_projection import FAILED, JOBS, NOON, PASSED, Desk, Firing, firings
+from tests.integration.pipeline.test_projection import (
+    FAILED,
+    JOBS,
+    NOON,
+    PASSED,
+    Desk,
+    Firing,
+    firings,
+)
 from tests.support import sql
 from tests.support.brokerless import feeding
 from tests.support.command import trigger_worker

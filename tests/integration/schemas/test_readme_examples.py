@@ -13,12 +13,12 @@ from tests.support import failures
 from tests.support.topics import Broker, produce_raw, read_topic, read_whole
 from tests.support.waiting import wait_until
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-PACKAGE = (Path(__file__).parents[2] / "schemas/README.md").read_text(encoding="utf-8")
+README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+PACKAGE = (Path(__file__).parents[3] / "schemas/README.md").read_text(encoding="utf-8")
 PROGRAMS = re.findall(r"^```python\n(.*?)^```", PACKAGE, re.MULTILINE | re.DOTALL)
 DISPATCH = json.loads(
     (
-        Path(__file__).parents[2] / "schemas/examples/good/awp.job.dispatch.v1/action.json"
+        Path(__file__).parents[3] / "schemas/examples/good/awp.job.dispatch.v1/action.json"
     ).read_bytes()
 )
 READ_S = 30.0

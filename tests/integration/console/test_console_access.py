@@ -255,7 +255,7 @@ def test_the_own_origin_is_taken(console: Served) -> None:
 
 
 def test_a_program_finds_the_token_of_the_form_as_the_api_page_says(console: Served) -> None:
-    page_of_docs = (Path(__file__).parents[2] / "docs/api.md").read_text()
+    page_of_docs = (Path(__file__).parents[3] / "docs/api.md").read_text()
     (expression,) = re.findall(r"^form=.*sed -n '(.*)'\)$", page_of_docs, re.MULTILINE)
     browser = console.browser()
     page = browser.get("/sign-in")

@@ -1,3 +1,5 @@
+"""The embedded PostgreSQL server: it starts, ends and takes nothing with it."""
+
 from __future__ import annotations
 
 import os

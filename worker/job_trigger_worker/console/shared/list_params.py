@@ -1,7 +1,7 @@
-"""What lists are asked for: the filters of the pages, declared for the API's document.
+"""What lists are asked for: one vocabulary of filters for pages, API and exports.
 
-A parameter that is not declared, or is given twice, is refused: a misspelled filter would otherwise
-answer with everything. An empty one is refused, too, but for texts that may be anything.
+The API refuses a parameter that is not declared, is given twice or is empty: a misspelled filter
+would otherwise answer with everything. Pages read the same fields leniently (`query_params`).
 """
 
 from __future__ import annotations
@@ -165,6 +165,13 @@ class ExecutionChoice(FailureChoice):
         return self._wanted(None if self.status is None else Status(self.status))
 
 
+class LetterChoice(_Strict):
+    """Which dead letters."""
+
+    reason: Word | None = Field(None, description="A part of the reason.")
+    waiting: bool | None = Field(None, description="Only those that were not sent again yet.")
+
+
 class Paging(_Strict):
     """Which page."""
 
@@ -174,10 +181,14 @@ class Paging(_Strict):
     limit: int = Field(LISTED, ge=1, le=MOST_LISTED, description="Items on a page, at most.")
 
 
-class JobsAsked(JobChoice, Paging):
-    """A page of jobs."""
+class JobsShown(JobChoice):
+    """Jobs in an order."""
 
     sort: JobSort = Field(JobSort.TROUBLE, description="The order.")
+
+
+class JobsAsked(JobsShown, Paging):
+    """A page of jobs."""
 
 
 class ExecutionsAsked(ExecutionChoice, Paging):

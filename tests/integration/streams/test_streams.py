@@ -28,7 +28,7 @@ from tests.support.worker import WorkerProcess, running
 
 EXAMPLE = json.loads(
     (
-        Path(__file__).parents[2]
+        Path(__file__).parents[3]
         / "schemas/examples/good/awp.job.trigger-failure.v1/two-findings.json"
     ).read_bytes()
 )

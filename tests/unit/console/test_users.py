@@ -1,3 +1,5 @@
+"""The users file: what is read of it, and what is refused by name."""
+
 import json
 import os
 import stat

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 ON_BOTH_BROKERS = "test_dead_letters_are_kept_longer_than_the_rest"
 
 
@@ -18,7 +18,7 @@ def test_without_java_kafka_tests_are_deselected_and_a_failure_in_ci_alone(
     outside = {name: value for name, value in os.environ.items() if name != "TEST_KAFKA"}
     arguments = ("-q", "-p", "no:cacheprovider", "-k", ON_BOTH_BROKERS)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *arguments, "tests/integration/test_topics.py"],
+        [sys.executable, "-m", "pytest", *arguments, "tests/integration/commands/test_topics.py"],
         cwd=ROOT,
         env=outside | {"JAVA_HOME": "/nowhere", "CI": ci, "DOCKER_HOST": "unix:///nowhere"},
         capture_output=True,

@@ -18,7 +18,7 @@ from job_trigger_worker.storage.db.lock_watch import LockWatch
 from tests.support import sql
 from tests.support.waiting import wait_until
 
-ROLES = Path(__file__).parents[2] / "deploy/sql/roles.sql"
+ROLES = Path(__file__).parents[3] / "deploy/sql/roles.sql"
 PERSON = "somebody at a prompt"
 WAITING = "select count(*) from pg_locks where not granted"
 LEDGER = """
