@@ -67,7 +67,7 @@ def moment(written: str, now: datetime) -> datetime:
 def plain(value: Any, name: str = "") -> Any:
     """A value of the read service for programs: ids as strings, times as RFC 3339."""
     if is_dataclass(value):
-        return {f.name: plain(getattr(value, f.name), f.name) for f in fields(value)}
+        return {f.name: plain(getattr(value, f.name), f.name) for f in fields(value) if f.repr}
     if isinstance(value, tuple):
         return [plain(each, name) for each in value]
     if isinstance(value, Mapping):

@@ -13,6 +13,8 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+from job_trigger_worker.domain import slots
+
 Row = TypeVar("Row")
 
 
@@ -214,7 +216,7 @@ class JobListRow:
     """A job in a list (R4), and of its detail what lists know: no inventory is read.
 
     `newest` is its newest record, None when it never ran. `last_scheduled_at` is its newest slot;
-    overdue and the next slot follow from it with `schedule` and `timezone`. `consecutive_failures`
+    overdue and the next slot follow from it, as of `read_at`. `consecutive_failures`
     and `failing_since` (the first failed slot of the row) are set while `status` is
     `trigger_failed`; `last_success_at` is the slot of the last run that succeeded, looked for among
     the job's recent records.
@@ -239,6 +241,30 @@ class JobListRow:
     failing_since: datetime | None
     consecutive_failures: int
     last_success_at: datetime | None
+    read_at: datetime = field(repr=False)
+
+    @property
+    def next_slot_at(self) -> datetime | None:
+        """The next slot; None where the job is switched off or has none."""
+        upcoming = self.next_slots(1)
+        return upcoming[0] if upcoming else None
+
+    @property
+    def is_overdue(self) -> bool:
+        """True when a slot has passed and no trigger came."""
+        return self.is_enabled and slots.is_overdue(
+            self.schedule,
+            self.timezone,
+            last_scheduled_at=self.last_scheduled_at,
+            updated_at=self.updated_at,
+            now=self.read_at,
+        )
+
+    def next_slots(self, count: int) -> tuple[datetime, ...]:
+        """The next slots of a job that is switched on."""
+        if not self.is_enabled:
+            return ()
+        return slots.next_slots(self.schedule, self.timezone, self.read_at, count)
 
 
 @dataclass(frozen=True, slots=True)

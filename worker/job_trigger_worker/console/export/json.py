@@ -88,7 +88,7 @@ def export_jobs(
             size=_JOBS,
         )
 
-    return _file(request, viewer, "jobs", asked.format, read, lambda row: job_models.job(row, at))
+    return _file(request, viewer, "jobs", asked.format, read, job_models.Job.model_validate)
 
 
 @router.get(
@@ -131,7 +131,7 @@ def _records(
             connection, scope, at, wanted=wanted, after=after, size=_RECORDS
         )
 
-    return _file(request, viewer, name, format_, read, execution_models.execution)
+    return _file(request, viewer, name, format_, read, execution_models.Execution.model_validate)
 
 
 def _file(

@@ -13,10 +13,10 @@ from fastapi import APIRouter, Request, Response
 
 from job_trigger_worker.console.failures.live import stats
 from job_trigger_worker.console.failures.live.stats import SPANS, FailureStats, Span, span_of
-from job_trigger_worker.console.history.view import remedy
 from job_trigger_worker.console.shared import problems
 from job_trigger_worker.console.shared.addresses import trail_of
 from job_trigger_worker.console.shared.dependencies import as_of, console, scope_of
+from job_trigger_worker.console.shared.findings import remedy_of
 from job_trigger_worker.console.shared.page import show
 from job_trigger_worker.console.shared.permissions import Viewing
 from job_trigger_worker.console.shared.presenters import (
@@ -106,7 +106,7 @@ def jobs_of_cause(request: Request, viewer: Viewing) -> Response:
         "cause": shorten(cause, 160),
         "message": cause_text(page.rows[0], view.words, 400) if page.rows else "",
         "jobs": [(job, name_of(job.job_name, job.job_id, view.words)) for job in page.rows],
-        "next_step": remedy(cause.partition(":")[0], view.words),
+        "next_step": remedy_of(cause.partition(":")[0], view.words),
         "span": span,
         "history": "/history?" + urlencode({"cause": cause}),
         "standing": "/jobs?" + urlencode({"cause": cause}),
@@ -123,7 +123,7 @@ def sum_values(found: FailureStats, words: Words, span: Span) -> Mapping[str, An
         "causes": _causes(found.causes, words, span),
         "all_causes": f"/failures/causes?span={span.key}",
         "more_causes": found.causes.total - len(found.causes.rows),
-        "codes": [(row, remedy(row.code, words)) for row in found.codes],
+        "codes": [(row, remedy_of(row.code, words)) for row in found.codes],
         "chart": found.chart,
         "window": None if found.window.is_complete else found.window,
         "short": shorten,

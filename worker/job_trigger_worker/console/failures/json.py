@@ -22,7 +22,7 @@ from job_trigger_worker.console.shared.list_params import (
 )
 from job_trigger_worker.console.shared.models import failures as failure_models
 from job_trigger_worker.console.shared.models.executions import ExecutionPage
-from job_trigger_worker.console.shared.models.lists import window, window_if
+from job_trigger_worker.console.shared.models.values import Beside
 from job_trigger_worker.console.shared.permissions import Viewing
 from job_trigger_worker.domain.read_models import AsOf
 from job_trigger_worker.storage.read import failures
@@ -57,11 +57,7 @@ def list_causes(
             until=asked.until,
             limit=asked.limit,
         )
-    return failure_models.CauseList(
-        items=[failure_models.cause(row) for row in found.rows],
-        total=found.total,
-        window=window(found.window),
-    )
+    return failure_models.CauseList.model_validate(found)
 
 
 @router.get("/causes/standing", responses=models.problems(), dependencies=[reject_repeated])
@@ -71,11 +67,7 @@ def list_standing_causes(
     """List what is broken now: the causes of jobs whose newest trigger failed."""
     with console(request).pool.snapshot() as connection:
         found = failures.standing_causes(connection, scope_of(viewer), limit=asked.limit)
-    return failure_models.CauseList(
-        items=[failure_models.cause(row) for row in found.rows],
-        total=found.total,
-        window=window(found.window),
-    )
+    return failure_models.CauseList.model_validate(found)
 
 
 @router.get("/causes/jobs", responses=models.problems(), dependencies=[reject_repeated])
@@ -94,11 +86,7 @@ def list_jobs_of_cause(
             after=asked.after,
             size=asked.limit,
         )
-    return failure_models.BrokenJobPage(
-        items=[failure_models.broken_job(row) for row in page.rows],
-        next=page.next,
-        window=window_if(page.window),
-    )
+    return failure_models.BrokenJobPage.model_validate(page)
 
 
 @router.get("/codes", responses=models.problems(), dependencies=[reject_repeated])
@@ -111,13 +99,7 @@ def list_codes(
         codes, read = failures.by_code(
             connection, scope_of(viewer), since=asked.since, until=asked.until
         )
-    return failure_models.CodeList(
-        items=[
-            failure_models.Code(code=row.code, jobs=row.jobs, triggers=row.triggers)
-            for row in codes
-        ],
-        window=window(read),
-    )
+    return failure_models.CodeList.model_validate(Beside(rows=codes, window=read))
 
 
 @router.get("/buckets", responses=models.problems(), dependencies=[reject_repeated])
@@ -135,12 +117,8 @@ def list_buckets(
             step_s=asked.step_s,
             job_id=asked.job,
         )
-    return failure_models.BucketList(
-        items=[
-            failure_models.Bucket(start=each.start, by_code=dict(each.by_code)) for each in buckets
-        ],
-        step_s=asked.step_s,
-        window=window(read),
+    return failure_models.BucketList.model_validate(
+        Beside(rows=buckets, step_s=asked.step_s, window=read)
     )
 
 

@@ -1,17 +1,23 @@
-"""The outgoing event of a record, built again from what the record keeps (R8)."""
+"""The outgoing event of a record, made again by `pipeline.events` of what the record keeps (R8)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
-from job_trigger_schemas import cloudevents
+import orjson
+
+from job_trigger_worker.domain.codes import FailureCode
+from job_trigger_worker.domain.delivery import Event
+from job_trigger_worker.domain.inventory import Job
 from job_trigger_worker.domain.read_models import RecordDetail
 from job_trigger_worker.domain.record import FAILED, SUCCEEDED
 from job_trigger_worker.domain.topics import Topics
-from job_trigger_worker.domain.trigger import EventKind, event_id
+from job_trigger_worker.domain.trigger import Origin, Trigger, TriggerKind
+from job_trigger_worker.domain.verdict import Finding, Verdict
+from job_trigger_worker.pipeline import events
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,85 +33,83 @@ class EventPreview:
 
 def preview_event(detail: RecordDetail, topics: Topics) -> EventPreview | None:
     """The event of a record; None for one that was written without us."""
-    record = detail.record
-    missing: list[str] = []
-    if record.execution_id is None or record.decided_at is None:
+    decided_at = detail.record.decided_at
+    if detail.record.execution_id is None or decided_at is None:
         return None
-    if record.trigger_status == SUCCEEDED:
-        is_action = record.job_type == "action"
-        topic = topics.dispatch_action if is_action else topics.dispatch_orch
-        of, kind, body = EventKind.DISPATCH, cloudevents.TYPE_JOB_DISPATCH, _dispatch(detail)
-        missing += ["expires_at", "parameter"]
-    elif record.trigger_status == FAILED:
-        topic, of, kind = topics.failures, EventKind.FAILURE, cloudevents.TYPE_TRIGGER_FAILURE
-        body = _failure(detail)
+    decided_at = decided_at.astimezone(UTC)
+    missing: tuple[str, ...] = ()
+    if detail.record.trigger_status == SUCCEEDED:
+        event = _dispatch(detail, topics, decided_at)
+        missing = ("expires_at", "parameter")
+    elif detail.record.trigger_status == FAILED:
+        event = _failure(detail, topics, decided_at)
     else:
         return None
-    if detail.owner_id is not None:
-        missing.append("owner.name")
-    outcome_id = event_id(str(record.execution_id), of)
-    headers = {
-        cloudevents.HEADER_SPEC_VERSION: cloudevents.SPEC_VERSION,
-        cloudevents.HEADER_SOURCE: cloudevents.SOURCE,
-        cloudevents.HEADER_CONTENT_TYPE: cloudevents.CONTENT_TYPE,
-        cloudevents.HEADER_TYPE: kind,
-        cloudevents.HEADER_ID: outcome_id,
-        cloudevents.HEADER_TIME: _time(record.decided_at) or "",
-    }
-    if detail.trace_id is not None:
-        traceparent = f"00-{detail.trace_id}-{outcome_id.replace('-', '')[:16]}-01"
-        headers[cloudevents.HEADER_TRACEPARENT] = traceparent
-    return EventPreview(
-        topic, str(record.job_id), headers, {"event_id": outcome_id, **body}, tuple(missing)
+    if event is None:
+        return None
+    body = orjson.loads(event.value or b"{}")
+    for name in missing:
+        del body[name]
+    if detail.owner_id is None:
+        body["owner"] = None
+    else:
+        del body["owner"]["name"]
+        missing += ("owner.name",)
+    headers = {name: _text(content) for name, content in event.headers}
+    return EventPreview(event.topic, _text(event.key), headers, body, missing)
+
+
+def _dispatch(detail: RecordDetail, topics: Topics, decided_at: datetime) -> Event | None:
+    targets = orjson.dumps([dict(target) for target in detail.targets]).decode()
+    verdict = Verdict((), (), _job(detail))
+    return events.dispatch(topics, _trigger(detail), verdict, decided_at, targets)
+
+
+def _failure(detail: RecordDetail, topics: Topics, decided_at: datetime) -> Event:
+    record = detail.record
+    # A record of an older version may have a code that is none any more: it is shown as it stands.
+    code = cast(FailureCode, record.code)
+    verdict = Verdict(
+        tuple(Finding(code, {}, cause) for cause in record.causes or ("",)),
+        (),
+        _job(detail),
+        omitted=detail.findings_omitted,
+    )
+    findings = [dict(each) for each in detail.findings]
+    findings = findings or [{"code": record.code, "message": record.message}]
+    return events.failure(topics, _trigger(detail), verdict, decided_at, findings)
+
+
+def _trigger(detail: RecordDetail) -> Trigger:
+    record = detail.record
+    return Trigger(
+        job_id=record.job_id,
+        trigger_id=str(record.trigger_id),
+        idempotency_key=str(record.execution_id),
+        kind=cast(TriggerKind, record.kind),
+        scheduled_at=cast(datetime, record.scheduled_at),
+        fired_at=cast(datetime, record.fired_at),
+        triggered_by=record.triggered_by,
+        origin=Origin(detail.partition or 0, detail.offset or 0),
+        trace_id=detail.trace_id,
+        triggered_by_verified=record.triggered_by_verified,
     )
 
 
-def _dispatch(detail: RecordDetail) -> dict[str, Any]:
-    return {
-        **_shared(detail),
-        "target_id": None if detail.target_id is None else str(detail.target_id),
-        "dispatched_at": _time(detail.record.decided_at),
-        "targets": [dict(target) for target in detail.targets],
-    }
-
-
-def _failure(detail: RecordDetail) -> dict[str, Any]:
+def _job(detail: RecordDetail) -> Job:
     record = detail.record
-    first = detail.findings[0] if detail.findings else {}
-    return {
-        **_shared(detail),
-        "job_name": record.job_name,
-        "failed_at": _time(record.decided_at),
-        "code": record.code,
-        "message": first.get("message", record.message),
-        "findings": [dict(finding) for finding in detail.findings],
-        "findings_omitted": detail.findings_omitted,
-        "causes": list(record.causes),
-        "cause": record.causes[0] if record.causes else None,
-    }
+    return Job(
+        job_id=record.job_id,
+        name=cast(str, record.job_name),
+        job_type=cast(str, record.job_type),
+        target_id=detail.target_id,
+        owner_id=detail.owner_id,
+        enabled=True,
+        parameter="null",
+        max_lateness_s=None,
+        version=0,
+    )
 
 
-def _shared(detail: RecordDetail) -> dict[str, Any]:
-    record = detail.record
-    owner = None if detail.owner_id is None else {"user_id": str(detail.owner_id)}
-    sender = {}
-    if record.triggered_by is not None:
-        sender = {
-            "triggered_by": record.triggered_by,
-            "triggered_by_verified": record.triggered_by_verified is True,
-        }
-    return {
-        "execution_id": str(record.execution_id),
-        "trigger_id": None if record.trigger_id is None else str(record.trigger_id),
-        "job_id": str(record.job_id),
-        "job_type": record.job_type,
-        "owner": owner,
-        "kind": record.kind,
-        **sender,
-        "scheduled_at": _time(record.scheduled_at),
-    }
-
-
-def _time(at: datetime | None) -> str | None:
-    """A time as it travels: UTC, ends in Z."""
-    return None if at is None else at.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
+def _text(content: str | bytes | None) -> str:
+    return content.decode() if isinstance(content, bytes) else content or ""

@@ -14,11 +14,10 @@ from job_trigger_worker.console.shared import findings, models, problems
 from job_trigger_worker.console.shared.dependencies import as_of, console, id_of, scope_of, uuid_of
 from job_trigger_worker.console.shared.list_params import ExecutionsAsked, reject_repeated
 from job_trigger_worker.console.shared.models import executions as execution_models
-from job_trigger_worker.console.shared.models.values import id_text, plain
+from job_trigger_worker.console.shared.models.values import Beside, plain
 from job_trigger_worker.console.shared.permissions import Viewing
 from job_trigger_worker.console.shared.rendering import words_of
 from job_trigger_worker.domain.masking import Masker
-from job_trigger_worker.domain.read_models import RecordDetail
 from job_trigger_worker.domain.topics import Topics
 from job_trigger_worker.storage.read import executions
 
@@ -57,19 +56,15 @@ def show_execution(
     event = event_preview.preview_event(
         detail, Topics.under(console(request).settings.topic_prefix)
     )
-    return execution_models.ExecutionDetail(
-        **execution_models.fields(detail.record),
-        owner_id=id_text(detail.owner_id),
-        target_id=id_text(detail.target_id),
-        findings=[findings.stored(each, words, masker) for each in detail.findings],
-        findings_omitted=detail.findings_omitted,
-        targets=[_target(each) for each in detail.targets],
-        event=None if event is None else _event(event, masker),
-        origin=_origin(detail),
-        trace_id=detail.trace_id,
-        previous_id=id_text(detail.previous_id),
-        next_id=id_text(detail.next_id),
-        has_job=detail.has_job,
+    return execution_models.ExecutionDetail.model_validate(
+        Beside(
+            detail.record,
+            detail,
+            findings=[findings.answer_stored(each, words, masker) for each in detail.findings],
+            targets=[_target(each) for each in detail.targets],
+            event=None if event is None else _event(event, masker),
+            origin=detail,
+        )
     )
 
 
@@ -88,10 +83,4 @@ def _event(event: EventPreview, masker: Masker) -> execution_models.RebuiltEvent
         headers=dict(event.headers),
         body=plain(masker.value(dict(event.body))),
         missing=list(event.missing),
-    )
-
-
-def _origin(detail: RecordDetail) -> execution_models.Origin:
-    return execution_models.Origin(
-        topic=detail.topic, partition=detail.partition, offset=detail.offset
     )

@@ -9,9 +9,10 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from job_trigger_worker.console.history import event_preview
-from job_trigger_worker.console.history.view import MOST_FINDINGS, findings, remedy, steps
+from job_trigger_worker.console.history.view import steps
 from job_trigger_worker.console.shared import problems
 from job_trigger_worker.console.shared.dependencies import as_of, console, id_of, scope_of
+from job_trigger_worker.console.shared.findings import MOST_FINDINGS, present_all, remedy_of
 from job_trigger_worker.console.shared.page import show
 from job_trigger_worker.console.shared.permissions import Viewing
 from job_trigger_worker.console.shared.presenters import present_record, shorten
@@ -43,7 +44,7 @@ def show_one(request: Request, viewer: Viewing, record_id: str) -> Response:
         "detail": detail,
         "record": detail.record,
         "told": present_record(detail.record, view.words, at.now),
-        "findings": findings(detail.findings[:MOST_FINDINGS], view.words),
+        "findings": present_all(detail.findings, view.words),
         "more_findings": max(0, len(detail.findings) - MOST_FINDINGS) + detail.findings_omitted,
         "targets": [_target(target) for target in detail.targets[:MOST_TARGETS]],
         "more_targets": max(0, len(detail.targets) - MOST_TARGETS),
@@ -62,7 +63,7 @@ def _next_step(detail: RecordDetail, words: Words) -> str:
     """What to do about it, under the sentence that matters."""
     status = detail.record.status
     if status is Status.TRIGGER_FAILED:
-        return remedy(detail.record.code or "", words)
+        return remedy_of(detail.record.code or "", words)
     if status is Status.NO_ANSWER:
         text = gettext_noop("Look whether that service runs; the dispatch waits in its topic.")
         return words.gettext(text)

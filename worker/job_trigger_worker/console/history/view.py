@@ -1,37 +1,20 @@
-"""A record in words: its findings, what to do about them, and the moments of its life (R8)."""
+"""Records for pages and API: a page of them, and the moments of one record's life (R8)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from fastapi import Request
 
 from job_trigger_worker.console.shared.badges import badge
 from job_trigger_worker.console.shared.dependencies import as_of, console, scope_of
 from job_trigger_worker.console.shared.list_params import Paging, following
-from job_trigger_worker.console.shared.models.executions import ExecutionPage, execution
-from job_trigger_worker.console.shared.models.lists import window_if
+from job_trigger_worker.console.shared.models.executions import ExecutionPage
 from job_trigger_worker.console.shared.permissions import Viewing
-from job_trigger_worker.console.shared.presenters import present_finding, shorten
-from job_trigger_worker.console.shared.texts import Words, gettext_noop
-from job_trigger_worker.domain import messages
-from job_trigger_worker.domain.codes import FailureCode
+from job_trigger_worker.console.shared.texts import gettext_noop
 from job_trigger_worker.domain.read_models import RecordFilter, RecordRow, Status
 from job_trigger_worker.storage.read import executions
-
-MOST_FINDINGS = 25
-
-
-@dataclass(frozen=True, slots=True)
-class PresentedFinding:
-    """A finding as a page shows it."""
-
-    code: str
-    message: str
-    remedy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,26 +25,6 @@ class Step:
     at: datetime | None
     tone: str
     after_s: float | None = None
-
-
-def findings(stored: Sequence[Mapping[str, Any]], words: Words) -> list[PresentedFinding]:
-    """Stored findings in a language, with what to do about each."""
-    return [
-        PresentedFinding(
-            shorten(str(each.get("code", "?")), 40),
-            present_finding(each, words),
-            remedy(str(each.get("code")), words),
-        )
-        for each in stored
-    ]
-
-
-def remedy(code: str, words: Words) -> str:
-    """What to do about a code; nothing for one that we do not know."""
-    try:
-        return messages.remedy(FailureCode(code), words.language)
-    except ValueError:
-        return ""
 
 
 def steps(record: RecordRow) -> list[Step]:
@@ -106,8 +69,4 @@ def page_of(
             after=asked.after,
             size=asked.limit,
         )
-    return ExecutionPage(
-        items=[execution(row) for row in page.rows],
-        next=page.next,
-        window=window_if(page.window),
-    )
+    return ExecutionPage.model_validate(page)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from http import HTTPStatus
 from uuid import UUID
 
@@ -30,7 +29,6 @@ from job_trigger_worker.console.shared.presenters import (
 )
 from job_trigger_worker.console.shared.query_params import read_query
 from job_trigger_worker.console.shared.texts import Words
-from job_trigger_worker.domain import slots
 from job_trigger_worker.domain.principals import Role
 from job_trigger_worker.domain.read_models import (
     AsOf,
@@ -60,7 +58,7 @@ _UUID = 36
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A job as the list shows it. `next_at` is None where no slot is known."""
+    """A job as the list shows it."""
 
     job: JobListRow
     name: str
@@ -68,8 +66,6 @@ class Line:
     owner: str
     newest: PresentedRecord | None
     outcomes: Sequence[str]
-    next_at: datetime | None
-    is_overdue: bool
 
     @property
     def address(self) -> str:
@@ -136,14 +132,6 @@ def list_all(request: Request, viewer: Viewing) -> Response:
 
 def line(job: JobListRow, outcomes: Sequence[Outcome], words: Words, at: AsOf) -> Line:
     """A job in the words of a language, with what its schedule says."""
-    upcoming = slots.next_slots(job.schedule, job.timezone, at.now) if job.is_enabled else ()
-    is_overdue = job.is_enabled and slots.is_overdue(
-        job.schedule,
-        job.timezone,
-        last_scheduled_at=job.last_scheduled_at,
-        updated_at=job.updated_at,
-        now=at.now,
-    )
     owner = job.owner_name or (str(job.owner_id) if job.owner_id is not None else "")
     return Line(
         job,
@@ -152,8 +140,6 @@ def line(job: JobListRow, outcomes: Sequence[Outcome], words: Words, at: AsOf) -
         shorten(owner, 60),
         present_record(job.newest, words, at.now) if job.newest else None,
         [outcome.status.value for outcome in outcomes],
-        upcoming[0] if upcoming else None,
-        is_overdue,
     )
 
 

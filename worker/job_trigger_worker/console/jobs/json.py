@@ -17,7 +17,7 @@ from job_trigger_worker.console.shared.list_params import (
     reject_repeated,
 )
 from job_trigger_worker.console.shared.models import jobs as job_models
-from job_trigger_worker.console.shared.models.lists import window_if
+from job_trigger_worker.console.shared.models.values import Beside
 from job_trigger_worker.console.shared.permissions import Viewing
 from job_trigger_worker.console.shared.rendering import words_of
 from job_trigger_worker.domain import slots
@@ -46,11 +46,8 @@ def list_jobs(
             size=asked.limit,
         )
         outcomes = jobs.last_outcomes(connection, scope, at, [row.id for row in page.rows])
-    return job_models.JobPage(
-        items=[job_models.with_outcomes(row, outcomes.get(row.id, ()), at) for row in page.rows],
-        next=page.next,
-        window=window_if(page.window),
-    )
+    rows = [Beside(row, last_outcomes=outcomes.get(row.id, ())) for row in page.rows]
+    return job_models.JobPage.model_validate(Beside(page, rows=rows))
 
 
 @router.get("/counts", responses=models.problems(), dependencies=[reject_repeated])
@@ -60,7 +57,7 @@ def count_jobs(
     """Count jobs by status; a filter by status is not looked at."""
     with console(request).pool.snapshot() as connection:
         found = jobs.count_jobs(connection, scope_of(viewer), as_of(request), wanted=asked.wanted())
-    return job_models.counts(found)
+    return job_models.JobStatusCounts.model_validate(found)
 
 
 _ETAG = {
@@ -95,14 +92,16 @@ def show_job(
     saved = read_saved(console(request), number, row.job_type, most=MOST_TARGETS)
     live = console(request).preflight.finish(begun)
     etags.tag(response, row.version)
-    return job_models.JobDetail(
-        **job_models.fields(row, at),
-        last_outcomes=job_models.outcomes(outcomes),
-        next_slots=list(job_models.next_slots(row, at, slots.SHOWN)),
-        saved=now.saved(saved, live, console(request).masker),
-        preflight=now.preflight(live, at, words_of(request)),
-        automation=now.automation(row, live),
-        owner=now.owner(row, live),
+    return job_models.JobDetail.model_validate(
+        Beside(
+            row,
+            last_outcomes=outcomes,
+            next_slots=row.next_slots(slots.SHOWN),
+            saved=now.saved(saved, live, console(request).masker),
+            preflight=now.preflight(live, at, words_of(request)),
+            automation=now.automation(row, live),
+            owner=now.owner(row, live),
+        )
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from job_trigger_worker.console.shared import times
 from job_trigger_worker.console.shared.texts import Words, gettext_noop
@@ -105,11 +104,6 @@ def cause_text(cause: CauseRow | BrokenJob, words: Words, limit: int) -> str:
     """What a cause is, in a language; as it was stored where no finding stands beside it."""
     first = cause.findings.first
     return shorten(messages.of_cause(first[0], words.language) if first else cause.message, limit)
-
-
-def present_finding(stored: Mapping[str, Any], words: Words) -> str:
-    """A stored finding in a language."""
-    return shorten(messages.localize(stored, words.language), LONGEST_SENTENCE)
 
 
 def shorten(text: str, limit: int) -> str:

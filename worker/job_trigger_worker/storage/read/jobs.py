@@ -121,10 +121,11 @@ def _rows(connection: Connection, as_of: AsOf, ids: Sequence[int]) -> tuple[JobL
     if not ids:
         return ()
     values = {"ids": bigints(ids), **run_states.moment(as_of)}
-    return tuple(map(_job, connection.execute(text(_ROWS), values).mappings()))
+    rows = connection.execute(text(_ROWS), values).mappings()
+    return tuple(_job(row, as_of) for row in rows)
 
 
-def _job(row: RowMapping) -> JobListRow:
+def _job(row: RowMapping, as_of: AsOf) -> JobListRow:
     return JobListRow(
         id=row["c_id"],
         name=row["c_name"],
@@ -145,6 +146,7 @@ def _job(row: RowMapping) -> JobListRow:
         failing_since=row["failing_since"],
         consecutive_failures=row["consecutive_failures"],
         last_success_at=row["last_success_at"],
+        read_at=as_of.now,
     )
 
 

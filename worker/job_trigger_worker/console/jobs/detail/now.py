@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from job_trigger_worker.console.history.view import PresentedFinding
+from job_trigger_worker.console.jobs.detail import view
 from job_trigger_worker.console.jobs.detail.saved import Saved
+from job_trigger_worker.console.jobs.detail.view import State, There
+from job_trigger_worker.console.shared.findings import PresentedFinding, present
 from job_trigger_worker.console.shared.live_preflight import LivePreflightResult
 from job_trigger_worker.console.shared.presenters import shorten
 from job_trigger_worker.console.shared.texts import Words, gettext_noop
-from job_trigger_worker.domain import messages
-from job_trigger_worker.domain.inventory import UNCLEAR_TYPE, Automation, Owner, ServerState
+from job_trigger_worker.domain.inventory import ServerState
 from job_trigger_worker.domain.read_models import MOST_CAUSES_LISTED, RecordRow, Status
 from job_trigger_worker.domain.verdict import Finding, Target
-from job_trigger_worker.preflight.invalid import is_unclear
 
 _LONGEST = 120
+_LONGEST_FINDING = 400
 _MOST = 30
 _ON_TOP = 3
-_STATES = {
+_NOT_CHECKED = ("still", gettext_noop("Could not check"))
+_GONE = ("bad", gettext_noop("No longer exists"))
+_SAID: Mapping[State, tuple[str, str]] = {
+    State.GONE: _GONE,
+    State.NO_PERMISSION: ("warn", gettext_noop("No permission: you may not see it")),
+    State.NOT_CHECKED: _NOT_CHECKED,
+    State.UNREADABLE: ("warn", gettext_noop("Cannot be read")),
+    State.NOT_SET: ("bad", gettext_noop("Not set")),
+}
+_SERVERS: Mapping[ServerState | State, tuple[str, str]] = {
+    State.NOT_CHECKED: _NOT_CHECKED,
+    State.GONE: _GONE,
     ServerState.ON: ("good", gettext_noop("On")),
+    ServerState.OFF: ("bad", gettext_noop("Powered off")),
+    ServerState.OFFLINE: ("bad", gettext_noop("Out of service")),
     ServerState.UNKNOWN: ("still", gettext_noop("The inventory does not know its state")),
 }
-_COULD_NOT = gettext_noop("Could not check")
-_UNREADABLE = gettext_noop("Cannot be read")
-_NOT_SET = gettext_noop("Not set")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,41 +95,23 @@ def _is_of_whole(finding: Finding) -> bool:
 
 
 def automation_now(live: LivePreflightResult, words: Words) -> Now:
-    """The action or workflow: its name where the viewer may use it, too (R10)."""
-    job = live.verdict.job if live.verdict else None
-    if live.facts is None or job is None or live.may_see_automation is None:
-        return Now("still", words.gettext(_COULD_NOT))
-    if not live.may_see_automation:
-        return Now("warn", words.gettext(gettext_noop("No permission: you may not see it")))
-    if is_unclear(job.unclear, "job_type") or is_unclear(job.unclear, "target_id"):
-        return Now("warn", words.gettext(_UNREADABLE))
-    if job.target_id is None:
-        return Now("bad", words.gettext(_NOT_SET))
-    automations = live.facts.automations
-    automation = automations.get((job.job_type, job.target_id))
-    automation = automation or automations.get((UNCLEAR_TYPE, job.target_id))
-    return _row_now(automation, gettext_noop("%(name)s, switched off"), words)
+    """The action or workflow, in words."""
+    return _said(view.automation(live), gettext_noop("%(name)s, switched off"), words)
 
 
 def owner_now(live: LivePreflightResult, words: Words) -> Now:
-    """The owner as the platform knows them now."""
-    job = live.verdict.job if live.verdict else None
-    if live.facts is None or job is None:
-        return Now("still", words.gettext(_COULD_NOT))
-    if is_unclear(job.unclear, "owner_id"):
-        return Now("warn", words.gettext(_UNREADABLE))
-    if job.owner_id is None:
-        return Now("bad", words.gettext(_NOT_SET))
-    return _row_now(live.facts.owners.get(job.owner_id), gettext_noop("%(name)s, disabled"), words)
+    """The owner, in words."""
+    return _said(view.owner(live), gettext_noop("%(name)s, disabled"), words)
 
 
-def _row_now(row: Automation | Owner | None, off: str, words: Words) -> Now:
-    if row is None:
-        return Now("bad", words.gettext(gettext_noop("No longer exists")))
-    if row.unclear:
-        return Now("still", words.gettext(_COULD_NOT))
-    name = shorten(row.name, _LONGEST)
-    return Now("good", name) if row.enabled else Now("bad", words.gettext(off) % {"name": name})
+def _said(there: There, off: str, words: Words) -> Now:
+    name = shorten(there.name, _LONGEST)
+    if there.state is State.OK:
+        return Now("good", name)
+    if there.state is State.OFF:
+        return Now("bad", words.gettext(off) % {"name": name})
+    tone, text = _SAID[there.state]
+    return Now(tone, words.gettext(text))
 
 
 def now_of(
@@ -144,18 +137,9 @@ def _line(
 
 
 def _now(target: Target, live: LivePreflightResult, found: Sequence[Finding], words: Words) -> Now:
-    if live.facts is None:
-        return Now("still", words.gettext(_COULD_NOT))
-    server = live.facts.servers.get(target.server_id)
-    shown = tuple(_found(each, words) for each in found)
-    if server is None:
-        return Now("bad", words.gettext(gettext_noop("No longer exists")), shown)
-    if server.state is ServerState.OFF:
-        return Now("bad", words.gettext(gettext_noop("Powered off")), shown)
-    if server.state is ServerState.OFFLINE:
-        return Now("bad", words.gettext(gettext_noop("Out of service")), shown)
     # A server that is on is not what is wrong: its findings have marks of their own.
-    tone, text = _STATES[server.state]
+    tone, text = _SERVERS[view.server(live, target.server_id)]
+    shown = () if live.facts is None else tuple(_found(each, words) for each in found)
     return Now(tone, words.gettext(text), shown)
 
 
@@ -179,8 +163,4 @@ def _found(finding: Finding, words: Words) -> PresentedFinding:
 
 def told_alone(finding: Finding, words: Words) -> PresentedFinding:
     """A finding as it is told where nothing stands beside it."""
-    return PresentedFinding(
-        finding.code.value,
-        shorten(messages.sentence(finding, words.language), 400),
-        messages.remedy(finding.code, words.language),
-    )
+    return present(finding, words).shortened(_LONGEST_FINDING)

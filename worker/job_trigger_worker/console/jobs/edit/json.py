@@ -64,7 +64,7 @@ def edit_job(
     version, is_saved = opened.saved.version, False
     if changed and not asked.dry_run:
         if opened.saved.is_enabled and live.result == "failed" and not asked.confirm:
-            told = [findings.live(each, words) for each in live.findings[:_MOST_FINDINGS]]
+            told = [findings.answer_live(each, words) for each in live.findings[:_MOST_FINDINGS]]
             raise refusals.would_fail([each.model_dump() for each in told])
         saved = edit.save(made, admin, opened, changed)
         if saved is None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from job_trigger_worker.console.history.view import PresentedFinding
 from job_trigger_worker.console.jobs.detail.now import Now, now_of
 from job_trigger_worker.console.jobs.edit import form as edit_form
 from job_trigger_worker.console.jobs.edit.draft import Edits, Place, Row, ServerList, as_id
 from job_trigger_worker.console.jobs.edit.form import Form, TypedValues
+from job_trigger_worker.console.shared.findings import PresentedFinding
 from job_trigger_worker.console.shared.live_preflight import LivePreflightResult
 from job_trigger_worker.console.shared.presenters import shorten
 from job_trigger_worker.console.shared.texts import Words, gettext_noop

@@ -11,12 +11,13 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from job_trigger_worker.console.history.view import MOST_FINDINGS, findings, steps
+from job_trigger_worker.console.history.view import steps
 from job_trigger_worker.console.jobs.run import view as run
 from job_trigger_worker.console.jobs.run.switch import switch
 from job_trigger_worker.console.jobs.run.view import FollowedRun
 from job_trigger_worker.console.shared import problems
 from job_trigger_worker.console.shared.dependencies import as_of, console, id_of
+from job_trigger_worker.console.shared.findings import present_all
 from job_trigger_worker.console.shared.permissions import Operating, Viewing
 from job_trigger_worker.console.shared.presenters import name_of, present_record
 from job_trigger_worker.console.shared.rendering import words_of
@@ -130,7 +131,7 @@ def _followed(
         "job_id": number,
         "run": found,
         "told": present_record(record.record, words, at.now) if record else None,
-        "findings": findings(record.findings[:MOST_FINDINGS], words) if record else (),
+        "findings": present_all(record.findings, words) if record else (),
         "steps": steps(record.record) if record else (),
         "name": name_of(record.record.job_name, number, words) if record else None,
         "is_late": record is None and _is_late(found, at.now),

@@ -85,5 +85,7 @@ def show_trigger(
         state="pending" if found.record is None else "recorded",
         asked_by=found.login,
         asked_at=found.asked_at,
-        record=None if found.record is None else executions.execution(found.record.record),
+        record=None
+        if found.record is None
+        else executions.Execution.model_validate(found.record.record),
     )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from job_trigger_worker.console.shared.models.lists import Listed
-from job_trigger_worker.console.shared.models.values import Id, Moment, Uuid
-from job_trigger_worker.domain.read_models import RecordRow, Status
+from job_trigger_worker.console.shared.models.lists import ROWS, Listed
+from job_trigger_worker.console.shared.models.values import Answer, Id, Moment, Uuid
+from job_trigger_worker.domain.read_models import Status
 
 
-class Run(BaseModel):
+class Run(Answer):
     """What the action or orch service tells of its own execution."""
 
     status: str | None = Field(description="That service's own word.", examples=["succeeded"])
@@ -27,7 +27,7 @@ class Run(BaseModel):
     other_end: str | None = Field(description="The last of these.", examples=[None])
 
 
-class Execution(BaseModel):
+class Execution(Answer):
     """One trigger and what became of it."""
 
     id: Id = Field(description="The record's own id.")
@@ -73,10 +73,10 @@ class Execution(BaseModel):
 class ExecutionPage(Listed):
     """Execution records, the newest written first."""
 
-    items: list[Execution]
+    items: list[Execution] = ROWS
 
 
-class Finding(BaseModel):
+class Finding(Answer):
     """One failed check, with the objects that it names beside (`server_id`, `account`, …)."""
 
     model_config = ConfigDict(extra="allow")
@@ -89,7 +89,7 @@ class Finding(BaseModel):
     remedy: str = Field(examples=["Take the server out of the job, or register it again."])
 
 
-class ResolvedTarget(BaseModel):
+class ResolvedTarget(Answer):
     """A server and account, as preflight resolved them."""
 
     node_id: str | None = Field(description="Of workflows only.", examples=["2"])
@@ -100,7 +100,7 @@ class ResolvedTarget(BaseModel):
     credential_id: str | None = Field(examples=["4"])
 
 
-class Origin(BaseModel):
+class Origin(Answer):
     """Where in the trigger topic it came from."""
 
     topic: str | None = Field(examples=["awp.job.triggers.v1"])
@@ -108,7 +108,7 @@ class Origin(BaseModel):
     offset: int | None = Field(examples=[1284])
 
 
-class RebuiltEvent(BaseModel):
+class RebuiltEvent(Answer):
     """The outgoing event, built again from the record: not a copy of what was sent."""
 
     topic: str = Field(examples=["awp.job.trigger-failures.v1"])
@@ -136,49 +136,3 @@ class ExecutionDetail(Execution):
     previous_id: Id | None = Field(description="The record of the same job before it.")
     next_id: Id | None = Field(description="The record of the same job after it.")
     has_job: bool = Field(description="False when the job is gone.")
-
-
-def execution(row: RecordRow) -> Execution:
-    """A record as it travels."""
-    return Execution(**fields(row))
-
-
-def fields(row: RecordRow) -> dict[str, Any]:
-    """What a record says in a list."""
-    return {
-        "id": str(row.id),
-        "job_id": str(row.job_id),
-        "job_name": row.job_name,
-        "job_type": row.job_type,
-        "status": row.status,
-        "trigger_status": row.trigger_status,
-        "code": row.code,
-        "message": row.message,
-        "causes": list(row.causes),
-        "kind": row.kind,
-        "triggered_by": row.triggered_by,
-        "triggered_by_verified": row.triggered_by_verified,
-        "execution_id": None if row.execution_id is None else str(row.execution_id),
-        "trigger_id": None if row.trigger_id is None else str(row.trigger_id),
-        "scheduled_at": row.scheduled_at,
-        "fired_at": row.fired_at,
-        "decided_at": row.decided_at,
-        "lateness_s": row.lateness_s,
-        "duplicate_count": row.duplicate_count,
-        "run": _run(row),
-    }
-
-
-def _run(row: RecordRow) -> Run | None:
-    if row.run is None:
-        return None
-    return Run(
-        status=row.run.status,
-        message=row.run.message,
-        accepted_at=row.run.accepted_at,
-        started_at=row.run.started_at,
-        ended_at=row.run.ended_at,
-        platform_url=row.run.platform_url,
-        other_ends=row.run.other_ends,
-        other_end=row.run.other_end,
-    )

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from job_trigger_worker.console.shared.models.lists import Listed, Window
-from job_trigger_worker.console.shared.models.values import Id, Moment
-from job_trigger_worker.domain import read_models
+from job_trigger_worker.console.shared.models.lists import ROWS, Listed, Window
+from job_trigger_worker.console.shared.models.values import Answer, Id, Moment
 
 _CAUSE = "server_not_found:server=7"
 _MESSAGE = "Server 7 (10.0.0.7, db-07) does not exist."
 
 
-class Cause(BaseModel):
+class Cause(Answer):
     """One root and what it broke. A trigger that failed for two causes counts in both."""
 
     cause: str = Field(description="Its stable key.", examples=[_CAUSE])
@@ -27,15 +26,15 @@ class Cause(BaseModel):
     newest_id: Id = Field(description="The newest record that it failed.")
 
 
-class CauseList(BaseModel):
+class CauseList(Answer):
     """Causes, those that broke most jobs first."""
 
-    items: list[Cause]
+    items: list[Cause] = ROWS
     total: int = Field(description="How many causes there are in all.", examples=[12])
     window: Window = Field(description="The failures that were summed up.")
 
 
-class BrokenJob(BaseModel):
+class BrokenJob(Answer):
     """A job that a cause broke."""
 
     job_id: Id
@@ -50,10 +49,10 @@ class BrokenJob(BaseModel):
 class BrokenJobPage(Listed):
     """The jobs that one cause broke, the newest failure first."""
 
-    items: list[BrokenJob]
+    items: list[BrokenJob] = ROWS
 
 
-class Code(BaseModel):
+class Code(Answer):
     """How many triggers failed by one code."""
 
     code: str = Field(examples=["server_not_found"])
@@ -61,50 +60,23 @@ class Code(BaseModel):
     triggers: int = Field(examples=[62])
 
 
-class CodeList(BaseModel):
+class CodeList(Answer):
     """Codes, the most frequent first."""
 
-    items: list[Code]
+    items: list[Code] = ROWS
     window: Window = Field(description="The failures that were summed up.")
 
 
-class Bucket(BaseModel):
+class Bucket(Answer):
     """The failures of one step of time."""
 
     start: Moment = Field(description="Included; the next step's start is not.")
     by_code: dict[str, int] = Field(examples=[{"server_not_found": 31}])
 
 
-class BucketList(BaseModel):
+class BucketList(Answer):
     """Failures over time, steps without any included."""
 
-    items: list[Bucket]
+    items: list[Bucket] = ROWS
     step_s: int = Field(examples=[1800])
     window: Window = Field(description="The failures that were summed up.")
-
-
-def cause(row: read_models.CauseRow) -> Cause:
-    """A cause as it travels."""
-    return Cause(
-        cause=row.cause,
-        code=row.code,
-        message=row.message,
-        jobs=row.jobs,
-        triggers=row.triggers,
-        first_at=row.first_at,
-        last_at=row.last_at,
-        newest_id=str(row.newest_id),
-    )
-
-
-def broken_job(row: read_models.BrokenJob) -> BrokenJob:
-    """A broken job as it travels."""
-    return BrokenJob(
-        job_id=str(row.job_id),
-        job_name=row.job_name,
-        triggers=row.triggers,
-        last_at=row.last_at,
-        newest_id=str(row.newest_id),
-        message=row.message,
-        is_broken=row.is_broken,
-    )

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from job_trigger_worker.console.shared.models.executions import Execution, Finding, execution
-from job_trigger_worker.console.shared.models.lists import Listed, Window, window_if
-from job_trigger_worker.console.shared.models.values import Id, Moment, id_text
-from job_trigger_worker.domain import slots
-from job_trigger_worker.domain.read_models import AsOf, JobCounts, JobListRow, Outcome, Status
+from job_trigger_worker.console.shared.models.executions import Execution, Finding
+from job_trigger_worker.console.shared.models.lists import ROWS, Listed, Window
+from job_trigger_worker.console.shared.models.values import Answer, Id, Moment
+from job_trigger_worker.domain.read_models import Status
 
 
 class Now(StrEnum):
@@ -33,16 +30,16 @@ ServerNow = Literal["on", "off", "offline", "unknown", "gone", "not_checked"]
 """`unknown` is the inventory's own word: it does not know; `not_checked`: it was not asked."""
 
 
-class LastOutcome(BaseModel):
+class LastOutcome(Answer):
     """One of a job's last outcomes."""
 
-    id: Id = Field(description="The record's id.")
+    id: Id = Field(description="The record's id.", validation_alias="record_id")
     status: Status = Field(examples=["trigger_failed"])
     code: str | None = Field(examples=["server_not_found"])
     scheduled_at: Moment | None
 
 
-class Job(BaseModel):
+class Job(Answer):
     """A job with its combined status; nothing of it is read from the inventory."""
 
     id: Id
@@ -51,7 +48,7 @@ class Job(BaseModel):
     target_id: Id | None = Field(description="The action or workflow that it runs.")
     owner_id: Id | None
     owner_name: str | None = Field(examples=["Li Wei"])
-    enabled: bool = Field(examples=[True])
+    enabled: bool = Field(examples=[True], validation_alias="is_enabled")
     schedule: str | None = Field(description="A cron expression.", examples=["*/10 * * * *"])
     timezone: str | None = Field(examples=["Asia/Shanghai"])
     next_slot_at: Moment | None = Field(description="Null where it is switched off or has none.")
@@ -78,10 +75,10 @@ class JobWithOutcomes(Job):
 class JobPage(Listed):
     """Jobs in the order asked for."""
 
-    items: list[JobWithOutcomes]
+    items: list[JobWithOutcomes] = ROWS
 
 
-class JobTarget(BaseModel):
+class JobTarget(Answer):
     """A server and account as saved, and what is there now."""
 
     node_id: str | None = Field(description="Of workflows only.", examples=["2"])
@@ -94,7 +91,7 @@ class JobTarget(BaseModel):
     server_ip: str | None = Field(description="As it is now.", examples=["10.0.0.7"])
 
 
-class Saved(BaseModel):
+class Saved(Answer):
     """What the job was saved with, secrets masked."""
 
     parameter: Any = Field(
@@ -108,7 +105,7 @@ class Saved(BaseModel):
     target_count: int = Field(description="How many there are in all.", examples=[1])
 
 
-class Preflight(BaseModel):
+class Preflight(Answer):
     """Whether the job could start now. `unknown`: it could not be checked in time."""
 
     result: Literal["passed", "failed", "unknown"] = Field(examples=["failed"])
@@ -116,7 +113,7 @@ class Preflight(BaseModel):
     checked_at: Moment
 
 
-class Automation(BaseModel):
+class Automation(Answer):
     """The action or workflow as it is now."""
 
     now: Now = Field(examples=["ok"])
@@ -124,7 +121,7 @@ class Automation(BaseModel):
     name: str | None = Field(description="Where one may see it.", examples=["Rotate logs"])
 
 
-class Owner(BaseModel):
+class Owner(Answer):
     """The owner as they are now."""
 
     now: Now = Field(examples=["ok"])
@@ -142,7 +139,7 @@ class JobDetail(JobWithOutcomes):
     owner: Owner | None = Field(description="Null where the job has none.")
 
 
-class JobCheck(BaseModel):
+class JobCheck(Answer):
     """The answer to a check: nothing was changed and nothing was sent."""
 
     job_id: Id
@@ -150,14 +147,14 @@ class JobCheck(BaseModel):
     preflight: Preflight
 
 
-class Number(BaseModel):
+class Number(Answer):
     """How many there are; at least so many where it is not exact."""
 
     value: int = Field(examples=[200])
     is_exact: bool
 
 
-class JobStatusCounts(BaseModel):
+class JobStatusCounts(Answer):
     """How many jobs there are, in all and by status."""
 
     total: Number
@@ -168,81 +165,4 @@ class JobStatusCounts(BaseModel):
     overdue: int | None = Field(
         description="How many of them are overdue; null where they are more than 1,000.",
         examples=[1],
-    )
-
-
-def job(row: JobListRow, as_of: AsOf) -> Job:
-    """A job as it travels."""
-    return Job(**fields(row, as_of))
-
-
-def with_outcomes(row: JobListRow, found: Sequence[Outcome], as_of: AsOf) -> JobWithOutcomes:
-    """A job with its last outcomes as it travels."""
-    return JobWithOutcomes(**fields(row, as_of), last_outcomes=outcomes(found))
-
-
-def fields(row: JobListRow, as_of: AsOf) -> dict[str, Any]:
-    """What a job says in a list."""
-    upcoming = next_slots(row, as_of, 1)
-    return {
-        "id": str(row.id),
-        "name": row.name,
-        "job_type": row.job_type,
-        "target_id": id_text(row.target_id),
-        "owner_id": id_text(row.owner_id),
-        "owner_name": row.owner_name,
-        "enabled": row.is_enabled,
-        "schedule": row.schedule,
-        "timezone": row.timezone,
-        "next_slot_at": upcoming[0] if upcoming else None,
-        "is_overdue": row.is_enabled
-        and slots.is_overdue(
-            row.schedule,
-            row.timezone,
-            last_scheduled_at=row.last_scheduled_at,
-            updated_at=row.updated_at,
-            now=as_of.now,
-        ),
-        "version": row.version,
-        "updated_at": row.updated_at,
-        "platform_url": row.platform_url,
-        "status": row.status,
-        "newest": None if row.newest is None else execution(row.newest),
-        "last_scheduled_at": row.last_scheduled_at,
-        "failing_since": row.failing_since,
-        "consecutive_failures": row.consecutive_failures,
-        "last_success_at": row.last_success_at,
-    }
-
-
-def next_slots(row: JobListRow, as_of: AsOf, count: int) -> tuple[datetime, ...]:
-    """The next slots of a job that is switched on."""
-    if not row.is_enabled:
-        return ()
-    return slots.next_slots(row.schedule, row.timezone, as_of.now, count)
-
-
-def outcomes(found: Sequence[Outcome]) -> list[LastOutcome]:
-    """A job's last outcomes as they travel."""
-    return [
-        LastOutcome(
-            id=str(each.record_id),
-            status=each.status,
-            code=each.code,
-            scheduled_at=each.scheduled_at,
-        )
-        for each in found
-    ]
-
-
-def counts(found: JobCounts) -> JobStatusCounts:
-    """Counts as they travel."""
-    return JobStatusCounts(
-        total=Number(value=found.total.value, is_exact=found.total.is_exact),
-        by_status={
-            status: Number(value=count.value, is_exact=count.is_exact)
-            for status, count in found.by_status.items()
-        },
-        window=window_if(found.window),
-        overdue=found.overdue,
     )

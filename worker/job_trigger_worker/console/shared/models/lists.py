@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from typing import Any
 
-from job_trigger_worker.console.shared.models.values import Moment
-from job_trigger_worker.domain import read_models
+from pydantic import AliasChoices, Field
+
+from job_trigger_worker.console.shared.models.values import Answer, Moment
+
+ROWS: Any = Field(validation_alias=AliasChoices("rows", "items"))
+"""What pages of the read service call `rows`, and answers `items`."""
 
 
-class Window(BaseModel):
+class Window(Answer):
     """How far a bounded search has looked, where no index serves a filter."""
 
     read: int = Field(description="Rows that were looked at.", examples=[10000])
@@ -16,7 +20,7 @@ class Window(BaseModel):
     is_complete: bool = Field(description="False: there is more behind it; `next` leads there.")
 
 
-class Listed(BaseModel):
+class Listed(Answer):
     """A page of a list.
 
     Pages with a `window` may hold fewer items than asked for, even none, and still have a `next`.
@@ -27,13 +31,3 @@ class Listed(BaseModel):
         examples=["WyJyZWNvcmRzIix7ImlkIjo0MX1d"],
     )
     window: Window | None = Field(default=None, description="Set where the search was bounded.")
-
-
-def window(told: read_models.Window) -> Window:
-    """A window as it travels."""
-    return Window(read=told.read, since=told.since, is_complete=told.is_complete)
-
-
-def window_if(told: read_models.Window | None) -> Window | None:
-    """A window as it travels, where there was one."""
-    return None if told is None else window(told)

@@ -5,15 +5,48 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, TypeAlias
+from uuid import UUID
 
-from pydantic import WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
 from job_trigger_schemas.fields import AS_TIME
 
 _DEEPEST = 60
 
+
+class Answer(BaseModel):
+    """Part of an answer, made from what the read service returns, or from `Beside`.
+
+    `Answer.model_validate(row)` takes attributes by the names of the fields, those of rows inside
+    of rows too.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Beside:
+    """Several things read as one: an attribute is that of the first that has it."""
+
+    def __init__(self, *things: object, **attributes: object) -> None:
+        self.__dict__.update(attributes)
+        self._things = things
+
+    def __getattr__(self, name: str) -> Any:
+        for thing in self._things:
+            if hasattr(thing, name):
+                return getattr(thing, name)
+        raise AttributeError(name)
+
+
+def _text(value: Any) -> Any:
+    """Whole numbers and UUIDs as they travel."""
+    is_id = isinstance(value, int | UUID) and not isinstance(value, bool)
+    return str(value) if is_id else value
+
+
 Id: TypeAlias = Annotated[
     str,
+    BeforeValidator(_text),
     WithJsonSchema({"type": "string", "pattern": "^-?[0-9]{1,19}$", "examples": ["17"]}),
 ]
 Moment: TypeAlias = Annotated[
@@ -23,6 +56,7 @@ Moment: TypeAlias = Annotated[
 ]
 Uuid: TypeAlias = Annotated[
     str,
+    BeforeValidator(_text),
     WithJsonSchema(
         {
             "type": "string",
@@ -35,11 +69,6 @@ Uuid: TypeAlias = Annotated[
 
 class TooDeep(ValueError):
     """A value is nested deeper than an answer can hold."""
-
-
-def id_text(number: int | None) -> str | None:
-    """An id as it travels."""
-    return None if number is None else str(number)
 
 
 def plain(value: Any, name: str = "", depth: int = 0) -> Any:
