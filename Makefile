@@ -57,7 +57,7 @@ lock:  ## Resolve the dependencies again (needs uv)
 	uv pip compile -q --group pyproject.toml:peers -o locks/peers.txt
 
 clean:  ## Remove the virtual environment and caches
-	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-newest $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is %d.%d (set PYTHON=...)" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'

@@ -1,8 +1,9 @@
 """A release, built and checked and not uploaded: `python -m tests.release`, or `make release`.
 
-The version has to stand in both pyproject files and as a section of CHANGELOG.md, the tree has to
-be clean, and the static checks have to pass. Then wheel and sdist of both distributions are built
-offline into `dist/`, and the worker's wheel is looked into. Exits 1 with a sentence otherwise.
+Both pyproject files must name the same version, CHANGELOG.md must have a section for it, the tree
+must be clean, and the static checks must pass. Then a wheel and an sdist of both distributions are
+built offline into `dist/`, and each wheel must hold every committed file of its package and the
+licence. Exits 1 with a sentence otherwise.
 """
 
 import re
@@ -10,19 +11,15 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-NEEDED = (
-    "job_trigger_worker/migrations/versions/0001_platform_baseline.py",
-    "job_trigger_worker/console/templates/base.html",
-    "job_trigger_worker/console/static/console.css",
-    "job_trigger_worker/console/locale/zh/LC_MESSAGES/console.po",
-    "job_trigger_worker/console/shell/openapi.json",
-)
-"""What the worker's wheel must hold beside its modules, a file of each kind."""
+PACKAGES = {"worker": "job_trigger_worker", "schemas": "job_trigger_schemas"}
+"""The package of each distribution, by the folder that holds it."""
 
-_BUILD_S = 300.0
+_LICENCE = "licenses/LICENSE"
+_STEP_S = 600.0
 
 
 class NotReady(Exception):
@@ -42,10 +39,12 @@ def version_of(pyproject: str, schemas: str, changelog: str) -> str:
     return str(version)
 
 
-def missing_of(wheel: Path) -> list[str]:
-    """What the worker's wheel lacks of `NEEDED`."""
+def missing_of(wheel: Path, committed: Iterable[str]) -> list[str]:
+    """What a wheel lacks of these files, and of the licence in its metadata."""
     with zipfile.ZipFile(wheel) as files:
-        return sorted(set(NEEDED) - set(files.namelist()))
+        held = files.namelist()
+    has_licence = any(name.endswith(f".dist-info/{_LICENCE}") for name in held)
+    return sorted(set(committed) - set(held)) + ([] if has_licence else [_LICENCE])
 
 
 def main() -> int:
@@ -69,16 +68,21 @@ def _release(into: Path) -> str:
     _run(sys.executable, "-m", "tests.suite", "--static")
     for folder in (ROOT / "schemas", ROOT):
         _run(sys.executable, "-m", "hatchling", "build", "-d", str(into), folder=folder)
-    wheel = into / f"job_trigger_worker-{version}-py3-none-any.whl"
-    if missing := missing_of(wheel):
-        raise NotReady(f"{wheel.name} lacks {', '.join(missing)}.")
+    for place, package in PACKAGES.items():
+        wheel = into / f"{package}-{version}-py3-none-any.whl"
+        committed = _run("git", "ls-files", package, folder=ROOT / place).splitlines()
+        if missing := missing_of(wheel, committed):
+            raise NotReady(f"{wheel.name} lacks {', '.join(missing)}.")
     return version
 
 
 def _run(*command: str, folder: Path = ROOT) -> str:
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=_BUILD_S, check=False
-    )
+    try:
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=_STEP_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise NotReady(f"`{' '.join(command)}` has not ended within {_STEP_S:.0f} s.") from None
     if done.returncode:
         raise NotReady(f"`{' '.join(command)}` failed:\n{done.stdout}{done.stderr}")
     return done.stdout

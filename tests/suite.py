@@ -13,11 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import newest
 from tests.support import services
 
 ROOT = Path(__file__).resolve().parent.parent
 STAGE_TIMEOUT_S = 300.0
 FAULTS_TIMEOUT_S = 900.0
+NEWEST_TIMEOUT_S = 900.0
 TESTS_TIMEOUT_S = 2700.0
 _IN_PARALLEL = ("-n", "3", "--dist", "loadfile")
 """Tests wait more than they work; those of one file share a worker, and so its servers."""
@@ -49,6 +51,9 @@ STATIC = (
 FAULTS = Stage("faults", ("python", "-m", "tests.faults", "--short", "--runs", "1"))
 """A selection of what `make faults` plays, after everything else: it wants the machine."""
 
+ON_NEWEST = Stage(f"Python {newest.NEWEST}", ("python", "-m", "tests.newest"))
+"""Types and the tests without services once more: the environment of everything else is oldest."""
+
 
 def main(arguments: Sequence[str]) -> int:
     """Run everything, or the static checks alone; the exit status."""
@@ -62,8 +67,13 @@ def main(arguments: Sequence[str]) -> int:
         is_whole = not arguments and services.node_choice().is_available
         if is_whole and not _passes(FAULTS, FAULTS_TIMEOUT_S):
             failed.append(FAULTS.name)
-        failed += _tell_what_did_not_run()
-        not_all = bool(services.missing())
+        missing = list(services.missing())
+        if newest.interpreter() is None:
+            missing.append(f"Not run on Python {newest.NEWEST}, which is not here.")
+        elif not arguments and not _passes(ON_NEWEST, NEWEST_TIMEOUT_S):
+            failed.append(ON_NEWEST.name)
+        failed += _tell_what_did_not_run(missing)
+        not_all = bool(missing)
     if failed:
         _say(f"FAILED: {', '.join(failed)}", bad=True)
     elif not_all:
@@ -111,9 +121,8 @@ def _tests_pass(arguments: Sequence[str]) -> bool:
     return status == 0
 
 
-def _tell_what_did_not_run() -> list[str]:
+def _tell_what_did_not_run(sentences: Sequence[str]) -> list[str]:
     """Say it, last and in words nobody can miss; a failure where somebody relies on the run."""
-    sentences = services.missing()
     if not sentences:
         return []
     _say("!" * 80, bad=True)

@@ -1,4 +1,4 @@
-"""What publisher and reader need of brokers before they begin (kafka-python)."""
+"""What the publisher and the reader need from brokers before they start (kafka-python)."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def require_topic(client: Options, topic: str, *, timeout_s: float) -> Partition
         if error is UnknownTopicOrPartitionError:
             raise TopicMissing(
                 f"The topic {topic} does not exist at {named(client)}.",
-                remedy="Have it made (`trigger-worker topics create`), or name another one.",
+                remedy="Create it (`trigger-worker topics create`), or name another one.",
             )
         if described["error_code"] and not issubclass(error, RetriableError):
             raise error(topic)
@@ -117,7 +117,7 @@ def partitions(consumer: KafkaConsumer, topic: str) -> AbstractSet[int]:
 
 
 def refresh(consumer: KafkaConsumer, timeout_s: float) -> None:
-    """Have a consumer hear of its topics anew, if brokers answer within `timeout_s`."""
+    """Make a consumer ask about its topics again, if brokers answer within `timeout_s`."""
     is_over = Event()
     _cluster(consumer).request_update().add_both(lambda _: is_over.set())
     is_over.wait(timeout_s)
@@ -140,7 +140,7 @@ def errors_of_ours(client: Options, timeout_s: float) -> Iterator[None]:
     except AuthorizationError as error:
         raise NotAuthorized(
             f"The brokers at {named(client)} refuse a right: {error}.",
-            remedy="Have it granted (deploy/acls.md of job-trigger-worker).",
+            remedy="Grant it (deploy/acls.md of job-trigger-worker).",
         ) from error
     except (RetriableError, KafkaConnectionError) as error:
         raise no_answer(client, timeout_s, error) from error

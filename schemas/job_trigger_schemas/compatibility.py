@@ -1,4 +1,4 @@
-"""Do the JSON Schemas break somebody? `python -m job_trigger_schemas.compatibility` says.
+"""Checks whether the JSON Schemas break anybody: `python -m job_trigger_schemas.compatibility`.
 
 Compares the working tree with the last committed version (README.md has the rule). Where they are
 equal, as on a clean checkout, the last commit is judged instead: HEAD against HEAD~1.

@@ -24,4 +24,4 @@ class NotAuthorized(JobTriggerError):
 
 
 class TopicMissing(JobTriggerError):
-    """There is no such topic: a person has to make it, or to name another one."""
+    """The topic does not exist: a person has to create it or name another one."""

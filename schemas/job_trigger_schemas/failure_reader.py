@@ -229,7 +229,7 @@ class FailureReader:
         return {}
 
     def _lose(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Begin again where these are no longer, or everywhere if the topic is another one."""
+        """Start again where these positions are gone, or everywhere if the topic is another."""
         if self._positions.unseen:
             return  # may be positions in another topic: looked at first, and lost again if not
         asked.refresh(self._consumer, self._timeout_s)
@@ -237,7 +237,7 @@ class FailureReader:
             self._begin_again(positions)
 
     def _see_whether_made_again(self) -> bool:
-        """Begin again everywhere if the topic is no longer the one that the positions are of."""
+        """Start again everywhere if the positions are of an earlier topic of that name."""
         topic_id = asked.topic_id(self._consumer, self._topic)
         if topic_id in ("", self._topic_id):
             return False
@@ -250,7 +250,7 @@ class FailureReader:
         return True
 
     def _look_at_committed(self) -> None:
-        """Of partitions that are new to us, see of which topic the group's positions are."""
+        """For partitions new to us, find out which topic the group's positions belong to."""
         places = set(self._positions.unseen)
         lost: dict[TopicPartition, int] = {}
         for place in places:

@@ -100,7 +100,7 @@ def write_time(moment: datetime) -> str:
 
 
 def _not_a_time(value: Any) -> PydanticCustomError:
-    """Why a value is no time, in the words that help its producer most."""
+    """Why a value is not a time, in the words that help its producer most."""
     if type(value) is not str and not isinstance(value, datetime):
         return PydanticCustomError(
             "time_type", "a time is an RFC 3339 string such as 2026-11-20T08:00:00Z, never a number"

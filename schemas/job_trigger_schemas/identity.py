@@ -2,7 +2,7 @@
 
 The worker derives it from the trigger, so a repeat has the same one, whoever sends it and whenever.
 A trigger that the worker does not accept because its slot is too far ahead gets another id: this
-one is kept for the trigger that comes at its time. Of a replay nobody can tell the id beforehand.
+one is kept for the trigger that comes at its time. The id of a replay cannot be known beforehand.
 """
 
 from __future__ import annotations

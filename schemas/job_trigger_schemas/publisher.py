@@ -35,7 +35,7 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A trigger that the brokers acknowledged, and where it stands."""
+    """A trigger that the brokers acknowledged, and its place in the topic."""
 
     trigger: JobTrigger
     partition: int

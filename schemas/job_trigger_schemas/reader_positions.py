@@ -1,4 +1,4 @@
-"""How far a reader has come, and what of that its group is yet to hear (kafka-python)."""
+"""How far a reader has read, and which positions it still has to commit (kafka-python)."""
 
 from __future__ import annotations
 

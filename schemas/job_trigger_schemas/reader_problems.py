@@ -1,4 +1,4 @@
-"""What `FailureReader` tells of while it goes on."""
+"""What `FailureReader` reports while it keeps reading."""
 
 from __future__ import annotations
 

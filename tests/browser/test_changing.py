@@ -47,14 +47,14 @@ def test_what_is_dead_goes_by_one_click_and_a_save_that_fails_asks_once(
         assert not has_scripts or visitor.violations() == []
         assert visitor.sideways_px() <= 0
         page.get_by_role("button", name="Save", exact=True).click()
-        expect(page.locator("h1")).to_have_text("Save it nevertheless?")
+        expect(page.locator("h1")).to_have_text("Save it anyway?")
         assert not has_scripts or visitor.violations() == []
         assert visitor.sideways_px() <= 0
         assert value(database, TARGETS) == 3
-        page.get_by_role("button", name="Go on editing").click()
+        page.get_by_role("button", name="Keep editing").click()
         expect(page.locator("main")).to_contain_text("2 are removed when you save")
         page.get_by_role("button", name="Save", exact=True).click()
-        page.get_by_role("button", name="Save nevertheless").click()
+        page.get_by_role("button", name="Save anyway").click()
         expect(page.locator("main")).to_contain_text("It could not start now")
         assert value(database, TARGETS) == 1
 
@@ -91,9 +91,11 @@ def test_the_second_of_two_sees_both_versions(
             page.get_by_label("Name", exact=True).fill(name)
             page.get_by_role("button", name="Save", exact=True).click()
             if name == "theirs":
-                page.get_by_role("button", name="Save nevertheless").click()
+                page.get_by_role("button", name="Save anyway").click()
                 expect(page.locator("h1")).to_contain_text("theirs")
-        expect(late.locator("main")).to_contain_text("Somebody else has changed this job meanwhile")
+        expect(late.locator("main")).to_contain_text(
+            "Somebody else has changed this job in the meantime"
+        )
         row = late.get_by_role("row").filter(has_text="Name").filter(has_text="theirs")
         expect(row).to_contain_text("mine")
         expect(late.get_by_label("Name", exact=True)).to_have_value("mine")
@@ -107,7 +109,7 @@ def test_a_local_user_signs_in_and_out(visiting: Visiting, own: Served) -> None:
         page.get_by_label("User name").fill("li.wei")
         page.get_by_label("Password").fill("something else")
         page.get_by_role("button", name="Sign in").click()
-        expect(page.locator("main")).to_contain_text("The name or the password is not right.")
+        expect(page.locator("main")).to_contain_text("The name or the password is wrong.")
         expect(page.get_by_label("User name")).to_have_value("li.wei")
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()

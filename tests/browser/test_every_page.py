@@ -18,7 +18,7 @@ PAGES = {
     "causes": ("/failures/causes", "Causes", "原因"),
     "dead letters": ("/dead-letters", "Dead letters", "死信"),
     "dead letter": ("/dead-letters/1", "Dead letter 1", "死信 1"),
-    "mending": ("/dead-letters/2/mend", "letter 2", "死信 2"),
+    "editing": ("/dead-letters/2/edit", "letter 2", "死信 2"),
     "time zone": ("/time-zone", "Time zone", "时区"),
 }
 WIDTHS = (375, 768, 1280, 2560)

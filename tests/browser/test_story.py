@@ -1,4 +1,4 @@
-"""The whole story in a browser: a server is powered off, and a job is mended until it runs again.
+"""The whole story in a browser: a server is powered off, and a job is edited until it runs again.
 
 Real parts: worker, broker, PostgreSQL, console, and the demo's stand-ins for action and orch.
 """
@@ -133,18 +133,18 @@ def test_a_letter_is_mended_and_its_job_runs(
     wait_until(lambda: value(database, letters), SOON_MS / 1000, "a dead letter")
     with visiting(alive, has_scripts=False) as visitor:
         page = visitor.open("/dead-letters")
-        expect(page.get_by_role("row").nth(1)).to_contain_text("the body is no JSON")
+        expect(page.get_by_role("row").nth(1)).to_contain_text("the body is not JSON")
         page.get_by_role("link", name="1", exact=True).click()
-        page.get_by_role("link", name="Mend").click()
+        page.get_by_role("link", name="Edit body").click()
         page.get_by_label("Body").fill(broken)
-        page.get_by_role("button", name="Check and go on").click()
+        page.get_by_role("button", name="Check and continue").click()
         expect(page.get_by_label("Body")).to_have_value(broken)
         expect(page.locator("main")).to_contain_text("no JSON")
         page.get_by_label("Body").fill(whole)
-        page.get_by_role("button", name="Check and go on").click()
-        expect(page.locator("h1")).to_have_text("Send the mended letter?")
+        page.get_by_role("button", name="Check and continue").click()
+        expect(page.locator("h1")).to_have_text("Send the edited letter?")
         page.get_by_role("button", name="Send it").click()
-        expect(page.locator("main")).to_contain_text("sent it mended")
+        expect(page.locator("main")).to_contain_text("sent it edited")
 
         # Without a script the page is asked for again.
         def is_green() -> bool:

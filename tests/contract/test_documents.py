@@ -15,6 +15,8 @@ ROOT = Path(__file__).parents[2]
 DESIGN = (ROOT / "docs/design.md").read_text()
 SECTIONS = set(re.findall(r"^#{2,3} (\d+(?:\.\d+)?)\.? ", DESIGN, re.MULTILINE))
 PROMISES = set(re.findall(r"^(\d)\. \*\*", DESIGN, re.MULTILINE))
+FOLDERS = "deploy|docs|locks|migrations|schemas|tests|worker"
+ENDS = "json|md|py|sql|svg|toml|txt"
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(#[^)\s]+)?\)")
 
 
@@ -45,6 +47,13 @@ def test_every_link_of_a_document_leads_somewhere() -> None:
             assert there.exists(), f"{path.relative_to(ROOT)} links to {target}"
             if anchor:
                 assert anchor[1:] in _anchors(there), f"{path.relative_to(ROOT)}: {target}{anchor}"
+
+
+def test_every_file_that_code_and_documents_name_exists() -> None:
+    named = re.compile(rf"(?<![\w/.-])(?:{FOLDERS})/[\w./-]*\w\.(?:{ENDS})\b")
+    for path in _files("*.py", "*.sql", "*.md", "*.toml", "*.html", "Makefile", ".ci/*"):
+        for name in named.findall(path.read_text()):
+            assert (ROOT / name).exists(), f"{path.relative_to(ROOT)} names {name}"
 
 
 def test_every_section_and_promise_that_is_cited_exists() -> None:

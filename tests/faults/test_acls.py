@@ -327,7 +327,7 @@ def test_the_console_says_which_right_it_lacks(
     else:
         chosen = a_dead_letter(database, name)
         with pytest.raises(TriggerWorkerError) as refused:
-            Replayer(own, kafka).replay(ALL, chosen, mended=None, note=lambda *_: None)
+            Replayer(own, kafka).replay(ALL, chosen, edited=None, note=lambda *_: None)
         said = str(refused.value)
     assert name in said
     assert "uthorization" in said

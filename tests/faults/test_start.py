@@ -1,4 +1,4 @@
-"""What cannot be mended by waiting is one clear sentence and exit 1; the rest is waited for."""
+"""What waiting cannot fix is one clear sentence and exit 1; the rest is waited for."""
 
 import signal
 from collections.abc import Callable

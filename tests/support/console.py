@@ -92,9 +92,9 @@ class Nowhere:
         raise BrokersAway(f"There is no broker for {len(triggers)} triggers.")
 
     def replay(
-        self, _choice: DeadLetterFilter, found: Selection, *, mended: bytes | None, note: Note
+        self, _choice: DeadLetterFilter, found: Selection, *, edited: bytes | None, note: Note
     ) -> Replayed:
-        del mended, note
+        del edited, note
         raise BrokersAway(f"There is no broker for {found.fresh} letters.")
 
 

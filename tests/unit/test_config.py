@@ -48,7 +48,7 @@ def test_any_other_listener_is_refused_by_the_variables_name(
     with pytest.raises(UsageError) as refused:
         load()
     assert str(refused.value) == (
-        f"The setting {variable} cannot be used: {shown} is no host:port with a port from 0 to "
+        f"The setting {variable} cannot be used: {shown} is not a host:port with a port from 0 to "
         f"65535 (an IPv6 host in brackets). Correct {variable}; "
         "docs/settings.md lists every setting."
     )
@@ -57,11 +57,15 @@ def test_any_other_listener_is_refused_by_the_variables_name(
 @pytest.mark.parametrize(
     ("variable", "value", "fault"),
     [
-        ("KAFKA_BROKERS", "zz:yy", "'zz:yy' is no host:port with a port from 1 to 65535"),
-        ("KAFKA_BROKERS", "kafka-1:9092,", "'' is no host:port with a port from 1 to 65535"),
-        ("KAFKA_BROKERS", "", "'' is no host:port with a port from 1 to 65535"),
-        ("KAFKA_BROKERS", "kafka-1:0", "'kafka-1:0' is no host:port with a port from 1 to 65535"),
-        ("KAFKA_BROKERS", "kafka-1", "'kafka-1' is no host:port with a port from 1 to 65535"),
+        ("KAFKA_BROKERS", "zz:yy", "'zz:yy' is not a host:port with a port from 1 to 65535"),
+        ("KAFKA_BROKERS", "kafka-1:9092,", "'' is not a host:port with a port from 1 to 65535"),
+        ("KAFKA_BROKERS", "", "'' is not a host:port with a port from 1 to 65535"),
+        (
+            "KAFKA_BROKERS",
+            "kafka-1:0",
+            "'kafka-1:0' is not a host:port with a port from 1 to 65535",
+        ),
+        ("KAFKA_BROKERS", "kafka-1", "'kafka-1' is not a host:port with a port from 1 to 65535"),
         ("MAX_POLL_INTERVAL_MS", "86400001", "equal to 86400000 (it is '86400001')"),
         ("SESSION_TIMEOUT_MS", "3600001", "equal to 3600000 (it is '3600001')"),
         ("METADATA_INTERVAL_MS", "3600001", "equal to 3600000 (it is '3600001')"),
@@ -85,11 +89,11 @@ def test_every_setting_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPa
     with pytest.raises(UsageError) as refused:
         load()
     assert str(refused.value) == (
-        "The setting TRIGGER_WORKER_BATCH_TRIGGERS cannot be used: input should be greater than or "
-        "equal to 1 (it is '0'). The setting TRIGGER_WORKER_WORKER_LISTEN cannot be used: "
-        "'9321' is no host:port with a port from 0 to 65535 (an IPv6 host in brackets). Correct "
-        "TRIGGER_WORKER_BATCH_TRIGGERS and TRIGGER_WORKER_WORKER_LISTEN; docs/settings.md lists "
-        "every setting."
+        "The setting TRIGGER_WORKER_BATCH_TRIGGERS cannot be used: input should be greater "
+        "than or equal to 1 (it is '0'). The setting TRIGGER_WORKER_WORKER_LISTEN cannot be "
+        "used: '9321' is not a host:port with a port from 0 to 65535 (an IPv6 host in "
+        "brackets). Correct TRIGGER_WORKER_BATCH_TRIGGERS and TRIGGER_WORKER_WORKER_LISTEN; "
+        "docs/settings.md lists every setting."
     )
 
 

@@ -26,7 +26,7 @@ COMMANDS = {
     "failures": "What broke lately, by cause.",
     "history": "The records of a job, the newest first.",
     "show": "A job, record, trigger or execution, whole.",
-    "jobs": "Set what jobs show of their records again.",
+    "jobs": "Correct what jobs show of their records.",
     "audit": "Prove that every trigger has a record and every record its event.",
     "retain": "Delete old records and dead letters; the count still closes.",
     "dlq": "List, show and replay dead letters.",

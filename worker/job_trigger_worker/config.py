@@ -42,7 +42,8 @@ def _address(value: str, lowest_port: int = 0) -> str:
     if found is None or not lowest_port <= int(found[1]) <= _HIGHEST_PORT:
         raise PydanticCustomError(
             _OURS,
-            "{value} is no host:port with a port from {lowest} to 65535 (an IPv6 host in brackets)",
+            "{value} is not a host:port with a port from {lowest} to 65535 (an IPv6 host in "
+            "brackets)",
             {"value": repr(value), "lowest": lowest_port},
         )
     return value
@@ -176,10 +177,10 @@ class Settings(BaseSettings):
         None, description="Local users and services, as `trigger-worker users` writes it"
     )
     console_idle_s: int = Field(
-        3_600, ge=60, description="A session ends when nothing is asked for so long"
+        3_600, ge=60, description="A session ends after so long without a request"
     )
     console_session_s: int = Field(
-        43_200, ge=60, description="A session ends so long after signing in"
+        43_200, ge=60, description="A session ends so long after the sign-in at the latest"
     )
     console_timezone: str = Field(
         "UTC", description="Time zone of the console's times where nobody has chosen another"
@@ -212,7 +213,8 @@ def unknown(variables: Mapping[str, str]) -> list[str]:
         near = get_close_matches(rest, settings, 1)
         hint = f"{PREFIX}{near[0]} is one; " if near else ""
         said.append(
-            f"{name} is no setting and changes nothing: {hint}docs/settings.md lists every setting."
+            f"{name} is not a setting and changes nothing: {hint}"
+            "docs/settings.md lists every setting."
         )
     return said
 

@@ -118,7 +118,7 @@ class NotTaken(TriggerWorkerError):
 
 
 class Unwritable(Transient):
-    """The database refuses whatever is written: it is not the triggers, and a person has to act.
+    """The database refuses every write: the triggers are not to blame, and a person has to act.
 
     Nothing is written or acknowledged meanwhile; the worker goes on as soon as it can.
     """

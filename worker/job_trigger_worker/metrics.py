@@ -43,7 +43,7 @@ class Metrics:
         )
         self.contradicted_ends = Counter(
             "trigger_worker_contradicted_ends_total",
-            "Ends told of a run that differ from the one that stands.",
+            "Ends reported for a run that differ from the one that counts.",
             registry=registry,
         )
         self.unknown_executions = Counter(
@@ -173,7 +173,7 @@ class LoopMetrics:
         self.held: str | None = None
 
     def waits(self, is_stuck: bool, held: str | None = None) -> None:
-        """The loop waits for something, or no longer does; `held` is what a person has to mend."""
+        """The loop waits for something, or no longer does; `held` is what a person has to fix."""
         self.is_stuck = is_stuck
         self.held = held
         self._waiting.set(is_stuck)
@@ -254,7 +254,7 @@ class Backlogs(Collector):
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """See `Collector.collect`."""
-        unread = _family("unread_messages", "Messages of the log that wait to be accounted for.")
+        unread = _family("unread_messages", "Messages in the log that wait to be accounted for.")
         oldest = _family("oldest_unread_age_seconds", "How long the first of them has waited.")
         rows = _family("outbox_rows", "Rows of the outbox that wait for the brokers.")
         age = _family("oldest_outbox_row_age_seconds", "How long the first of them has waited.")

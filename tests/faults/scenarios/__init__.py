@@ -1,7 +1,7 @@
 """What is done to the workers and to all that they stand on; one module a kind of harm.
 
 A scenario gets a `ScenarioRun` in which traffic flows into its workers. It does harm, counts each
-with `ScenarioRun.fault`, mends it, and waits with `ScenarioRun.recovered`. It judges nothing: when
+with `ScenarioRun.fault`, ends it, and waits with `ScenarioRun.recovered`. It judges nothing: when
 it ends, the run comes to rest and the checker looks at everything.
 """
 

@@ -213,7 +213,7 @@ def _set_read_only(run: ScenarioRun, *, is_on: bool) -> None:
 
 
 def take_no_record(run: ScenarioRun) -> None:
-    """The platform adds a column that has to be filled, and mends that after 10 s."""
+    """The platform adds a column that has to be filled, and corrects that after 10 s."""
     table = "alter table awp_job_execution"
     with run.heard("(23502)"):
         sql.execute(run.database, f"{table} add column created_by text not null default 'x'")

@@ -105,10 +105,10 @@ def test_letters_that_cannot_be_accepted_are_named_with_why(filled: str) -> None
     )
     answered = _acknowledge(filled, "letters=1,3,4,5")
     assert [line for line in answered.stdout.splitlines() if line.startswith("Dead letter ")] == [
-        "Dead letter 1 needs no answer: its job cannot be read.",
-        "Dead letter 3 has its answer: it was acknowledged before.",
-        "Dead letter 4 has its answer: it was sent again.",
-        "Dead letter 5 needs no answer: it has a record.",
+        "Dead letter 1 needs no acknowledgement: its job cannot be read.",
+        "Dead letter 3 is settled: it was acknowledged before.",
+        "Dead letter 4 is settled: it was sent again.",
+        "Dead letter 5 needs no acknowledgement: it has a record.",
     ]
     assert "nothing is open of letters" not in answered.stdout  # letter 2 is
     assert sql.value(filled, counted) == 1

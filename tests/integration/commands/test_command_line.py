@@ -45,20 +45,20 @@ def test_the_help_says_how_long_a_password_is() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("preflight", "x"), f"'x' is no job id. {MOST}."),
-        (("preflight", "17", "0"), f"'0' is no job id. {MOST}."),
-        (("preflight", "--", "-1"), f"'-1' is no job id. {MOST}."),
-        (("publish", "0"), f"'0' is no job id. {MOST}."),
-        (("publish", "1_7"), f"'1_7' is no job id. {MOST}."),
-        (("publish", "9223372036854775808"), f"'9223372036854775808' is no job id. {MOST}."),
-        (("publish", "\x1b[31m"), f"'�[31m' is no job id. {MOST}."),
+        (("preflight", "x"), f"'x' is not a job id. {MOST}."),
+        (("preflight", "17", "0"), f"'0' is not a job id. {MOST}."),
+        (("preflight", "--", "-1"), f"'-1' is not a job id. {MOST}."),
+        (("publish", "0"), f"'0' is not a job id. {MOST}."),
+        (("publish", "1_7"), f"'1_7' is not a job id. {MOST}."),
+        (("publish", "9223372036854775808"), f"'9223372036854775808' is not a job id. {MOST}."),
+        (("publish", "\x1b[31m"), f"'�[31m' is not a job id. {MOST}."),
         (
             ("dlq", "show", "x"),
-            f"'x' is no id of a dead letter. {MOST}; `trigger-worker dlq list --all` names them.",
+            f"'x' is not a dead letter id. {MOST}; `trigger-worker dlq list --all` names them.",
         ),
         (
             ("dlq", "replay", "1", "1.5"),
-            f"'1.5' is no id of a dead letter. {MOST}; `trigger-worker dlq list --all` names them.",
+            f"'1.5' is not a dead letter id. {MOST}; `trigger-worker dlq list --all` names them.",
         ),
     ],
 )
@@ -176,10 +176,10 @@ def test_what_is_no_setting_is_named_and_the_command_goes_on() -> None:
     ended = trigger_worker("users", "list", "--help", env=env)
     assert ended.status == 0
     assert ended.stderr == (
-        "trigger-worker: TRIGGER_WORKER_NOTHING_LIKE_IT_AT_ALL is no setting and changes nothing: "
-        "docs/settings.md lists every setting.\n"
-        "trigger-worker: TRIGGER_WORKER_SESSION_TIMEOUT is no setting and changes nothing: "
-        "TRIGGER_WORKER_SESSION_TIMEOUT_MS is one; docs/settings.md lists every setting.\n"
-        "trigger-worker: TRIGGER_WORKER_WORKER_PORT is no setting and changes nothing: "
-        "TRIGGER_WORKER_WORKER_LISTEN is one; docs/settings.md lists every setting.\n"
+        "trigger-worker: TRIGGER_WORKER_NOTHING_LIKE_IT_AT_ALL is not a setting and changes "
+        "nothing: docs/settings.md lists every setting.\ntrigger-worker: "
+        "TRIGGER_WORKER_SESSION_TIMEOUT is not a setting and changes nothing: "
+        "TRIGGER_WORKER_SESSION_TIMEOUT_MS is one; docs/settings.md lists every "
+        "setting.\ntrigger-worker: TRIGGER_WORKER_WORKER_PORT is not a setting and changes "
+        "nothing: TRIGGER_WORKER_WORKER_LISTEN is one; docs/settings.md lists every setting.\n"
     )

@@ -47,7 +47,7 @@ def told(database: str) -> str:
             now(), now(), 1, 0, '{server_not_found:server=7}'
         from (select gen_random_uuid() u) x;
         insert into awp_dead_letter (ledger_id, origin_offset, reason, headers, value)
-        values (1, 1, 'the body is no JSON: 清理 🧹 …', '\\x90', convert_to('清理 🧹', 'UTF8'));
+        values (1, 1, 'the body is not JSON: 清理 🧹 …', '\\x90', convert_to('清理 🧹', 'UTF8'));
         """,
     )
     return database

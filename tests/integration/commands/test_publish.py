@@ -292,7 +292,7 @@ def test_what_the_brokers_refuse_is_named_and_the_exit_status_is_1(
     ("arguments", "said"),
     [
         ((), "Nothing to send."),
-        (("0",), "'0' is no job id."),
+        (("0",), "'0' is not a job id."),
         (("1", "--at", "2026-11-20T08:00:00"), "the time has no zone"),
         (("1", "--at", "yesterday"), "--at yesterday cannot be used: "),
         (("1", "--kind", "schedule"), "needs its slot"),

@@ -83,7 +83,7 @@ def test_no_page_shows_one(told: Rig, console: Served) -> None:
     paths += [f"/jobs/{each}" for each in ids(told, "awp_automcation_job")]
     paths += [f"/history/{each}" for each in ids(told, "awp_job_execution")]
     for letter in ids(told, "awp_dead_letter"):
-        paths += [f"/dead-letters/{letter}", f"/dead-letters/{letter}/mend"]
+        paths += [f"/dead-letters/{letter}", f"/dead-letters/{letter}/edit"]
     for path in paths:
         answer = browser.get(path)
         assert answer.status_code == 200, path
@@ -91,7 +91,7 @@ def test_no_page_shows_one(told: Rig, console: Served) -> None:
     assert "DB_PASSWORD" in browser.get(f"/jobs/{RIGHT}").text
     for letter in ids(told, "awp_dead_letter"):
         data = {"form_token": form_token(browser.get("/jobs")), "body": "{}"}
-        assert SECRET not in browser.post(f"/dead-letters/{letter}/mend", data=data).text
+        assert SECRET not in browser.post(f"/dead-letters/{letter}/edit", data=data).text
 
 
 def test_no_failure_event_and_no_record_holds_one(told: Rig) -> None:

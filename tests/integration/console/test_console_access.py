@@ -95,7 +95,7 @@ def test_a_wrong_password_comes_back_with_the_name_and_the_error(console: Served
         answer = sign_in(browser, login, "wrong words here")
         assert answer.status_code == 422
         assert f'value="{login}"' in answer.text
-        assert "The name or the password is not right." in answer.text
+        assert "The name or the password is wrong." in answer.text
         assert browser.get("/jobs").status_code == 303
 
 
@@ -230,7 +230,7 @@ def test_a_form_from_elsewhere_is_refused(console: Served, headers: dict[str, st
     token = form_token(browser.get("/jobs"))
     answer = browser.post("/sign-out", data={"form_token": token}, headers=headers)
     assert answer.status_code == 403
-    assert "This form is not valid any more" in answer.text
+    assert "This form is no longer valid" in answer.text
     assert browser.get("/jobs").status_code == 200
     stranger = console.browser()
     token = form_token(stranger.get("/sign-in"))
@@ -342,7 +342,7 @@ def test_a_program_behind_a_proxy_gets_its_token_from_the_api_alone(database: st
     with serving(database, **settings) as console:
         api = console.browser(**{"X-User": "wang"})
         untold = api.post("/api/v1/jobs/7/enable")
-        assert (untold.status_code, untold.json()["title"]) == (403, "The form token is not right")
+        assert (untold.status_code, untold.json()["title"]) == (403, "The form token is wrong")
         assert untold.json()["remedy"] == (
             "Send `form_token` of GET /api/v1/me as X-Form-Token, and the cookies that you were "
             "given with it."

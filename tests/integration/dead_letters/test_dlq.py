@@ -63,10 +63,10 @@ def test_a_mended_letter_becomes_a_record_and_runs_once_however_often_it_is_repl
 ) -> None:
     letter = _poisoned(rig, 3001)
     name = str(letter["id"])
-    mended = tmp_path / "mended.json"
-    mended.write_text(json.dumps(trigger(3001, scheduled_at=at(-86_400))))
+    edited = tmp_path / "edited.json"
+    edited.write_text(json.dumps(trigger(3001, scheduled_at=at(-86_400))))
 
-    assert _found(rig, "replay", name, "--edit", str(mended), "--yes") == {
+    assert _found(rig, "replay", name, "--edit", str(edited), "--yes") == {
         "chosen": 1,
         "replayed": 1,
         "skipped": 0,
@@ -84,10 +84,10 @@ def test_a_mended_letter_becomes_a_record_and_runs_once_however_often_it_is_repl
         rig.admin, f"select replayed_at is not null from awp_dead_letter where id = {name}"
     )
 
-    skipped = _found(rig, "replay", name, "--edit", str(mended), "--yes")
+    skipped = _found(rig, "replay", name, "--edit", str(edited), "--yes")
     assert (skipped["replayed"], skipped["skipped"]) == (0, 1)
 
-    assert _found(rig, "replay", name, "--edit", str(mended), "--yes", "--again")["replayed"] == 1
+    assert _found(rig, "replay", name, "--edit", str(edited), "--yes", "--again")["replayed"] == 1
     wait_until(
         lambda: rig.rows(
             "select from awp_job_execution where id = %s and duplicate_count = 1", record["id"]
@@ -116,10 +116,10 @@ def test_a_replay_whose_slot_has_a_record_names_it_before_it_runs_beside_it(
     body = trigger(3101)
     rig.fire(body)
     first = next(each for each in rig.records(3101, 2) if each["trigger_code"] is None)
-    mended = tmp_path / "mended.json"
-    mended.write_text(json.dumps(body))
+    edited = tmp_path / "edited.json"
+    edited.write_text(json.dumps(body))
 
-    asked = _dlq(rig, "replay", name, "--edit", str(mended))
+    asked = _dlq(rig, "replay", name, "--edit", str(edited))
 
     assert (asked.status, asked.stderr.splitlines()[0]) == (
         2,
@@ -128,7 +128,7 @@ def test_a_replay_whose_slot_has_a_record_names_it_before_it_runs_beside_it(
             "3101 (dispatched). Its replay has one of its own, beside that."
         ),
     )
-    sent = _found(rig, "replay", name, "--edit", str(mended), "--yes")
+    sent = _found(rig, "replay", name, "--edit", str(edited), "--yes")
     assert (sent["replayed"], sent["beside"]) == (
         1,
         [{"id": int(name), "job_id": "3101", "record_id": first["id"], "code": None}],
@@ -138,7 +138,7 @@ def test_a_replay_whose_slot_has_a_record_names_it_before_it_runs_beside_it(
         "schedule",
         "replay",
     ]
-    again = _dlq(rig, "replay", name, "--edit", str(mended), "--yes", "--again", "--json")
+    again = _dlq(rig, "replay", name, "--edit", str(edited), "--yes", "--again", "--json")
     assert again.json["beside"] == []  # that is a repeat of the replay, and runs nothing
 
 
@@ -181,11 +181,11 @@ def test_a_status_letter_goes_back_to_the_status_topic(rig: Rig, tmp_path: Path)
     status = {"execution_id": run, "job_type": "action", "status": "done", "at": at()}
     produce_raw(rig.broker, rig.topics.statuses, [(run, json.dumps(status), None)])
     (letter,) = _letters(rig, f"key = '{run}'::bytea")
-    mended = tmp_path / "mended.json"
-    mended.write_text(json.dumps(status | {"status": "succeeded"}))
+    edited = tmp_path / "edited.json"
+    edited.write_text(json.dumps(status | {"status": "succeeded"}))
 
     assert _found(rig, "show", str(letter["id"]))["topic"] == rig.topics.statuses
-    _found(rig, "replay", str(letter["id"]), "--edit", str(mended), "--yes")
+    _found(rig, "replay", str(letter["id"]), "--edit", str(edited), "--yes")
 
     wait_until(
         lambda: rig.rows(
@@ -200,14 +200,14 @@ def test_a_status_letter_goes_back_to_the_status_topic(rig: Rig, tmp_path: Path)
 @ON_KAFKA
 def test_a_body_that_is_still_wrong_is_not_sent(rig: Rig, tmp_path: Path) -> None:
     letter = _poisoned(rig, 3002)
-    mended = tmp_path / "mended.json"
+    edited = tmp_path / "edited.json"
     for body, words in (
         ('{"job_id":3002,"scheduled_at":"2026-11-23T10:00:00"}', "no zone"),
         ("[]", "the body is a JSON array, not an object"),
-        ("{", "the body is no JSON"),
+        ("{", "the body is not JSON"),
     ):
-        mended.write_text(body)
-        ended = _dlq(rig, "replay", str(letter["id"]), "--edit", str(mended), "--yes")
+        edited.write_text(body)
+        ended = _dlq(rig, "replay", str(letter["id"]), "--edit", str(edited), "--yes")
         assert (ended.status, words in ended.stderr) == (2, True), ended.stderr
     assert not sql.value(
         rig.admin, f"select replayed_at is not null from awp_dead_letter where id = {letter['id']}"
@@ -261,13 +261,13 @@ def test_what_is_shown_cannot_steer_a_terminal_and_is_cut(rig: Rig) -> None:
 
 @ON_KAFKA
 def test_used_wrongly_it_says_so(rig: Rig, tmp_path: Path) -> None:
-    mended = tmp_path / "mended.json"
-    mended.write_text("{}")
+    edited = tmp_path / "edited.json"
+    edited.write_text("{}")
     wrong: tuple[tuple[str, ...], ...] = (
         ("replay", "--yes"),
         ("replay", "1", "--all", "--yes"),
-        ("replay", "1", "2", "--edit", str(mended), "--yes"),
-        ("replay", "--all", "--edit", str(mended), "--yes"),
+        ("replay", "1", "2", "--edit", str(edited), "--yes"),
+        ("replay", "--all", "--edit", str(edited), "--yes"),
         ("replay", "0"),
         ("show", "9223372036854775808"),
     )

@@ -87,7 +87,7 @@ def test_pages_say_what_is_kept_and_offer_nothing_more(
     assert "2:1–7" in content(page(admin, "/dead-letters"))
     token = form_token(admin.get("/jobs"))
     for letter in (cut, unpackable):
-        assert admin.get(f"/dead-letters/{letter}/mend").status_code == 404
+        assert admin.get(f"/dead-letters/{letter}/edit").status_code == 404
         sent = admin.post(f"/dead-letters/{letter}/replay", data={"form_token": token})
         assert "1 was left out: sent again before, not kept whole, or not reached." in sent.text
     many = admin.post("/dead-letters/replay", data={"form_token": token, "which": "all"})

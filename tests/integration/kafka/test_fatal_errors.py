@@ -41,7 +41,9 @@ def test_a_producer_that_failed_while_idle_is_made_anew(
 ) -> None:
     make_fatal(producer._producer)
 
-    with pytest.raises(Transient, match=r"^The producer has to be made anew: .*made by a test\.$"):
+    with pytest.raises(
+        Transient, match=r"^The producer must be created again: .*made by a test\.$"
+    ):
         producer.send(_events(topics, b"second"))
 
     producer.send(_events(topics, b"second"))
@@ -55,7 +57,9 @@ def test_a_producer_that_failed_with_events_under_way_is_made_anew(
     producer.send(_events(topics, b"second"))
     make_fatal(producer._producer)
 
-    with pytest.raises(Transient, match=r"^The producer has to be made anew: .*made by a test\.$"):
+    with pytest.raises(
+        Transient, match=r"^The producer must be created again: .*made by a test\.$"
+    ):
         producer.wait()
 
     producer.send(_events(topics, b"third"))
@@ -70,7 +74,9 @@ def test_a_producer_that_failed_without_brokers_is_made_anew(
     producer.send(_events(topics, b"first", b"second", b"third"))
     make_fatal(producer._producer)
 
-    with pytest.raises(Transient, match=r"^The producer has to be made anew: .*made by a test\.$"):
+    with pytest.raises(
+        Transient, match=r"^The producer must be created again: .*made by a test\.$"
+    ):
         producer.wait()
 
     producer.send(_events(topics, b"first"))

@@ -288,10 +288,10 @@ def test_once_a_person_knows_what_an_empty_database_decided_again_the_topics_agr
         "update awp_automcation_job set enabled = false",
     )
     _serve(settings, database, 21, tmp_path / "first.log")
-    mended = tmp_path / "mended.json"
-    mended.write_text(json.dumps(trigger(1)))
+    edited = tmp_path / "edited.json"
+    edited.write_text(json.dumps(trigger(1)))
     env = environment(settings.model_copy(update={"database_url": SecretStr(database)}))
-    replayed = trigger_worker("dlq", "replay", "1", "--edit", str(mended), "--yes", env=env)
+    replayed = trigger_worker("dlq", "replay", "1", "--edit", str(edited), "--yes", env=env)
     assert replayed.status == 0, replayed.stderr
     _serve(settings, database, 22, tmp_path / "second.log")
     (replay,) = sql.rows(

@@ -43,7 +43,7 @@ def test_a_dead_letter_with_any_headers_leaves_and_the_next_trigger_has_its_reco
     letter = wait_until(lambda: _letter(rig, body), 20, f"the dead letter of {name}")
     ours = [(n, content) for n, content in letter.headers if n.startswith("dead-letter-")]
     assert ours == [
-        ("dead-letter-reason", b"the body is no JSON: Expecting value: line 1 column 1 (char 0)"),
+        ("dead-letter-reason", b"the body is not JSON: Expecting value: line 1 column 1 (char 0)"),
         ("dead-letter-topic", rig.topics.triggers.encode()),
         ("dead-letter-partition", str(partition).encode()),
         ("dead-letter-offset", str(offset).encode()),

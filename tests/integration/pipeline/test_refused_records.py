@@ -128,7 +128,7 @@ FAULTS = {
         "alter sequence awp_trigger_outbox_id_seq maxvalue 9223372036854775807",
     ),
 }
-"""What was done to the tables, what the worker has to name, and what mends it."""
+"""What was done to the tables, what the worker has to name, and what corrects it."""
 
 OF_TEXT = """
     alter table awp_automcation_job rename to timer;
@@ -212,7 +212,7 @@ def test_what_is_the_databases_fault_is_waited_for_and_blames_no_trigger(
     jobs: list[int],
     fault: str,
 ) -> None:
-    statement, named, mended = FAULTS[fault]
+    statement, named, correction = FAULTS[fault]
     sql.execute(database, statement)
     batch = _deliveries(jobs)
 
@@ -223,7 +223,7 @@ def test_what_is_the_databases_fault_is_waited_for_and_blames_no_trigger(
             assert words in str(raised.value)
         _nothing_is_acknowledged(feed)
 
-    sql.execute(database, mended)
+    sql.execute(database, correction)
     taker.write(batch, claims)
     rows = feed.rows("select trigger_status from awp_job_execution")
     assert [row["trigger_status"] for row in rows] == [1] * JOBS

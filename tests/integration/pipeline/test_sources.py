@@ -80,7 +80,7 @@ def poisoned(feed: BrokerlessIntake, topic: Topic, job_id: int) -> int:
 
 
 def replay(feed: BrokerlessIntake, letter_id: int, body: dict[str, Any] | None = None) -> Event:
-    """The message by which an operator sends a letter again, mended where there is a body."""
+    """The message by which an operator sends a letter again, edited where there is a body."""
     with feed.engine.connect() as connection:
         choice = dead_letters.DeadLetterFilter((letter_id,))
         (kept,) = dead_letters.page(connection, choice, after=0, last=letter_id)

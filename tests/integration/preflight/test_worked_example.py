@@ -229,7 +229,7 @@ def _edit(browser: httpx.Client, owner: str) -> None:
         "/api/v1/jobs/101", json={"timezone": "Europe/Berlin"}, headers={"If-Match": "*"}
     )
     assert moved.status_code == 422, moved.text
-    assert moved.json()["title"] == "The platform does not take this change"
+    assert moved.json()["title"] == "The platform refused this change"
     zone = rows(owner, "select current_setting('timezone')")[0][0]
     assert moved.json()["detail"] == (
         f"Nothing was changed. It says: Timers run in the time zone {zone}."

@@ -43,7 +43,7 @@ REFUSALS = {
     ),
     "a database that takes no connections, in UTF-8": (
         ("55000", "数据库不接受连接".encode(), "致命错误".encode()),
-        "the database takes no connections (55000: 数据库不接受连接)",
+        "the database accepts no connections (55000: 数据库不接受连接)",
         ADDRESS,
     ),
 }

@@ -40,7 +40,7 @@ def test_each_fault_is_named_by_its_line_and_ten_are_shown(tmp_path: Path) -> No
     with pytest.raises(UsageError) as caught:
         TriggerFile(written(tmp_path, *lines, *[b"[]"] * 12))
     said = str(caught.value)
-    assert "14 lines that are no trigger; nothing was sent" in said
+    assert "14 lines that are not triggers; nothing was sent" in said
     assert "line 3: job_id" in said
     assert "line 4:" in said
     assert "line 12:" in said

@@ -63,7 +63,7 @@ BODIES: dict[str, tuple[bytes, str]] = {
     ),
     "framed JSON, cut off": (
         FRAME + TRIGGER_JSON[:20],
-        (f"{IN_FRAME} is no JSON: Unterminated string starting at: line 1 column 17 (char 16)"),
+        (f"{IN_FRAME} is not JSON: Unterminated string starting at: line 1 column 17 (char 16)"),
     ),
     "Avro": (AVRO, "the body is not JSON but binary (perhaps Avro or Protobuf): send JSON"),
     "Avro file": (b"Obj\x01\x04\x16avro.schema", "the body is an Avro file: send JSON"),
@@ -99,11 +99,11 @@ BODIES: dict[str, tuple[bytes, str]] = {
     ),
     "GBK": (
         '{"job_id":"1","triggered_by":"每日"}'.encode("gbk"),
-        "the body is no UTF-8: invalid continuation byte at byte 32",
+        "the body is not UTF-8: invalid continuation byte at byte 32",
     ),
     "a line break in a text": (
         b'{"job_id": "1", "triggered_by": "a\nb\x01"}',
-        "the body is no JSON: Invalid control character at: line 1 column 35 (char 34)",
+        "the body is not JSON: Invalid control character at: line 1 column 35 (char 34)",
     ),
     "XML": (b"<trigger job='1'/>", "the body is XML: send JSON"),
     "a Python dict": (
@@ -132,7 +132,7 @@ BODIES: dict[str, tuple[bytes, str]] = {
     ),
     "3,000 brackets that nobody closes": (
         b'{"job_id": 1, "x": ' + b"[" * 3000,
-        "the body is no JSON: its brackets do not match: char 3019",
+        "the body is not JSON: its brackets do not match: char 3019",
     ),
     "a text": (b'"job 7"', "the body is a string, not a JSON object"),
     "a number": (b"17", "the body is a number, not a JSON object"),
@@ -140,7 +140,7 @@ BODIES: dict[str, tuple[bytes, str]] = {
     "null": (b"null", "the body is null, not a JSON object"),
     "words": (
         b"job 7 please",
-        "the body is no JSON: Expecting value: line 1 column 1 (char 0)",
+        "the body is not JSON: Expecting value: line 1 column 1 (char 0)",
     ),
     "no job": (b'{"scheduled_at": 1}', "job_id is missing in the body"),
     "another name": (b'{"jobId": 1}', "job_id is missing: the body has 'jobId' instead"),

@@ -160,14 +160,14 @@ def test_a_dead_letter_carries_its_bytes_reason_and_origin() -> None:
     delivery = Delivery(3, 41, b"17", b"{", [("x", b"1")], 0)
     claim = Claim(1, "awp.job.triggers.v1", "id", 3, 1, 40)
 
-    event = events.dead_letter(TOPICS, DeadLetter(1, delivery, "the body is no JSON"), claim)
+    event = events.dead_letter(TOPICS, DeadLetter(1, delivery, "the body is not JSON"), claim)
 
     assert event == Event(
         "awp.job.triggers.dlq.v1",
         b"17",
         [
             ("x", b"1"),
-            ("dead-letter-reason", b"the body is no JSON"),
+            ("dead-letter-reason", b"the body is not JSON"),
             ("dead-letter-topic", b"awp.job.triggers.v1"),
             ("dead-letter-partition", b"3"),
             ("dead-letter-offset", b"41"),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.release import NEEDED, NotReady, missing_of, version_of
+from tests.release import NotReady, missing_of, version_of
 
 PROJECT = '[project]\nversion = "1.2.0"\n'
 CHANGELOG = "# Changelog\n\n## 1.2.0 - 2026-12-01\n"
@@ -30,6 +30,10 @@ def test_a_version_without_its_section_is_no_release(changelog: str) -> None:
 def test_what_a_wheel_lacks_is_named(tmp_path: Path) -> None:
     wheel = tmp_path / "a.whl"
     with zipfile.ZipFile(wheel, "w") as files:
-        for name in NEEDED[1:]:
-            files.writestr(name, "")
-    assert missing_of(wheel) == ["job_trigger_worker/migrations/versions/0001_platform_baseline.py"]
+        files.writestr("package/module.py", "")
+    committed = ["package/module.py", "package/page.html"]
+    assert missing_of(wheel, committed) == ["package/page.html", "licenses/LICENSE"]
+    with zipfile.ZipFile(wheel, "a") as files:
+        files.writestr("package/page.html", "")
+        files.writestr("package-1.2.0.dist-info/licenses/LICENSE", "")
+    assert missing_of(wheel, committed) == []

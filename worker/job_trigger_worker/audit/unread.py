@@ -104,7 +104,7 @@ def cannot_be_asked(away: Transient) -> Transient:
 
 
 def gone(found: Sequence[TopicUnread], rows: Sequence[LedgerRow]) -> list[LostRange]:
-    """What may have stood unread on topics that are gone, of which no worker has taken note.
+    """What may have been unread on topics that are gone and that no worker has noted.
 
     A topic was made again where its ledger rows have another id than the one that exists now.
     """
@@ -210,7 +210,7 @@ def _compaction(found: Sequence[TopicUnread]) -> Line:
     silent = [each.topic for each in found if each.topic_id and each.compaction is None]
     return Line(
         "No topic deletes what has a successor",
-        f"the brokers do not tell of {' and '.join(silent)}" if silent else "none is compacted",
+        f"the brokers say nothing about {' and '.join(silent)}" if silent else "none is compacted",
         tuple(f"{each.topic}: {each.compaction}" for each in found if each.compaction),
     )
 

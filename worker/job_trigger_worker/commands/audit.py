@@ -34,10 +34,10 @@ _TELL_EVERY_S = 5.0
 _IDS = re.compile("[0-9]{1,18}(?:,[0-9]{1,18})*")
 _MOST_RANGES = 5
 _NEEDS_NO_WORD = {
-    NeedsNoWord.REPLAYED: "has its answer: it was sent again",
-    NeedsNoWord.ACKNOWLEDGED: "has its answer: it was acknowledged before",
-    NeedsNoWord.RECORDED: "needs no answer: it has a record",
-    NeedsNoWord.NO_JOB: "needs no answer: its job cannot be read",
+    NeedsNoWord.REPLAYED: "is settled: it was sent again",
+    NeedsNoWord.ACKNOWLEDGED: "is settled: it was acknowledged before",
+    NeedsNoWord.RECORDED: "needs no acknowledgement: it has a record",
+    NeedsNoWord.NO_JOB: "needs no acknowledgement: its job cannot be read",
 }
 _ROW_SUMS = (
     "deliveries",

@@ -1,4 +1,4 @@
-"""What every command that asks the database shares: what to do when it is away, or says no."""
+"""What every command that asks the database shares: what to do when it is away or refuses."""
 
 from __future__ import annotations
 

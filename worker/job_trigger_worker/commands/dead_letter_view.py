@@ -147,7 +147,7 @@ def _shown(content: bytes | None, masker: Masker) -> str:
         return "none"
     found = render(content, masker, most=MOST_SHOWN, as_hex=hex_row)
     if found.form is Form.SECRET:
-        return "not shown: it is no text, and names something secret; --json has it"
+        return "not shown: it is not text, and it names something secret; --json has it"
     cut = f"\n… cut at {MOST_SHOWN:,} of {found.size:,} bytes; --json has all of them"
     hidden = "\n… what looks secret is hidden; --json has it" if found.hides else ""
     return found.text + (cut if found.is_cut else "") + hidden

@@ -41,7 +41,7 @@ def command() -> None:
     """List, show and replay dead letters.
 
     A dead letter is a message that could not be read or stored, kept with the reason; up to 1 MiB
-    of it. One that is kept whole can be sent again to the topic that it came from, mended or not.
+    of it. One that is kept whole can be sent again to the topic that it came from, edited or not.
     """
 
 
@@ -81,7 +81,7 @@ def show_command(*, letter_id: int, as_json: bool) -> None:
 
     Reason, origin, headers, bytes, its record and that of its replay. People see what looks secret
     hidden, control characters escaped, and a value cut at 64 KiB; --json has all of it, secrets
-    too, so that it can be mended.
+    too, so that it can be edited.
     """
     settings = load()
     with errors.translate_read_errors(), make_engine(settings).connect() as connection:
@@ -139,7 +139,7 @@ def replay_command(
     if (bool(ids) + (reason is not None) + is_all) != 1:
         raise UsageError("Say which dead letters: ID..., --reason TEXT, or --all.")
     if path is not None and len(ids) != 1:
-        raise UsageError("--edit FILE mends one dead letter.", remedy="Give exactly one ID.")
+        raise UsageError("--edit FILE edits one dead letter.", remedy="Give exactly one ID.")
     kafka = kafka_of(brokers, topic_prefix)
     engine = make_engine(load())
     asked = DeadLetterFilter(ids=ids or None, reason=reason, with_replayed=True)
@@ -154,18 +154,18 @@ def replay_command(
             known = dead_letters.summaries(connection, asked, limit=len(ids))
             raise _not_whole([each for each in known if not each.is_whole])
     found = whole
-    mended = None if path is None else path.read_bytes()
-    if mended is not None:
-        validate_edited_body(found.topics[0], mended)
+    edited = None if path is None else path.read_bytes()
+    if edited is not None:
+        validate_edited_body(found.topics[0], edited)
     count = found.fresh + (found.replayed if again else 0)
     skipped = 0 if again else found.replayed
     result = Replayed()
     beside: list[Standing] = []
     if count:
-        beside = standing(engine, asked, found, mended=mended)
+        beside = standing(engine, asked, found, edited=edited)
         _warn(beside)
         _ask(count, found, yes=yes)
-        result = _replay(engine, kafka, asked, found, mended=mended, again=again, count=count)
+        result = _replay(engine, kafka, asked, found, edited=edited, again=again, count=count)
     finish(
         {**_result(result, count, skipped, cut), "beside": _beside(beside)},
         as_json=as_json,
@@ -208,7 +208,7 @@ def _replay(
     asked: DeadLetterFilter,
     found: Selection,
     *,
-    mended: bytes | None,
+    edited: bytes | None,
     again: bool,
     count: int,
 ) -> Replayed:
@@ -218,7 +218,7 @@ def _replay(
         kafka,
         DeadLetterFilter(asked.ids, asked.reason, with_replayed=again),
         found,
-        mended=mended,
+        edited=edited,
         progress=lambda done: err.print(f"replayed {done:,} of {count:,}", markup=False),
     )
 
@@ -244,7 +244,7 @@ def _no_such(ids: list[int]) -> FatalError:
 def _not_whole(cut: list[DeadLetterSummary]) -> FatalError:
     named = ", ".join(str(each.id) for each in cut)
     return FatalError(
-        f"Of dead letter {named} less is kept than came, so it cannot be sent again.",
+        f"Dead letter {named} was not kept whole, so it cannot be sent again.",
         remedy="Have its producer send it again; `trigger-worker dlq show` says what it was.",
     )
 
@@ -265,7 +265,7 @@ def _show(out: Console, result: Replayed, count: int, skipped: int, cut: int) ->
         out.print(line, markup=False, soft_wrap=True)
 
     if not count and not skipped and not cut:
-        say("No dead letter is meant.")
+        say("No dead letter matches.")
         return
     if count:
         were = pluralize(count, "dead letter was", "dead letters were")
@@ -273,7 +273,7 @@ def _show(out: Console, result: Replayed, count: int, skipped: int, cut: int) ->
     if skipped:
         say(f"{skipped:,} left out, replayed before (--again sends them once more).")
     if cut:
-        say(f"{cut:,} left out, of which less is kept than came: their producer has to send them.")
+        say(f"{cut:,} left out, which were not kept whole: their producer must send them again.")
     for letter_id, why in list(result.failed.items())[:_NAMED]:
         say(f"not acknowledged: {letter_id} ({why})")
     if result.failed:

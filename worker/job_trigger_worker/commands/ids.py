@@ -30,8 +30,9 @@ class Id(click.ParamType):
         try:
             return read_id(value)
         except ValueError:
-            raise UsageError(f"'{shown(value)}' is no {self._what}.", remedy=self._remedy) from None
+            problem = f"'{shown(value)}' is not a {self._what}."
+            raise UsageError(problem, remedy=self._remedy) from None
 
 
 JOB_ID = Id("job id")
-LETTER_ID = Id("id of a dead letter", found_by="`trigger-worker dlq list --all` names them")
+LETTER_ID = Id("dead letter id", found_by="`trigger-worker dlq list --all` names them")

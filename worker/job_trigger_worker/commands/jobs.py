@@ -23,7 +23,7 @@ _TELL_EVERY_S = 5.0
 
 @click.group("jobs")
 def command() -> None:
-    """Mend what jobs show of their records."""
+    """Correct what jobs show of their records."""
 
 
 @command.command("reproject")
@@ -31,7 +31,7 @@ def command() -> None:
 @as_json
 @asking(WORKER)
 def reproject(*, job_ids: tuple[int, ...], as_json: bool) -> None:
-    """Set what jobs show of their records again.
+    """Correct what jobs show of their records.
 
     These columns are the last status and message, the last slot and record, since when a job fails
     and how often in a row. Without JOB_ID it is done for every job, in pages, a transaction each;

@@ -32,9 +32,9 @@ def check_command(*, as_json: bool) -> None:
     With the ids: rows for which a view raises, values that are not allowed, nulls, ids that are
     none or there twice, schedules and time zones that cannot be read; and columns that are missing
     or of a type that cannot be read, look-ups that no index serves, and tables that the worker
-    could not write to. Nothing is changed. Exit 1 when something has to be mended, and when a view
-    was not looked at because this login may not read it; notes alone are 0. Run it as the owner of
-    the views, or as a login in the role trigger_console.
+    could not write to. Nothing is changed. Exit 1 when something has to be corrected, and when a
+    view was not looked at because this login may not read it; notes alone are 0. Run it as the
+    owner of the views, or as a login in the role trigger_console.
     """
     engine = make_engine(load())
     session = Session(engine)

@@ -74,7 +74,7 @@ class TriggerFile:
         if faults:
             more = f"\n  and {faults - len(shown):,} more" if faults > len(shown) else ""
             raise UsageError(
-                f"{name} holds {faults:,} lines that are no trigger; nothing was sent.\n  "
+                f"{name} holds {faults:,} lines that are not triggers; nothing was sent.\n  "
                 + "\n  ".join(shown)
                 + f"{more}\n",
                 remedy="Each line is one JobTrigger in JSON (schemas/README.md).",

@@ -1,4 +1,4 @@
-"""Sending dead letters once more: as they were, or mended (promise 5's way back).
+"""Sending dead letters again, as they came or edited: the way back of promise 5.
 
 A letter goes back to the topic that it came from, with a header `replay-of` that names it and is
 signed with its nonce (`domain.signatures`). Its idempotency key is derived from both, so whatever
@@ -39,7 +39,7 @@ def replay(
     choice: DeadLetterFilter,
     found: Selection,
     *,
-    mended: bytes | None = None,
+    edited: bytes | None = None,
     progress: Callable[[int], None] = lambda _: None,
     note: Note = lambda _connection, _outcomes: None,
     timeout_s: float = _PATIENT_S,
@@ -48,7 +48,7 @@ def replay(
 
     Each batch is marked when every message of it was looked at. What the brokers refuse is left
     out; it ends after a batch in which they did not answer for one. `progress` is told how many
-    are done. `mended` takes the place of the value of the one letter that is chosen. A letter of
+    are done. `edited` takes the place of the value of the one letter that is chosen. A letter of
     which less than the whole message is kept is never sent.
 
     Raises `BrokersAway` when none answers within `timeout_s`: then nothing was sent.
@@ -67,7 +67,7 @@ def replay(
             if not page:
                 break
             after = page[-1].id
-            outcomes = resender.send([message(letter, mended) for letter in page])
+            outcomes = resender.send([message(letter, edited) for letter in page])
             done = dict(zip([letter.id for letter in page], outcomes, strict=True))
             sent = [letter_id for letter_id, outcome in done.items() if outcome.error is None]
             with errors.translate_write_errors(), engine.begin() as connection:
@@ -81,7 +81,7 @@ def replay(
 
 
 def standing(
-    engine: Engine, choice: DeadLetterFilter, found: Selection, *, mended: bytes | None
+    engine: Engine, choice: DeadLetterFilter, found: Selection, *, edited: bytes | None
 ) -> list[Standing]:
     """Records beside which a choice's letters will have theirs; of those not replayed before."""
     beside: list[Standing] = []
@@ -90,16 +90,16 @@ def standing(
     with errors.translate_read_errors(), engine.connect() as connection:
         while page := dead_letters.page(connection, choice, after=after, last=found.last):
             after = page[-1].id
-            if mended is not None:
-                page = [dataclasses.replace(each, value=mended) for each in page]
+            if edited is not None:
+                page = [dataclasses.replace(each, value=edited) for each in page]
             beside += replay_rules.standing(connection, page)
     return beside
 
 
-def message(letter: Sendable, mended: bytes | None) -> Event:
+def message(letter: Sendable, edited: bytes | None) -> Event:
     """A letter as it is sent again: the same key, value and headers, and what it repeats."""
     headers = [header for header in letter.headers if header[0] != REPLAY_HEADER]
-    value = letter.value if mended is None else mended
+    value = letter.value if edited is None else edited
     signed = sign(REPLAY_HEADER, letter.place, letter.nonce, value)
     return Event(letter.topic, letter.key, [*headers, (REPLAY_HEADER, signed)], value)
 
@@ -112,7 +112,7 @@ class Replayer:
         self._kafka = kafka
 
     def replay(
-        self, choice: DeadLetterFilter, found: Selection, *, mended: bytes | None, note: Note
+        self, choice: DeadLetterFilter, found: Selection, *, edited: bytes | None, note: Note
     ) -> Replayed:
         """As `replay` does, within some seconds a batch."""
         return replay(
@@ -120,7 +120,7 @@ class Replayer:
             self._kafka,
             choice,
             found,
-            mended=mended,
+            edited=edited,
             note=note,
             timeout_s=_PATIENCE_S,
         )

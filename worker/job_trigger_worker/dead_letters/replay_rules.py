@@ -86,7 +86,7 @@ def _read(body: bytes | None) -> Trigger | None:
 def validate_edited_body(topic: str, body: bytes) -> None:
     """Raises `UsageError` when a body is still none that the worker could use on this topic."""
     if len(body) > MOST_BYTES:
-        raise UsageError(f"The mended body has {len(body)} bytes; the most is {MOST_BYTES}.")
+        raise UsageError(f"The edited body has {len(body)} bytes; the most is {MOST_BYTES}.")
     known = next((each for suffix, each in _EVENTS.items() if topic.endswith(suffix)), None)
     if known is None:
         raise UsageError(
@@ -102,6 +102,6 @@ def validate_edited_body(topic: str, body: bytes) -> None:
         problem = explain(error)
     if problem is not None:
         raise UsageError(
-            f"The mended body is still no message of {topic}: {problem}.",
+            f"The edited body is still not a message of {topic}: {problem}.",
             remedy="Nothing was sent. schemas/README.md says what a body looks like.",
         )

@@ -96,7 +96,7 @@ class DataFolder:
 
 def _refuse_foreign(path: Path) -> None:
     if path.exists() and not path.is_dir():
-        raise UsageError(f"{path} is no folder.", remedy="Choose another one with --data.")
+        raise UsageError(f"{path} is not a folder.", remedy="Choose another one with --data.")
     if path.is_dir() and any(path.iterdir()) and not (path / MARKER).exists():
         raise UsageError(
             f"The folder {path} holds something that is not ours; nothing was changed in it.",

@@ -94,7 +94,7 @@ def screen(reading: Measurement, scene: Scene, width: int, height: int) -> Rende
 
 
 def line(reading: Measurement, scene: Scene) -> str:
-    """The same in one line, for where there is no screen."""
+    """The same in one line, where there is no screen."""
     first, second = _verdicts(reading)
     counts = reading.counts
     return (

@@ -88,7 +88,7 @@ class Backlog:
         self._partitions = {p: each for p, each in self._partitions.items() if p in kept}
 
     def why_standing(self) -> str | None:
-        """A partition whose position has not moved for `STANDSTILL_S` before its log's end."""
+        """A partition whose position has stood before the end of its log for `STANDSTILL_S`."""
         now_s = self.clock.monotonic()
         for partition, each in self._partitions.items():
             if each.unread and now_s - each.moved_s > STANDSTILL_S:

@@ -1,4 +1,4 @@
-"""What a trigger costs a batch: bytes and targets of its job, and bytes of what it becomes.
+"""What a trigger costs a batch: the bytes and targets of its job, and the bytes of its outcome.
 
 A batch is bounded by its cost, because a job may have one target or 30,000. What a job costs is
 known when its parameter has been read; the costs of large jobs are remembered, so that a batch

@@ -1,4 +1,4 @@
-"""Named tuples of which thousands are made a second."""
+"""Named tuples that are made thousands of times a second."""
 
 from __future__ import annotations
 

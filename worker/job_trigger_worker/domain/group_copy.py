@@ -60,7 +60,7 @@ class GroupCopy(NamedTuple):
 
 
 def copy_of(claim: Claim) -> GroupCopy:
-    """What the group is told of a partition."""
+    """What is committed to the group about a partition."""
     return GroupCopy(claim.last_offset + 1, claim.topic_id, claim.database_id)
 
 

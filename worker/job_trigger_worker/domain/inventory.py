@@ -24,7 +24,7 @@ class JobType(StrEnum):
 
 
 class ServerState(StrEnum):
-    """A server as the inventory knows it; `unknown` is no finding."""
+    """A server as the inventory knows it; `unknown` is not a finding."""
 
     ON = "on"
     OFF = "off"

@@ -1,4 +1,4 @@
-"""Values that nobody should read: hidden before they are shown, exported or logged.
+"""Masking: values that nobody should read are hidden before they are shown, exported or logged.
 
 A parameter is the platform's and may hold anything, passwords too. Its keys are all that tells.
 """
@@ -26,7 +26,7 @@ class Masker:
 
     def __init__(self, words: str) -> None:
         self._words = tuple(filter(None, (_plain(word) for word in words.split(","))))
-        # Text that is no JSON: key=value, key: value, "key": "value", also within a longer key.
+        # Text that is not JSON: key=value, key: value, "key": "value", also within a longer key.
         parts = "|".join(r"[\W_]*".join(map(re.escape, word)) for word in self._words)
         # What stands before the word is not part of the match and what follows has a limit, so that
         # the time grows with the text's length and not with its square.

@@ -138,7 +138,7 @@ def _show(value: object) -> str:
 
 
 def _as_id(value: object) -> int | None:
-    """The id that a number or a string of digits stands for, None for anything else."""
+    """The id that a number or a string of digits means, None for anything else."""
     if (
         type(value) is str
         and value.isascii()

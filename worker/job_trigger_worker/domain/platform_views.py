@@ -39,7 +39,7 @@ class Column(NamedTuple):
 
     @property
     def allowed(self) -> str:
-        """What may stand in it, in words."""
+        """What it may contain, in words."""
         if self.holds is Holds.FLAG:
             return f"{self.holds}, yes or no, y or n, on or off, 1 or 0"
         if not self.words:

@@ -269,7 +269,7 @@ class JobListRow:
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """Which jobs are meant; what is None does not narrow.
+    """Which jobs are wanted; a field that is None does not narrow the list.
 
     `name_prefix` ignores case. `text` is what a person typed: a part of the name or of the newest
     message, a job id, or the server id or account of a target as saved. `code` and `cause` are of
@@ -294,7 +294,7 @@ class JobFilter:
 
 @dataclass(frozen=True, slots=True)
 class RecordFilter:
-    """Which records are meant; what is None does not narrow.
+    """Which records are wanted; a field that is None does not narrow the list.
 
     `since` is included, `until` is not; both are times of decision. A record that was written
     without us counts to the time of the decision before it. `text` is a part of the message or of

@@ -1,4 +1,4 @@
-"""How a message shows that it is ours: a header that is signed with the secret of a row.
+"""How a message proves that it is ours: a header that is signed with the secret of a row.
 
 The row is a dead letter or a note of the console, and its secret never leaves the database. The
 signature is of the message's body, too. So whoever reads a topic and copies a header can do one

@@ -72,7 +72,7 @@ class Findings(list[Finding]):
         return True
 
     def leave_out(self, cause: str) -> None:
-        """Count a finding that there is no room for."""
+        """Count a finding that does not fit."""
         self.omitted += 1
         self.causes.append(cause)
 

@@ -1,4 +1,4 @@
-"""A process of ours that never outlives us, whatever ends us."""
+"""A child process that never outlives its parent, however the parent ends."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ class PartitionAcquisition:
             return None
 
     def prove(self, partitions: set[int], answers: LookupResult) -> None:
-        """Have the group show that these are ours to take: its offsets are committed as they stand.
+        """Prove, by committing unchanged offsets, that the group has assigned these to us.
 
         One whose assignment is stale, because it was frozen, has nobody fenced.
         """
@@ -271,7 +271,7 @@ class PartitionAcquisition:
         return self._unreadable.skip(claim, fault, answers.ranges[claim.partition])
 
     def _checked(self, each: CatchUpResult) -> Claim | None:
-        """The claim where the log allows it; None where it has to be asked again."""
+        """The claim if the log allows it; None if the brokers have to be asked again."""
         claim, partition = each.claim, each.claim.partition
         first, end = self._bounds[partition]
         refused = self._consumer.flow.out_of_range

@@ -51,7 +51,7 @@ _TOO_FEW_BROKERS = (
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """A topic as it is. `config` holds what the broker tells; a name not in it is not known."""
+    """A topic as it is. `config` holds what the broker reports; what is missing is unknown."""
 
     name: str
     topic_id: UUID | None

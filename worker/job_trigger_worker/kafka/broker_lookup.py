@@ -112,7 +112,7 @@ class BrokerLookup:
         return PendingLookup(partitions, self._answers.start(ask))
 
     def look_ahead(self, claims: Mapping[int, Claim]) -> PendingLookup[dict[int, Ahead]]:
-        """What stands close behind claims that the client must not unpack, and None elsewhere."""
+        """What follows soon after claims and must not be unpacked by the client; None elsewhere."""
 
         def look() -> dict[int, Ahead]:
             return {each: self._unreadable.ahead(claim) for each, claim in claims.items()}

@@ -1,4 +1,4 @@
-"""Holds this machine's clock against the database's, and a loop back while it is wrong.
+"""Compares this machine's clock with the database's, and holds a loop back while it is wrong.
 
 What is expired and what is too early is decided by the clock of whoever decides. The database's is
 the one that all workers share, and asking it costs a round trip. The brokers tell theirs with the

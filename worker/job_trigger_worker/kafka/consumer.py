@@ -88,8 +88,8 @@ class TopicConsumer:
     def fetch(self, most: int, most_bytes: int, wait_s: float) -> list[Delivery]:
         """What is there: waits `wait_s` for the first message, then drains without waiting.
 
-        At most `most` messages and about `most_bytes` of values. Raises `FatalError` for what will
-        not mend itself, such as a missing right.
+        At most `most` messages and about `most_bytes` of values. Raises `FatalError` for what does
+        not get better by itself, such as a missing right.
         """
         batch = self._first(wait_s)
         if not batch:
@@ -116,7 +116,7 @@ class TopicConsumer:
                 return batch
 
     def keep_membership(self, most: int = _SLICE) -> list[Delivery]:
-        """Poll, without waiting; returns at most `most` messages, and no more than a slice."""
+        """Poll without waiting; returns at most `most` messages and at most a slice of them."""
         return self._consume(min(most, _SLICE), 0)
 
     def close(self) -> None:
@@ -206,7 +206,7 @@ class TopicConsumer:
         self._give_up(places, self._on_lost)
 
     def _give_up(self, places: list[TopicPartition], tell: Callable[[list[int]], None]) -> None:
-        """The group is answered whatever the caller makes of it: it waits for nothing else."""
+        """Answer the group even if the callback raises: the group waits for nothing else."""
         partitions = [place.partition for place in places]
         try:
             tell(partitions)
@@ -216,7 +216,7 @@ class TopicConsumer:
 
 
 def _nothing(_: list[int]) -> None:
-    """Whoever has not joined, or has left, is told of nothing."""
+    """The callback of a consumer that has not joined, or has left: it does nothing."""
 
 
 def _numbers(places: list[TopicPartition]) -> str:

@@ -1,4 +1,4 @@
-"""What librdkafka is told of a consumer that is a member of our group."""
+"""The librdkafka settings of a consumer that is a member of our group."""
 
 from __future__ import annotations
 

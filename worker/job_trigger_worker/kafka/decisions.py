@@ -113,11 +113,11 @@ class DecisionPipeline:
         return made.decision.has_expired(now)
 
     def learn(self, made: FinishedDecision) -> None:
-        """Take from a decision how old the next one may be: it shows how long they take here."""
+        """Derive from how long a decision took how old the next one may be."""
         self._fresh_s = 2 * made.took_s if made.is_slow else _FRESH_S
 
     def learn_wait(self, write_s: float) -> None:
-        """Take from how long writing a batch took how long the decision on the next may wait.
+        """Derive from the time that writing a batch took how long the next decision may wait.
 
         For brokers it waits no longer than usual: deciding anew costs little beside them.
         """

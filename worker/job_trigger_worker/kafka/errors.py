@@ -1,4 +1,4 @@
-"""Which answers of brokers no waiting mends, and how they are said."""
+"""Which answers of brokers cannot be fixed by waiting, and how they are worded."""
 
 from __future__ import annotations
 

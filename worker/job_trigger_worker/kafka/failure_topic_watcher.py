@@ -52,7 +52,7 @@ class FailureTopicWatcher:
         thread.start()
 
     def end(self) -> None:
-        """Do so no more; the thread ends by itself, within seconds."""
+        """Stop doing so; the thread ends by itself within seconds."""
         if self._listening is not None:
             self._listening.end()
             self._listening = None
@@ -110,7 +110,7 @@ class FailureTopicWatcher:
 
 
 class _Listening:
-    """Whom to tell, until it `is_over`; nobody is told any more once `end` has returned."""
+    """A listener, until it `is_over`; it is not called any more once `end` has returned."""
 
     def __init__(self, told: Callable[[], object]) -> None:
         self.is_over = Event()
@@ -144,7 +144,7 @@ class _State:
         self._trouble = trouble
 
     def note(self, error: KafkaError) -> None:
-        """What librdkafka complains about meanwhile; most of it mends itself."""
+        """What librdkafka complains about meanwhile; most of it passes by itself."""
         log.debug("failure_topic", topic=self._topic, error=describe(error))
 
 

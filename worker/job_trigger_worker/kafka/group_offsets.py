@@ -99,6 +99,6 @@ class GroupOffsets:
         if error.code() in REFUSALS:
             return no_right(error, group=self._group, topic=topic)
         return Transient(
-            f"The brokers do not tell or take the offsets of the group {self._group}: "
+            f"The brokers do not give or accept the offsets of the group {self._group}: "
             f"{describe(error)}."
         )

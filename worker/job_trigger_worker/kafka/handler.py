@@ -1,4 +1,4 @@
-"""What a loop asks of whoever makes something of its topic's messages."""
+"""What a loop needs from the handler of its topic's messages."""
 
 from __future__ import annotations
 

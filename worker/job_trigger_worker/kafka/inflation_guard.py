@@ -1,4 +1,4 @@
-"""What stands next in a log, looked at before the client unpacks it.
+"""Looks at the next part of a log before the client unpacks it.
 
 On a topic whose brokers leave unpacking to readers, a batch of 0.3 MB may need a gigabyte of our
 client, which has no limit for it and unpacks before it hands over anything that came with it. So at
@@ -80,7 +80,7 @@ def _read(batches: list[DefaultRecordBatch], partition: int, offset: int) -> lis
 
 
 class _Lenient(bytearray):
-    """Bytes of which a name that is no UTF-8 can be read all the same, with U+FFFD in it."""
+    """Bytes of which a name that is not UTF-8 can be read all the same, with U+FFFD in it."""
 
     def __getitem__(self, place: Any) -> Any:
         """As that of `bytearray`; a part is lenient, too."""
@@ -88,7 +88,7 @@ class _Lenient(bytearray):
         return _Lenient(found) if isinstance(found, bytearray) else found
 
     def decode(self, *_: str) -> str:
-        """Text, whatever the bytes are."""
+        """Text from any bytes."""
         return super().decode("utf-8", "replace")
 
 
@@ -103,7 +103,7 @@ def _lenient(batch: DefaultRecordBatch) -> DefaultRecordBatch:
 
 
 def _told(record: DefaultRecord) -> Headers:
-    """A record's headers; none where a name is no UTF-8, as the client has it."""
+    """A record's headers; none where a name is not UTF-8, as the client has it."""
     return () if any("\ufffd" in name for name, _ in record.headers) else record.headers
 
 

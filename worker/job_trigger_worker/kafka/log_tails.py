@@ -13,7 +13,7 @@ from job_trigger_worker.storage.write import ledger
 
 
 class LogTails:
-    """What stands at the ends of logs: positions behind it, and how far the logs reach."""
+    """The ends of logs: positions behind what is not a message, and how far the logs reach."""
 
     def __init__(
         self, session: Session, consumer: TopicConsumer, clock: Clock, interval_s: float

@@ -70,7 +70,7 @@ class Loop:
     """Serves one topic until `stopping` is set. Owns its consumer, producer and session.
 
     `patience_s` is how long a decision may take before the loop no longer polls for its sake.
-    `run` returns after a clean hand-over. It raises what cannot be mended by waiting; then nothing
+    `run` returns after a clean hand-over. It raises what waiting cannot fix; then nothing
     is handed over, and the outbox and the ledger carry everything.
     """
 

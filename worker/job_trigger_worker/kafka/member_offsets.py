@@ -112,4 +112,4 @@ class MemberOffsets:
         """Raises `FatalError` for a right that is missing."""
         if error.code() in REFUSALS:
             raise may_not_read(self._topic, error)
-        return Transient(f"The group does not let us have it: {describe(error)}.")
+        return Transient(f"The group does not accept this member: {describe(error)}.")

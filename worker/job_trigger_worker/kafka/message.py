@@ -11,7 +11,7 @@ from job_trigger_worker.domain.delivery import Delivery, Headers
 from job_trigger_worker.domain.fast_tuples import new
 
 _ask_headers: Callable[[Message], Headers | None] = methodcaller("headers")
-"""Never `message.headers()`: for a name that is no UTF-8, confluent-kafka (2.16) returns a list
+"""Never `message.headers()`: for a name that is not UTF-8, confluent-kafka (2.16) returns a list
 with a hole in it and leaves an error set. Through `methodcaller` the interpreter notices and raises
 SystemError; a plain call, once it is specialised, goes on, and the process dies later."""
 
@@ -42,7 +42,7 @@ def has_headers(message: Message) -> bool:
 def _headers(message: Message) -> Headers:
     """The headers; none where the client cannot tell them.
 
-    That is where a name is no UTF-8, and where there are more than 100,000.
+    That is where a name is not UTF-8, and where there are more than 100,000.
     """
     try:
         return _ask_headers(message) or ()

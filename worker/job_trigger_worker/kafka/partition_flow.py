@@ -1,4 +1,4 @@
-"""From where on the messages of each partition come, and whether they come at all."""
+"""From which offset each partition's messages are fetched, and whether they are at all."""
 
 from __future__ import annotations
 

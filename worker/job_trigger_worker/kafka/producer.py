@@ -223,7 +223,7 @@ class EventProducer:
                     remedy="Grant its principal WRITE on the outgoing topics, or correct the "
                     "TRIGGER_WORKER_KAFKA_… settings; nothing is lost meanwhile.",
                 ) from failure
-            raise Transient(f"The producer has to be made anew: {describe(error)}.") from failure
+            raise Transient(f"The producer must be created again: {describe(error)}.") from failure
         except BaseException:
             self.abandon()
             raise
@@ -268,4 +268,4 @@ def _too_large(refused: Sequence[tuple[KafkaError, Event]]) -> list[Event]:
             f"The worker may not write to {event.topic}: {describe(error)}.",
             remedy="Grant its principal WRITE on the topic; nothing is lost meanwhile.",
         )
-    raise Transient(f"{event.topic} did not take an event: {describe(error)}.")
+    raise Transient(f"{event.topic} did not accept an event: {describe(error)}.")

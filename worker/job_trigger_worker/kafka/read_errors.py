@@ -1,4 +1,4 @@
-"""What a client of librdkafka says of a batch that it has and cannot read."""
+"""The errors of librdkafka about a batch that it has fetched and cannot read."""
 
 from __future__ import annotations
 

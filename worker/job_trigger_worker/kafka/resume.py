@@ -1,4 +1,4 @@
-"""Where to go on when the group's offsets and the database contradict each other: a person says so.
+"""Where to continue when group offsets and database contradict each other: a person decides.
 
 A worker that meets a group's offset of another database, or a database that has never read what the
 group has, does not guess (design 6.7).

@@ -1,4 +1,4 @@
-"""The end of a client of librdkafka, which may wait for ever.
+"""Closing a client of librdkafka, which may otherwise wait for ever.
 
 When brokers have died and come back, its destructor now and then waits for a thread that does not
 end (librdkafka's issues 4131 and 4674), and a producer's `close` flushes without a deadline. By

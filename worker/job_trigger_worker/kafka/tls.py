@@ -1,4 +1,4 @@
-"""Why two ends do not agree on TLS: asked once more, because drivers only say that they do not."""
+"""Why two ends do not agree on TLS: asked again, because drivers only report that they do not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether topics are fit for use: pure judgement over what `TopicAdmin.describe` found."""
+"""Whether topics are fit for use, judged purely from what `TopicAdmin.describe` found."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _leaders(state: TopicState) -> Iterator[TopicProblem]:
             state.name,
             "error",
             f"Partitions without a leader: {listed}.",
-            "Bring the brokers that hold them back.",
+            "Start the brokers that hold them again.",
         )
 
 
@@ -145,7 +145,7 @@ def _replicas(state: TopicState, brokers: int) -> Iterator[TopicProblem]:
         yield TopicProblem(
             state.name,
             "warning",
-            "min.insync.replicas is 1: an acknowledged message may stand on one broker only.",
+            "min.insync.replicas is 1: an acknowledged message may be on one broker only.",
             f"Set min.insync.replicas=2 on {state.name}.",
         )
 

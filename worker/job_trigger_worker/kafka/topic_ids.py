@@ -1,4 +1,4 @@
-"""Which topic it is, and where its logs begin and end.
+"""The id of a topic, and where its logs begin and end.
 
 A topic deleted and made again has the same name and another id.
 """

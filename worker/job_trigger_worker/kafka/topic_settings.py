@@ -1,4 +1,4 @@
-"""What the settings of a topic that we read mean: pure judgement, for start and `topics check`."""
+"""What the settings of a topic that we read mean, for the start and for `topics check`."""
 
 from __future__ import annotations
 

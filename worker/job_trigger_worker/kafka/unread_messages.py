@@ -1,4 +1,4 @@
-"""What stands on a topic behind a position: how many messages, and since when.
+"""What waits on a topic behind a position: how many messages, and since when.
 
 Offsets alone do not say it: transactions leave gaps, also at a log's end, and the embedded broker
 tells the end too low. So each partition is read from its position to the first message.

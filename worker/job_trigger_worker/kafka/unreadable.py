@@ -1,4 +1,4 @@
-"""What stands in front of the log: a batch that the client cannot unpack, and the way past it.
+"""What blocks a log: a batch that the client cannot unpack, and the way past it.
 
 A wrong checksum, an unknown codec, more bytes than the client takes: librdkafka gives an error for
 the offset, goes back to it, and gives the error again, for ever (its issue 5260). Nobody can know

@@ -1,4 +1,4 @@
-"""What going down one revision drops, told before anybody says yes to it."""
+"""What going down one revision drops, shown before anybody agrees to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a database has to be before a migration may change anything in it.
+"""What a database must satisfy before a migration may change anything in it.
 
 One query that changes nothing. A platform may have tables of the names that the worker writes to;
 what of them would stop a migration in its middle, or the worker later, is told here.
@@ -185,7 +185,7 @@ with relations as (
 )
 select place, relation, message, remedy from problems order by place, message
 """
-"""SQL: a row for each thing that has to be mended first: its kind, table, sentence and remedy."""
+"""SQL: a row for each thing to correct first: its kind, table, sentence and remedy."""
 
 AS_SCRIPT = f"""do $migration$
 declare

@@ -1,4 +1,4 @@
-"""What a body is that should have been a JSON object, in a sentence for its producer. Pure.
+"""What a body is instead of a JSON object, in a sentence for its producer. Pure.
 
 Formats are told by how they begin. A body may hold secrets, so nothing in it is quoted but the
 names of fields, and nothing is decompressed. The work is bounded by the size of the body.
@@ -148,12 +148,12 @@ _FRAMES: tuple[tuple[Any, str], ...] = (
 def _describe_payload(payload: bytes, error: ValueError, subject: str) -> str:
     """What stands behind a frame, where that is not a JSON object."""
     if payload.lstrip().startswith(b"{"):
-        return f"{subject} is no JSON: {error}"
+        return f"{subject} is not JSON: {error}"
     if not _is_text(payload):
         what = "Protobuf" if is_framed_protobuf(payload) else "Avro or another binary format"
         return f"{subject} is {what}: {_SEND_JSON}"
     value = _loaded(payload.decode())
-    return f"{subject} is no JSON" if value is _NOTHING else describe_value(value, subject)
+    return f"{subject} is not JSON" if value is _NOTHING else describe_value(value, subject)
 
 
 def _is_text(content: bytes) -> bool:
@@ -166,7 +166,7 @@ def _is_text(content: bytes) -> bool:
 
 def _describe_text(content: bytes, error: ValueError, subject: str) -> str:
     if isinstance(error, UnicodeDecodeError):
-        return f"{subject} is no UTF-8: {error.reason} at byte {error.start}"
+        return f"{subject} is not UTF-8: {error.reason} at byte {error.start}"
     begin = content.decode().lstrip("\ufeff \t\r\n")
     for start, sentence in _TEXTS:
         if start(begin):
@@ -175,7 +175,7 @@ def _describe_text(content: bytes, error: ValueError, subject: str) -> str:
         return f"{subject} is base64 of JSON: {_SEND_OBJECT}"
     if _has_more_objects(begin):
         return f"{subject} has more than one JSON object: send each event by itself"
-    return f"{subject} is no JSON: {error}"
+    return f"{subject} is not JSON: {error}"
 
 
 _TEXTS: tuple[tuple[Any, str], ...] = (

@@ -1,4 +1,4 @@
-"""From a message's bytes to a trigger, or to the reason why it is none (design 3).
+"""From a message's bytes to a trigger, or to the reason why it is not one (design 3).
 
 Strict where it protects us, lenient where producers differ: what stands in fields that we do not
 know is nobody's business, be it a NUL, half a character, NaN or 10,000 nested brackets.

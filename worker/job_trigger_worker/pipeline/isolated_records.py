@@ -1,4 +1,4 @@
-"""A batch that the database does not take as it stands: which of its triggers that concerns."""
+"""Which triggers are to blame when the database refuses a batch."""
 
 from __future__ import annotations
 

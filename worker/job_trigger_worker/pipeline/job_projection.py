@@ -46,7 +46,7 @@ _SAY_AGAIN_S = 30.0
 _MOST_LINES = 20
 
 _TRY_REFUSED_EVERY_S = 30.0
-"""A row that the database does not let us change is left for so long: a person has to mend it."""
+"""A row that the database does not let us change is left for so long: a person has to fix it."""
 
 _MOST_REFUSED = 20
 """So many refusals without a row between them that is shown: then it is not the rows."""

@@ -1,4 +1,4 @@
-"""Where messages came from, as far as that is proven: what decoding believes of their headers.
+"""Where messages came from, as far as that is proven: which headers decoding believes.
 
 Anybody who may write to the topic can write any header. A trace id is taken as it is; which dead
 letter a message repeats, and who had it sent, is believed with a signature only

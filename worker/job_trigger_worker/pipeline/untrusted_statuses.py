@@ -1,4 +1,4 @@
-"""What the status topic tells that is not believed: counted at once, said in the log."""
+"""What the status topic claims and is not believed: counted, and written to the log."""
 
 from __future__ import annotations
 

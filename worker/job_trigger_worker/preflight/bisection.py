@@ -1,7 +1,7 @@
-"""Reading facts where some rows cannot be read: which jobs that concerns, and the others' facts.
+"""Facts when some rows cannot be read: which jobs are affected, and the others' facts.
 
-A row of the platform that makes its view raise (a parameter that is no JSON under a cast) costs the
-jobs that need it, not their neighbours (promise 5). A view of which nothing can be read is an
+A row of the platform that makes its view raise (a parameter that is not JSON, under a cast) costs
+the jobs that need it, not their neighbours (promise 5). A view of which nothing can be read is an
 outage, and costs nobody a verdict (promise 6).
 """
 

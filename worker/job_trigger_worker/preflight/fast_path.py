@@ -1,4 +1,4 @@
-"""The usual case of preflight: a trigger with which nothing is wrong, seen at one look.
+"""The usual case of preflight: a trigger with nothing wrong, recognised at a glance.
 
 Nearly every trigger is such a one, and a single look at all that has to be right costs less than
 ten checks that each look for one fault. What is not right here is the checks' to judge and to name,

@@ -1,4 +1,4 @@
-"""`inventory_invalid`: a view says of a row what it may not say (design 7).
+"""`inventory_invalid`: a row of a view has a value that is not allowed (design 7).
 
 Nothing is started then, and the finding names the object, the view and the value.
 """

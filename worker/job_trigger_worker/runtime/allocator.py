@@ -1,4 +1,4 @@
-"""How the C library gives memory back, for processes that hold large blocks for a moment."""
+"""Makes the C library give memory back, for processes that hold large blocks for a moment."""
 
 from __future__ import annotations
 

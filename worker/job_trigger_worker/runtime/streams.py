@@ -67,7 +67,7 @@ class StreamsProcess:
             self._loop.call_soon_threadsafe(self._stopping.set)
 
     def run(self) -> None:
-        """Count failures until told to stop; raises `FatalError` for what it cannot mend."""
+        """Count failures until told to stop; raises `FatalError` for what waiting cannot fix."""
         asyncio.run(self._run())
 
     async def _run(self) -> None:

@@ -71,7 +71,7 @@ class Worker:
     """The trigger loop and the status loop of one process, each in a thread of its own.
 
     `run` returns when `stop` was called and everything is handed over; it raises what either loop
-    could not mend, after the other has been stopped.
+    could not fix, after the other has been stopped.
     """
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:

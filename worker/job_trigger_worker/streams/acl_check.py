@@ -1,4 +1,4 @@
-"""Whether the streams may do what they have to: Faust says nothing, or waits for ever."""
+"""Checks that the streams have the rights they need: Faust would say nothing, or wait for ever."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class FailureStreams:
         return self._counts.windows(self._clock.now().timestamp(), self._partitions())
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Count until `stopping` is set. Raises `FatalError` for whatever else ends it."""
+        """Count until `stopping` is set. Raises `FatalError` for anything else that ends it."""
         starting = asyncio.ensure_future(self._app.start())
         ends: list[asyncio.Future[Any]] = [
             self._failed,

@@ -1,4 +1,4 @@
-"""The changelog's topic, made by ourselves: Faust would make it with one replica."""
+"""Creates the changelog's topic, because Faust would create it with one replica."""
 
 from __future__ import annotations
 

@@ -83,5 +83,5 @@ def _message(findings: list[FailureFinding], code: str, root: str) -> str | None
 
 
 def _named(finding: FailureFinding) -> set[str]:
-    """What a finding names; its node is no root of anything."""
+    """What a finding names; a node is not the root of anything."""
     return {str(value) for name, value in finding if name != "node_id"}

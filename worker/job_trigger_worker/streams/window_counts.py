@@ -145,7 +145,7 @@ class Counts:
         return True
 
     def prune(self, now_s: float) -> None:
-        """Forget what is older than the longest window, and count anew what is there."""
+        """Forget what is older than the longest window, and count the rest again."""
         oldest = int(now_s - _LONGEST_S) // 60
         for key in [key for key in self._table if key[1] < oldest]:
             del self._table[key]

@@ -1,4 +1,4 @@
-"""Dead letters, as a browser gets them: listed, shown, mended, and sent again."""
+"""Dead letters, as a browser gets them: listed, shown, edited, and sent again."""
 
 import html
 import json
@@ -33,10 +33,10 @@ def console(database: str) -> Iterator[Served]:
 
 
 def test_an_admin_sees_why_each_message_could_not_be_used(console: Served, database: str) -> None:
-    execute(database, LETTER.format("the body is no JSON object"))
+    execute(database, LETTER.format("the body is not JSON object"))
     browser = console.signed_in(Role.ADMIN)
     (row,) = rows(page(browser, "/dead-letters"))
-    assert row == "1 the body is no JSON object 17 awp.job.triggers.v1 2:41 2 07:00:00 –"
+    assert row == "1 the body is not JSON object 17 awp.job.triggers.v1 2:41 2 07:00:00 –"
     assert "其中 1 条尚未重发" in page(browser, "/dead-letters", "zh").text
 
 
@@ -78,8 +78,8 @@ def test_a_list_is_paged_and_narrowed_by_reason_and_by_what_waits(
         path = html.unescape(found[1]) if found else ""
     assert ids == [n for n in range(120, 0, -1) if n % 2 == 0 and n % 10]
     assert "48 were not sent again yet" in content(page(browser, "/dead-letters?reason=even"))
-    assert "No letter is like that" in page(browser, "/dead-letters?reason=nothing").text
-    assert "Choose one of the list." in page(browser, "/dead-letters?waiting=maybe").text
+    assert "No dead letter matches" in page(browser, "/dead-letters?reason=nothing").text
+    assert "Choose one from the list." in page(browser, "/dead-letters?waiting=maybe").text
 
 
 def test_one_is_shown_whole_with_what_is_secret_hidden(console: Served, database: str) -> None:
@@ -108,7 +108,7 @@ def test_one_is_shown_whole_with_what_is_secret_hidden(console: Served, database
         (b"\xff\x00A", "00000000 ff 00 41 ..A"),
         (b"", "Body 0 bytes"),
         (None, "The message has no body (a tombstone)."),
-        (b"\xff password=geheim", "Not shown: it is no text, and names something secret."),
+        (b"\xff password=geheim", "Not shown: it is not text, and it names something secret."),
         ('{"password":"geheim"}'.encode("utf-16"), "names something secret"),
         (b"\xff" * 50_000, "Cut here, after 1,600 bytes; the whole has 50,000."),
         (b'"' * 50_000, "Cut here, after 8,000 bytes; the whole has 50,000."),
@@ -123,20 +123,20 @@ def test_whatever_bytes_there_are_they_are_text_and_a_light_page(
     answer = page(browser, f"/dead-letters/{letter}")
     assert shown in content(answer)
     assert "<script>alert" not in answer.text
-    for place in ("", "/mend"):
+    for place in ("", "/edit"):
         assert "geheim" not in page(browser, f"/dead-letters/{letter}{place}").text
 
 
 def test_a_hidden_value_is_never_written_back(console: Served, database: str) -> None:
     letter = keep(database, b'{"job_id":"17","password":"geheim"}')
     browser = console.signed_in(Role.ADMIN)
-    form = page(browser, f"/dead-letters/{letter}/mend")
+    form = page(browser, f"/dead-letters/{letter}/edit")
     assert "geheim" not in form.text
     assert "Some values are hidden as ••••••." in form.text
     drafted = html.unescape(form.text.partition("<textarea")[2].partition(">\n")[2])
     body = drafted.partition("</textarea>")[0]
     assert json.loads(body) == {"job_id": "17", "password": MASK}
-    for path, more in (("mend", {}), ("replay", {"confirmed": "yes"})):
+    for path, more in (("edit", {}), ("replay", {"confirmed": "yes"})):
         answer = send(browser, f"/dead-letters/{letter}/{path}", body=body, **more)
         assert answer.status_code == 422
         assert "never sent. Type the value anew" in answer.text
@@ -147,7 +147,7 @@ def test_a_hidden_value_is_never_written_back(console: Served, database: str) ->
 def test_what_is_still_wrong_comes_back_beside_the_body(console: Served, database: str) -> None:
     letter = keep(database, b"{}")
     body = '{"job_id":"17","scheduled_at":"2026-11-23T10:00:00"}'
-    answer = send(console.signed_in(Role.ADMIN), f"/dead-letters/{letter}/mend", body=body)
+    answer = send(console.signed_in(Role.ADMIN), f"/dead-letters/{letter}/edit", body=body)
     assert answer.status_code == 422
     assert "no zone" in answer.text.partition('id="f-body-said"')[2]
     assert html.escape(body).replace("&quot;", "&#34;") in answer.text
@@ -192,7 +192,7 @@ def test_many_are_asked_for_once_more_with_their_number(console: Served, databas
 
 def test_what_is_no_letter_is_not_found(console: Served) -> None:
     browser = console.signed_in(Role.ADMIN)
-    for path in ("/dead-letters/9", "/dead-letters/x", "/dead-letters/9/mend"):
+    for path in ("/dead-letters/9", "/dead-letters/x", "/dead-letters/9/edit"):
         assert browser.get(path).status_code == 404
     assert send(browser, "/dead-letters/9/replay", confirmed="yes").status_code == 404
 

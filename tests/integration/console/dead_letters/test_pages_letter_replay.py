@@ -61,9 +61,9 @@ def test_a_mended_letter_runs_once_and_its_page_leads_to_the_record(
     admin = console.signed_in(Role.ADMIN, "li.wei")
     body = json.dumps(trigger(7001, scheduled_at=at(-86_400))).replace("{", "{\r\n")
 
-    asked = send(admin, f"/dead-letters/{letter}/mend", body=body)
+    asked = send(admin, f"/dead-letters/{letter}/edit", body=body)
     assert asked.status_code == 200, asked.text
-    assert "Send the mended letter?" in asked.text
+    assert "Send the edited letter?" in asked.text
     assert not rig.rows("select from awp_console_change where object_id = %s", str(letter))
     for _ in range(2):
         answer = send(admin, f"/dead-letters/{letter}/replay", **hidden(asked))
@@ -81,14 +81,14 @@ def test_a_mended_letter_runs_once_and_its_page_leads_to_the_record(
     shown = admin.get(f"/dead-letters/{letter}")
     assert f'href="/history/{mine["id"]}"' in shown.text
     assert "repeated 1 time" in content(shown)
-    assert "li.wei sent it mended" in content(shown)
+    assert "li.wei sent it edited" in content(shown)
     notes = rig.rows(
         'select login, action, "before", "after" from awp_console_change where object_id = %s',
         str(letter),
     )
     assert (
         notes
-        == [{"login": "li.wei", "action": "replay", "before": None, "after": {"mended": True}}] * 2
+        == [{"login": "li.wei", "action": "replay", "before": None, "after": {"edited": True}}] * 2
     )
 
 
@@ -141,9 +141,9 @@ def test_a_letter_whose_slot_has_a_record_names_it_before_it_is_sent(
 
     asked = send(admin, f"/dead-letters/{ids[0]}/replay")
     assert said in content(asked)
-    mended = send(admin, f"/dead-letters/{ids[0]}/mend", body=json.dumps(body))
-    assert said in content(mended)
-    other = send(admin, f"/dead-letters/{ids[0]}/mend", body=json.dumps(trigger(7101)))
+    edited = send(admin, f"/dead-letters/{ids[0]}/edit", body=json.dumps(body))
+    assert said in content(edited)
+    other = send(admin, f"/dead-letters/{ids[0]}/edit", body=json.dumps(trigger(7101)))
     assert "has a record already" not in content(other)
     many = send(admin, "/dead-letters/replay", letter=[str(each) for each in ids])
     assert (
@@ -191,7 +191,7 @@ def test_many_of_a_reason_are_sent_as_they_came_and_once(rig: Rig, console: Serv
     )
     assert len(marked) == 30
     notes = rig.rows("""select "after" from awp_console_change where login = 'wang'""")
-    assert [each["after"] for each in notes] == [{"mended": False}] * 30
+    assert [each["after"] for each in notes] == [{"edited": False}] * 30
 
 
 def test_a_letter_of_a_topic_that_nobody_knows_cannot_be_mended(rig: Rig, console: Served) -> None:
@@ -207,7 +207,7 @@ def test_a_letter_of_a_topic_that_nobody_knows_cannot_be_mended(rig: Rig, consol
             """
         )
     ]
-    answer = send(console.signed_in(Role.ADMIN), f"/dead-letters/{letter}/mend", body="{}")
+    answer = send(console.signed_in(Role.ADMIN), f"/dead-letters/{letter}/edit", body="{}")
     assert answer.status_code == 422
     assert "Nothing is known about bodies of elsewhere." in answer.text
 

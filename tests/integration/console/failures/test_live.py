@@ -207,7 +207,7 @@ def test_places_are_counted_and_given_back(console: Served) -> None:
         stack.enter_context(patch.object(hub, "MOST_VIEWERS", 11))
         assert stack.enter_context(watching(console.signed_in())).status == 200
         full = console.signed_in(login="a third").get(FAILURES)
-        assert (full.status_code, full.json()["title"]) == (503, "No place is free")
+        assert (full.status_code, full.json()["title"]) == (503, "The live page is full")
     wait_until(lambda: not console.app.state.live.hub.viewers, 10, "free places")
     with watching(admin(console)) as stream:
         assert stream.status == 200

@@ -220,7 +220,7 @@ def test_a_page_of_causes_has_those_of_its_time_that_the_viewer_may_see(
     assert "server_not_found:server=1" not in hour
     nobody = page(console.signed_in(Role.VIEWER, "nobody"), "/failures/causes").text
     assert "server_not_found" not in nobody
-    assert "Nothing has failed in this time" in nobody
+    assert "Nothing failed in this period" in nobody
 
 
 def test_a_row_to_be_filled_has_the_columns_of_the_list(console: Served, database: str) -> None:

@@ -101,7 +101,7 @@ def test_history_is_paged_to_its_end(console: Served, database: str) -> None:
 def test_an_empty_history_says_what_to_expect(console: Served) -> None:
     browser = console.signed_in(Role.ADMIN)
     assert "Every trigger leaves a record here" in page(browser, "/history").text
-    assert "No record is like that" in page(browser, "/history?job=1").text
+    assert "No record matches" in page(browser, "/history?job=1").text
 
 
 def test_a_failed_record_is_shown_whole(console: Served, database: str) -> None:

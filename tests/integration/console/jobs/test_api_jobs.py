@@ -109,14 +109,14 @@ def test_filters_are_those_of_the_page(console: Served, database: str) -> None:
         ("server=0", "server", "An id is a whole number, such as 17."),
         ("group=99999999999999999999", "group", "An id is a whole number, such as 17."),
         ("q=", "q", "This is empty, or too short."),
-        ("q=%00", "q", "Use fewer characters, and none that is invisible."),
+        ("q=%00", "q", "Use fewer characters, all of them visible."),
         ("sort=size", "sort", "Choose one of: 'trouble', 'newest_slot', 'name' or 'id'."),
         ("limit=201", "limit", "This is at most 200."),
         ("limit=0", "limit", "This is at least 1."),
-        ("enabled=perhaps", "enabled", "This is true or false."),
+        ("enabled=perhaps", "enabled", "This must be true or false."),
         ("after=nonsense", "after", "This is not a `next` of this list"),
-        ("statsu=failed", "statsu", "There is nothing of this name here. Is it misspelled?"),
-        ("type=action&type=workflow", "type", "Give this once."),
+        ("statsu=failed", "statsu", "There is no field of this name. Is it misspelled?"),
+        ("type=action&type=workflow", "type", "Give this only once."),
     ],
 )
 def test_a_wrong_parameter_is_refused_by_name(

@@ -303,7 +303,7 @@ def test_a_run_that_nobody_takes_says_what_to_do(console: Served, database: str)
     execute(database, f"update awp_console_change set at = '{NOW - timedelta(seconds=2)}'")
     assert "Asked for, waiting for the worker" in page(api, where).text
     execute(database, f"update awp_console_change set at = '{NOW - timedelta(seconds=20)}'")
-    assert "The worker has not taken it yet" in page(api, where).text
+    assert "The worker has not picked it up yet" in page(api, where).text
     assert "触发处理服务尚未接收" in page(api, where, "zh").text
     for path in (f"/jobs/{job + 1}/runs/{trigger}", f"/jobs/{job}/runs/{uuid4()}", f"{where}x"):
         assert api.get(path).status_code == 404

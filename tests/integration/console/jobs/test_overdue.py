@@ -128,11 +128,11 @@ def test_of_too_many_it_says_what_to_do(console: Served, monkeypatch: pytest.Mon
     refused = admin.get("/api/v1/jobs", params={"overdue": "true"})
     assert (refused.status_code, refused.json()["remedy"]) == (
         422,
-        "Choose fewer: by name, owner, group or type.",
+        "Narrow the list first: by name, owner, group or type.",
     )
     answer = admin.get("/jobs?overdue=yes")
     assert answer.status_code == 422
-    assert "Choose fewer: by name, owner, group or type." in answer.text
+    assert "Narrow the list first: by name, owner, group or type." in answer.text
     assert names(admin, overdue="true", name="late") == ["late", "late once a day"]
 
 

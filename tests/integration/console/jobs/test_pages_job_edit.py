@@ -161,7 +161,7 @@ def test_an_enabled_job_that_would_fail_is_asked_about_once(console: Served, dat
     fields = form(page(admin, f"/jobs/{job}/edit")) | {"r0.server": "777"}
     asked = send(admin, job, fields)
     assert asked.status_code == 200
-    assert "Save it nevertheless?" in asked.text
+    assert "Save it anyway?" in asked.text
     assert "would fail: 1 finding." in asked.text
     assert "Server 777 does not exist." in content(asked)
     again = admin.post(f"/jobs/{job}/edit", data=form(asked) | {"do": "check"})
@@ -237,7 +237,7 @@ def test_the_second_of_two_people_sees_both_versions(console: Served, database: 
     answer = send(second, job, late)
     assert answer.status_code == 409
     both = content(answer)
-    assert "Somebody else has changed this job meanwhile li.wei" in both
+    assert "Somebody else has changed this job in the meantime li.wei" in both
     assert "Name second first" in both
     assert f"Targets {servers[3][0]} deploy {servers[2][0]} deploy" in both
     assert f'href="/jobs/{job}/edit">Take theirs, drop mine' in answer.text

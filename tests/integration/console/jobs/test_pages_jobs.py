@@ -170,7 +170,7 @@ def test_filters_narrow_and_can_be_taken_away(console: Served, database: str) ->
         assert 'aria-label="Remove the filter' in answer.text
     answer = page(browser, "/jobs?type=workflow&status=running&sort=name")
     assert 'href="/jobs?status=running&amp;sort=name"' in answer.text
-    assert "No job is like that" in page(browser, "/jobs?enabled=no").text
+    assert "No job matches" in page(browser, "/jobs?enabled=no").text
 
 
 def test_a_filter_that_cannot_be_read_says_so_beside_its_field(console: Served) -> None:

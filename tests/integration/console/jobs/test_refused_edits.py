@@ -76,7 +76,7 @@ def test_what_the_platform_raises_is_said(
         edited = api.patch(f"/api/v1/jobs/{job}", json={"name": "x"}, headers={"If-Match": "*"})
     told = edited.json()
     assert (edited.status_code, told["type"]) == (422, NOT_TAKEN), told
-    assert told["title"] == "The platform does not take this change"
+    assert told["title"] == "The platform refused this change"
     assert told["detail"] == f"Nothing was changed. {SAID}"
     assert "hunter2" not in edited.text
     (line,) = [each.getMessage() for each in caplog.records if "edit_refused" in each.getMessage()]
@@ -97,7 +97,7 @@ def test_pages_say_it_in_both_languages(console: Served, database: str) -> None:
     browser = asking(console)
     fields = {"form_token": form_token(browser.get(f"/jobs/{job}/edit"))}
     for language, title, said in (
-        ("en", "The platform does not take this change", "It says: Frozen until Monday."),
+        ("en", "The platform refused this change", "It says: Frozen until Monday."),
         ("zh", "平台不接受这项更改", "平台的说明：Frozen until Monday."),
     ):
         browser.headers["Accept-Language"] = language

@@ -21,7 +21,7 @@ log = logger(__name__)
 router = APIRouter(include_in_schema=False, tags=[PUBLIC])
 
 Sent = Annotated[str, Depends(forms.sent_token)]
-_WRONG = gettext_noop("The name or the password is not right.")
+_WRONG = gettext_noop("The name or the password is wrong.")
 
 
 @router.get("/sign-in")

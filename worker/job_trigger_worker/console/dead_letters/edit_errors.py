@@ -1,4 +1,4 @@
-"""A dead letter's body as a form offers it to be mended: never with a secret in it."""
+"""A dead letter's body as a form offers it for editing: never with a secret in it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from job_trigger_worker.domain.masking import Masker
 MOST_MENDED = 12 * 1024
 """Largest body that a form takes: a page has to stay light, whatever has to be escaped in it."""
 
-_TOO_LONG = gettext_noop("This body is too long to be mended here: take the command line.")
-_NO_TEXT = gettext_noop("This body is no text. Write a new one, or send the letter as it came.")
+_TOO_LONG = gettext_noop("This body is too long to edit here; use the command line.")
+_NO_TEXT = gettext_noop("This body is not text. Write a new one, or send the letter as it came.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Draft:
 
 
 def draft(body: bytes | None, masker: Masker) -> Draft:
-    """A body to be mended: what looks secret is hidden, JSON laid out."""
+    """A body for editing: what looks secret is hidden, and JSON is laid out."""
     if body is None:
         return Draft("")
     if len(body) > MOST_MENDED:

@@ -1,4 +1,4 @@
-"""Mending a dead letter: a form with its body, checked before anything is sent."""
+"""Editing a dead letter: a form with its body, checked before anything is sent."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from job_trigger_worker.storage.read.dead_letters import DeadLetterSummary, Stor
 router = APIRouter(include_in_schema=False)
 
 LONGEST_BODY = 300_000
-"""What a form may send; what is longer than a letter that is mended here comes back with why."""
+"""What a form may send; what is longer than a letter that is edited here comes back with why."""
 
 
-@router.get("/dead-letters/{letter_id}/mend")
+@router.get("/dead-letters/{letter_id}/edit")
 def ask_mended(request: Request, _admin: Administering, letter_id: str) -> Response:
     """Show a form with the body, to be put right."""
     letter, kept = _whole(letter_of(request, letter_id))
@@ -39,42 +39,42 @@ def ask_mended(request: Request, _admin: Administering, letter_id: str) -> Respo
     return form(request, letter, body.text, hides=body.hides, refusal=body.refusal)
 
 
-@router.post("/dead-letters/{letter_id}/mend")
-def mend(
+@router.post("/dead-letters/{letter_id}/edit")
+def edit(
     request: Request,
     _admin: Administering,
     letter_id: str,
     body: Annotated[str, Form(max_length=LONGEST_BODY)] = "",
 ) -> Response:
-    """Check what was mended: the form comes back with what is wrong, or it is asked for once more.
+    """Check what was edited: the form comes back with what is wrong, or it is asked for once more.
 
     Nothing is sent or stored here.
     """
     letter, kept = _whole(letter_of(request, letter_id))
     view, _ = console(request).pages.page(request)
-    mended = lines(body)
-    error = fault(request, letter, mended, view)
+    edited = lines(body)
+    error = fault(request, letter, edited, view)
     if error is not None:
-        return form(request, letter, mended, hides=MASK in mended, error=error)
-    return confirm_mended(request, view, letter, kept, mended)
+        return form(request, letter, edited, hides=MASK in edited, error=error)
+    return confirm_edited(request, view, letter, kept, edited)
 
 
-def confirm_mended(
-    request: Request, view: View, letter: DeadLetterSummary, kept: StoredMessage, mended: str
+def confirm_edited(
+    request: Request, view: View, letter: DeadLetterSummary, kept: StoredMessage, edited: str
 ) -> Response:
-    """Ask once more before what was mended is sent."""
-    warning = existing_records.of_one(request, view, letter, replace(kept, value=mended.encode()))
+    """Ask once more before what was edited is sent."""
+    warning = existing_records.of_one(request, view, letter, replace(kept, value=edited.encode()))
     text = gettext_noop(
-        "Letter %(id)s goes to %(topic)s with the mended body. It runs once, however often it is"
-        " sent. The letter itself stays as it came."
+        "Letter %(id)s goes to %(topic)s with the edited body. It runs once, however often it "
+        "is sent. The letter itself stays as it came."
     )
     values = {
-        "title": view.words.gettext(gettext_noop("Send the mended letter?")),
+        "title": view.words.gettext(gettext_noop("Send the edited letter?")),
         "text": view.words.gettext(text) % {"id": letter.id, "topic": letter.topic},
         "action": view.words.gettext(gettext_noop("Send it")),
         "to": f"/dead-letters/{letter.id}/replay",
-        "back": f"/dead-letters/{letter.id}/mend",
-        "fields": {"body": mended, "confirmed": "yes"},
+        "back": f"/dead-letters/{letter.id}/edit",
+        "fields": {"body": edited, "confirmed": "yes"},
         "found": (),
         "warning": warning,
         "is_grave": bool(warning),
@@ -91,7 +91,7 @@ def letter_of(request: Request, letter_id: str) -> tuple[DeadLetterSummary, Stor
 def _whole(
     found: tuple[DeadLetterSummary, StoredMessage],
 ) -> tuple[DeadLetterSummary, StoredMessage]:
-    """What is not kept whole cannot be mended: there is no page for it."""
+    """A letter that was not kept whole cannot be edited: there is no page for it."""
     if not found[0].is_whole:
         raise problems.not_found()
     return found
@@ -103,23 +103,23 @@ def lines(body: str) -> str:
 
 
 def fault(request: Request, letter: DeadLetterSummary, body: str, view: View) -> str | None:
-    """Why a mended body cannot be sent."""
+    """Why a edited body cannot be sent."""
     gettext = view.words.gettext
     if MASK in body:
         return gettext(
             gettext_noop(
-                "•••••• stands for a value that is hidden, and is never sent. Type the value anew,"
-                " or send the letter as it came."
+                "•••••• stands for a hidden value and is never sent. Type the value again, or "
+                "send the letter as it came."
             )
         )
     try:
         content = body.encode()
         if len(content) > MOST_MENDED:
-            text = gettext_noop("Longer than %(most)s bytes: mend it on the command line.")
+            text = gettext_noop("Longer than %(most)s bytes: edit it on the command line.")
             return gettext(text) % {"most": f"{MOST_MENDED:,}"}
         validate_edited_body(letter.topic, content)
     except UnicodeEncodeError:
-        return gettext(gettext_noop("Use fewer characters, and none that is invisible."))
+        return gettext(gettext_noop("Use fewer characters, all of them visible."))
     except UsageError as problem:
         return shorten(printable(console(request).masker.text(problem.message)), 500)
     return None
@@ -146,4 +146,4 @@ def form(
         "most": MOST_MENDED,
     }
     status = HTTPStatus.OK if error is None else HTTPStatus.UNPROCESSABLE_ENTITY
-    return made.pages.render(request, "dead_letter_mend.html", values, status=status)
+    return made.pages.render(request, "dead_letter_edit.html", values, status=status)

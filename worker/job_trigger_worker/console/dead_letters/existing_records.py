@@ -1,4 +1,4 @@
-"""What is said before a letter is sent whose trigger has a record already."""
+"""The warning before sending a letter whose trigger already has a record."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def of_one(request: Request, view: View, letter: DeadLetterSummary, kept: Stored
     if not found:
         return ""
     text = gettext_noop(
-        "Its trigger has a record already: record %(record)s of job %(job)s, dispatched. What you"
-        " send has a record of its own: the job runs once more, beside that one."
+        "Its trigger already has a record: record %(record)s of job %(job)s, dispatched. What "
+        "you send gets a record of its own, so the job runs once more."
     )
     if found[0].code is not None:
         text = gettext_noop(
-            "Its trigger has a record already: record %(record)s of job %(job)s, failed with"
-            " %(code)s. What you send has a record of its own, beside that one."
+            "Its trigger already has a record: record %(record)s of job %(job)s, failed with "
+            "%(code)s. What you send gets a record of its own."
         )
     values = {"record": found[0].record_id, "job": found[0].job_id, "code": found[0].code}
     return view.words.gettext(text) % values
@@ -56,10 +56,10 @@ def of_many(request: Request, view: View, chosen: Sequence[int]) -> str:
     if not found:
         return ""
     text = view.words.ngettext(
-        "The trigger of %(num)s of them has a record already; sent again it has another, beside"
-        " that one: letter %(ids)s.",
-        "The triggers of %(num)s of them have records already; sent again they have others, beside"
-        " those: letters %(ids)s.",
+        "The trigger of %(num)s of them already has a record, and gets another one when it is "
+        "sent again: letter %(ids)s.",
+        "The triggers of %(num)s of them already have records, and get other ones when they "
+        "are sent again: letters %(ids)s.",
         len(found),
     )
     ids = ", ".join(map(str, found[:_NAMED])) + (", …" if len(found) > _NAMED else "")

@@ -144,13 +144,13 @@ def _said(change: Change) -> Mapping[str, Any]:
     return {
         "at": change.at,
         "login": change.login,
-        "is_mended": bool(after.get("mended")),
+        "is_edited": bool(after.get("edited")),
         "error": after.get("error"),
     }
 
 
 def _older_than(after: str | None) -> int | None:
-    """Where a page begins; what is no id begins at the newest."""
+    """Where a page begins; anything that is not an id begins at the newest."""
     if after is None or not (after.isascii() and after.isdigit()):
         return None
     return min(int(after[:20]), MAX_ID)

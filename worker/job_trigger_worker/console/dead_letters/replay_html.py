@@ -1,4 +1,4 @@
-"""Sending dead letters again: as they were or mended, one or many, each asked for once more."""
+"""Sending dead letters again, as they came or edited, one or many, after a confirmation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from job_trigger_worker.console.dead_letters import existing_records
 from job_trigger_worker.console.dead_letters.edit_html import (
     LONGEST_BODY,
-    confirm_mended,
+    confirm_edited,
     fault,
     form,
     letter_of,
@@ -62,19 +62,19 @@ def replay_one(
     body: Annotated[str | None, Form(max_length=LONGEST_BODY)] = None,
     confirmed: Annotated[str, Form(max_length=10)] = "",
 ) -> Response:
-    """Send a letter again, mended where there is a body; then its page says what became of it."""
+    """Send a letter again, edited if there is a body; its page then says what became of it."""
     letter, kept = letter_of(request, letter_id)
     view, _ = console(request).pages.page(request)
     if not letter.is_whole:
         return _outcome(request, Replayed(), skipped=1)
-    mended = None if body is None else lines(body)
-    if mended is not None and (error := fault(request, letter, mended, view)) is not None:
-        return form(request, letter, mended, hides=MASK in mended, error=error)
+    edited = None if body is None else lines(body)
+    if edited is not None and (error := fault(request, letter, edited, view)) is not None:
+        return form(request, letter, edited, hides=MASK in edited, error=error)
     if confirmed != "yes":
-        if mended is None:
+        if edited is None:
             return _confirm(request, view, letter, kept)
-        return confirm_mended(request, view, letter, kept, mended)
-    result = _send(request, admin, (letter.id,), mended)
+        return confirm_edited(request, view, letter, kept, edited)
+    result = _send(request, admin, (letter.id,), edited)
     if result.failed:
         return _outcome(request, result, skipped=0)
     return RedirectResponse(f"/dead-letters/{letter.id}", HTTPStatus.SEE_OTHER)
@@ -125,8 +125,8 @@ def _confirm(
     )
     if letter.replayed_at is not None:
         text = gettext_noop(
-            "Letter %(id)s was sent again before. Sent to %(topic)s once more, it is counted as a"
-            " repeat and runs nothing twice."
+            "Letter %(id)s was already sent again. Sending it to %(topic)s once more counts as "
+            "a repeat and runs nothing twice."
         )
     values = {
         "title": view.words.gettext(gettext_noop("Send the letter again?")),
@@ -173,7 +173,7 @@ def _confirm_many(
     return show(request, "confirm.html", values)
 
 
-def _send(request: Request, admin: Principal, ids: tuple[int, ...], mended: str | None) -> Replayed:
+def _send(request: Request, admin: Principal, ids: tuple[int, ...], edited: str | None) -> Replayed:
     """Send letters, and note for each who sent it. Many are left out where they were sent before.
 
     Raises `BrokersAway` when none was acknowledged.
@@ -187,16 +187,16 @@ def _send(request: Request, admin: Principal, ids: tuple[int, ...], mended: str 
         found = dead_letters.select(connection, choice)
     if not found.topics:
         return Replayed()
-    body = None if mended is None else mended.encode()
+    body = None if edited is None else edited.encode()
     result = made.replayer.replay(
-        choice, found, mended=body, note=_note(admin, is_mended=mended is not None)
+        choice, found, edited=body, note=_note(admin, is_edited=edited is not None)
     )
     log.info(
         "dead_letters_replayed",
         login=admin.login,
         sent=len(result.replayed),
         failed=len(result.failed),
-        mended=mended is not None,
+        edited=edited is not None,
     )
     if not result.replayed and not result.is_answered:
         raise BrokersAway("No broker has acknowledged any of the dead letters.")
@@ -204,7 +204,7 @@ def _send(request: Request, admin: Principal, ids: tuple[int, ...], mended: str 
 
 
 def _note(
-    admin: Principal, *, is_mended: bool
+    admin: Principal, *, is_edited: bool
 ) -> Callable[[Connection, Mapping[int, str | None]], None]:
     def note(connection: Connection, outcomes: Mapping[int, str | None]) -> None:
         for letter_id, error in outcomes.items():
@@ -214,7 +214,7 @@ def _note(
                 object_kind=KIND,
                 object_id=str(letter_id),
                 action="replay",
-                after={"mended": is_mended} | ({} if error is None else {"error": error}),
+                after={"edited": is_edited} | ({} if error is None else {"error": error}),
             )
 
     return note

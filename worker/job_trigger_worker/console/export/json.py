@@ -1,4 +1,4 @@
-"""Everything that a filter means, as CSV or NDJSON, streamed.
+"""Everything that matches a filter, as CSV or NDJSON, streamed.
 
 Rows come by id, the newest first for records. A file that was broken off ends without the last
 chunk of its answer: curl exits with 18, other clients raise. Over HTTP/1.0 nobody could tell, so
@@ -74,7 +74,7 @@ _JOB_FILES = _answers(
 def export_jobs(
     request: Request, viewer: Viewing, asked: Annotated[JobsExported, Query()]
 ) -> StreamingResponse:
-    """Export every job that the filters mean."""
+    """Export every job that matches the filters."""
     scope, at = scope_of(viewer), as_of(request)
 
     def read(connection: Connection, after: str | None) -> Page[Any]:
@@ -100,7 +100,7 @@ def export_jobs(
 def export_executions(
     request: Request, viewer: Viewing, asked: Annotated[ExecutionsExported, Query()]
 ) -> StreamingResponse:
-    """Export every execution record that the filters mean."""
+    """Export every execution record that matches the filters."""
     return _records(request, viewer, "executions", asked.format, asked.wanted())
 
 
@@ -113,7 +113,7 @@ def export_executions(
 def export_failures(
     request: Request, viewer: Viewing, asked: Annotated[FailuresExported, Query()]
 ) -> StreamingResponse:
-    """Export the record of every failed trigger that the filters mean."""
+    """Export the record of every failed trigger that matches the filters."""
     return _records(request, viewer, "failures", asked.format, asked.wanted())
 
 

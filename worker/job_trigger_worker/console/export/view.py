@@ -1,4 +1,4 @@
-"""Exports: everything that a filter means, page by page, in little memory.
+"""Exports: everything that matches a filter, page by page, in little memory.
 
 Each page is read in a snapshot of its own and its connection given back before a byte is sent, so a
 slow reader holds nothing. Lists go by keyset, so a row is neither lost nor repeated on the way; of

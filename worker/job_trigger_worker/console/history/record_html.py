@@ -65,7 +65,9 @@ def _next_step(detail: RecordDetail, words: Words) -> str:
     if status is Status.TRIGGER_FAILED:
         return remedy_of(detail.record.code or "", words)
     if status is Status.NO_ANSWER:
-        text = gettext_noop("Look whether that service runs; the dispatch waits in its topic.")
+        text = gettext_noop(
+            "Check whether that service is running; the dispatch waits in its topic."
+        )
         return words.gettext(text)
     return ""
 

@@ -197,7 +197,7 @@ def _overdue(
 
 
 def _windows(*windows: Window | None) -> list[Window]:
-    """What was not looked at to its end, and has to be said; once."""
+    """The windows that ended before everything was looked at, each once: the page says so."""
     return [window for window in windows if window is not None and not window.is_complete][:1]
 
 

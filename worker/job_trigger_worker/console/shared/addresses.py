@@ -28,7 +28,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Trail:
-    """Where a page of a list stands: its own cursor, and those of the pages before it."""
+    """The place of a page in its list: its own cursor, and those of the pages before it."""
 
     address: Address
     after: str | None

@@ -1,4 +1,4 @@
-"""How each status looks: a shape and a colour, so that neither alone has to be told apart.
+"""How each status looks: a shape and a colour, so that nobody depends on one of them alone.
 
 The statuses are those of SCREENS: the combined status of a job or of a record.
 """

@@ -41,7 +41,7 @@ class LetterReplayer(Protocol):
         choice: DeadLetterFilter,
         found: Selection,
         *,
-        mended: bytes | None,
+        edited: bytes | None,
         note: Callable[[Connection, Mapping[int, str | None]], None],
     ) -> Replayed:
         """Send a choice's letters, as counted in `found`, and mark those that the brokers have.

@@ -1,4 +1,4 @@
-"""What goes wrong, in words for people and programs: RFC 9457 problem details with a remedy.
+"""Errors in words for people and programs: RFC 9457 problem details with a remedy.
 
 The one place where an exception becomes an answer (`of`). No answer holds what an exception said
 about the database, a file or an address of ours: that stands in the log.
@@ -111,7 +111,8 @@ def of(error: Exception, request_id: str) -> Problem:  # noqa: C901, PLR0911, PL
                 gettext_noop("Something went wrong here"),
                 gettext_noop("It is our fault, not yours. Nothing else is known about it yet."),
                 gettext_noop(
-                    "Try again. If it stays so, tell your administrator the number %(number)s."
+                    "Try again. If it keeps happening, give your administrator the number "
+                    "%(number)s."
                 ),
                 {"number": request_id},
             )
@@ -120,16 +121,16 @@ def of(error: Exception, request_id: str) -> Problem:  # noqa: C901, PLR0911, PL
 TOO_MANY = Problem(
     HTTPStatus.UNPROCESSABLE_ENTITY,
     "too-many",
-    gettext_noop("Too many jobs for this question"),
-    gettext_noop("Which jobs are overdue is told where there are 1,000 of them at most."),
-    gettext_noop("Choose fewer: by name, owner, group or type."),
+    gettext_noop("Too many jobs for the overdue filter"),
+    gettext_noop("The overdue filter works for up to 1,000 jobs."),
+    gettext_noop("Narrow the list first: by name, owner, group or type."),
 )
 AWAY = Problem(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "away",
     gettext_noop("The database is away"),
     gettext_noop("It did not answer, so there is nothing to show. Triggers wait and are not lost."),
-    gettext_noop("Try again in a few seconds. If it stays so, tell your administrator."),
+    gettext_noop("Try again in a few seconds. If it keeps happening, tell your administrator."),
     retry_after_s=_SOON_S,
 )
 LOCKED = Problem(
@@ -137,14 +138,14 @@ LOCKED = Problem(
     "locked",
     gettext_noop("Somebody else is holding this"),
     gettext_noop("Another transaction has it locked in the database. Nothing was changed here."),
-    gettext_noop("Try again in a few seconds. If it stays so, tell your administrator."),
+    gettext_noop("Try again in a few seconds. If it keeps happening, tell your administrator."),
     retry_after_s=_SOON_S,
 )
 NO_BROKER = Problem(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "brokers-away",
     gettext_noop("The brokers are away"),
-    gettext_noop("No broker took it in time, so it is not known whether it arrived."),
+    gettext_noop("No broker confirmed it in time, so nobody knows whether it arrived."),
     gettext_noop(
         "Send the same again in a few seconds: what did arrive is recognised and runs once."
     ),
@@ -153,9 +154,9 @@ NO_BROKER = Problem(
 SET_UP_WRONG = Problem(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "set-up",
-    gettext_noop("The console is not set up right"),
-    gettext_noop("Something that it needs refuses to serve it. Its log says what."),
-    gettext_noop("Tell your administrator; waiting does not help."),
+    gettext_noop("The console is not configured correctly"),
+    gettext_noop("A service that it needs refuses it. Its log says which one."),
+    gettext_noop("Tell your administrator; waiting will not help."),
 )
 NOT_FOUND = Problem(
     HTTPStatus.NOT_FOUND,
@@ -169,14 +170,14 @@ NOT_FOUND = Problem(
 WRONG_METHOD = Problem(
     HTTPStatus.METHOD_NOT_ALLOWED,
     "wrong-method",
-    gettext_noop("This address does not take that"),
-    gettext_noop("The method is not one of those that it knows."),
+    gettext_noop("This address does not support that"),
+    gettext_noop("It does not support the method of this request."),
     gettext_noop("Go back and try it from the page."),
 )
 BAD = Problem(
     HTTPStatus.BAD_REQUEST,
     "bad-request",
-    gettext_noop("That cannot be done so"),
+    gettext_noop("That cannot be done like this"),
     gettext_noop("The request is not complete or not well formed."),
     gettext_noop("Go back and try it from the page."),
 )
@@ -194,13 +195,15 @@ def not_taken(said: str | None) -> Problem:
     return Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "not-taken",
-        gettext_noop("The platform does not take this change"),
+        gettext_noop("The platform refused this change"),
         gettext_noop(
             "Nothing was changed. It gives no reason that can be shown; the console's log has it."
         )
         if said is None
         else gettext_noop("Nothing was changed. It says: %(said)s"),
-        gettext_noop("Change it so that the platform takes it, or ask those who run the platform."),
+        gettext_noop(
+            "Change it so that the platform accepts it, or ask the people who run the platform."
+        ),
         {} if said is None else {"said": said if said.endswith(_ENDS) else f"{said}."},
     )
 
@@ -217,7 +220,7 @@ def invalid(*errors: Mapping[str, Any]) -> Refusal:
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "invalid",
             gettext_noop("That cannot be read"),
-            gettext_noop("A value is missing, or is not what it has to be."),
+            gettext_noop("A value is missing or is not valid."),
             gettext_noop("Correct what is named below and send it again."),
             errors=errors,
         )
@@ -271,8 +274,8 @@ def no_permission(role: Role) -> Refusal:
             HTTPStatus.FORBIDDEN,
             "no-permission",
             gettext_noop("You may not do this"),
-            gettext_noop("It takes the role %(role)s."),
-            gettext_noop("Ask your administrator for that role, or somebody who has it to do it."),
+            gettext_noop("This needs the role %(role)s."),
+            gettext_noop("Ask your administrator for that role, or ask somebody who has it."),
             {"role": role.value},
         )
     )
@@ -284,7 +287,7 @@ def foreign_form() -> Refusal:
         Problem(
             HTTPStatus.FORBIDDEN,
             "foreign-form",
-            gettext_noop("This form is not valid any more"),
+            gettext_noop("This form is no longer valid"),
             gettext_noop(
                 "It was sent from another page, or before you signed in. Nothing was changed."
             ),
@@ -294,15 +297,15 @@ def foreign_form() -> Refusal:
 
 
 def foreign_call() -> Refusal:
-    """The same on the API, where whoever asks has no page to load again."""
+    """The same on the API, where the caller has no page to reload."""
     return Refusal(
         Problem(
             HTTPStatus.FORBIDDEN,
             "foreign-form",
-            gettext_noop("The form token is not right"),
+            gettext_noop("The form token is wrong"),
             gettext_noop(
-                "X-Form-Token is missing or is not that of this session, or another site's page "
-                "has sent this. Nothing was changed."
+                "X-Form-Token is missing or does not belong to this session, or another site's "
+                "page sent this. Nothing was changed."
             ),
             gettext_noop(
                 "Send `form_token` of GET /api/v1/me as X-Form-Token, and the cookies that you "
@@ -319,8 +322,8 @@ def not_private() -> Refusal:
             HTTPStatus.FORBIDDEN,
             "not-private",
             gettext_noop("This connection is not private"),
-            gettext_noop("A password sent here could be read on its way, so it is not taken."),
-            gettext_noop("Open the console by https, or on the machine itself."),
+            gettext_noop("A password sent here could be read on its way, so it is not accepted."),
+            gettext_noop("Open the console over https, or on the machine itself."),
         )
     )
 
@@ -348,7 +351,7 @@ def too_many_streams(most: int) -> Refusal:
             HTTPStatus.TOO_MANY_REQUESTS,
             "too-many-streams",
             gettext_noop("Too many live pages"),
-            gettext_noop("You have %(count)s of them open, and more are not served."),
+            gettext_noop("You have %(count)s of them open, which is the limit."),
             gettext_noop("Close one of them and try again."),
             {"count": most},
             retry_after_s=_SOON_S,
@@ -362,12 +365,12 @@ def no_place() -> Refusal:
         Problem(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "no-place",
-            gettext_noop("No place is free"),
+            gettext_noop("The live page is full"),
             gettext_noop(
-                "So many people watch that no one more can, or the console is about to end."
+                "As many people as it can serve are watching, or the console is shutting down."
             ),
             gettext_noop(
-                "Refresh the page by hand, or try again later. More instances serve more."
+                "Refresh the page by hand, or try again later. More instances serve more people."
             ),
             retry_after_s=_SOON_S,
         )
@@ -406,8 +409,8 @@ def too_old() -> Refusal:
         Problem(
             HTTPStatus.HTTP_VERSION_NOT_SUPPORTED,
             "too-old",
-            gettext_noop("This takes HTTP/1.1"),
-            gettext_noop("Over HTTP/1.0 a file that was broken off looks like a whole one."),
-            gettext_noop("Have the proxy ask with HTTP/1.1: in nginx, `proxy_http_version 1.1;`."),
+            gettext_noop("This needs HTTP/1.1"),
+            gettext_noop("Over HTTP/1.0 a file that was cut off looks complete."),
+            gettext_noop("Make the proxy use HTTP/1.1: in nginx, `proxy_http_version 1.1;`."),
         )
     )

@@ -23,7 +23,7 @@ from job_trigger_worker.console.shared.texts import Words, gettext_noop
 Asked = TypeVar("Asked", bound=BaseModel)
 
 _TIMES = ("since", "until")
-_CHOICE = gettext_noop("Choose one of the list.")
+_CHOICE = gettext_noop("Choose one from the list.")
 _TIME = gettext_noop("A time looks like 2026-11-23 08:00.")
 _OF_FORMS: Mapping[str, str] = {
     "enum": _CHOICE,

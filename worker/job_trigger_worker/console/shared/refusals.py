@@ -1,4 +1,4 @@
-"""What stands against a change, in words (RFC 9457)."""
+"""Why a change is refused, in words (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def no_version() -> Refusal:
         Problem(
             HTTPStatus.PRECONDITION_REQUIRED,
             "version-needed",
-            gettext_noop("Which version is this an edit of?"),
-            gettext_noop("Without If-Match it could undo what somebody else has just changed."),
+            gettext_noop("The edit does not say which version it changes"),
+            gettext_noop("Without If-Match it could undo somebody else's change."),
             gettext_noop("Read the job, and send its ETag as If-Match."),
         )
     )
@@ -72,8 +72,8 @@ def overtaken(yours: Mapping[str, Any], theirs: Mapping[str, Any], version: int)
         Extended(
             HTTPStatus.PRECONDITION_FAILED,
             "overtaken",
-            gettext_noop("Somebody else has changed this job meanwhile"),
-            gettext_noop("It has version %(version)s now. Nothing of yours was saved."),
+            gettext_noop("Somebody else has changed this job in the meantime"),
+            gettext_noop("It is at version %(version)s now. Your edit was not saved."),
             gettext_noop(
                 "Compare `yours` and `theirs`, and send yours again with the new version."
             ),
@@ -89,8 +89,8 @@ def busy() -> Refusal:
         Problem(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "busy",
-            gettext_noop("Others are changing this job just now"),
-            gettext_noop("They were faster each time. Nothing of yours was saved."),
+            gettext_noop("Other people are changing this job right now"),
+            gettext_noop("They saved first each time. Your edit was not saved."),
             gettext_noop("Try again in a few seconds."),
             retry_after_s=1,
         )
@@ -103,11 +103,9 @@ def would_fail(findings: Sequence[Mapping[str, Any]]) -> Refusal:
         Extended(
             HTTPStatus.CONFLICT,
             "preflight-failed",
-            gettext_noop("The job could not start like this"),
+            gettext_noop("The job could not start with these changes"),
             gettext_noop("It is switched on, and preflight fails. Nothing was saved."),
-            gettext_noop(
-                "Correct it, or send it again with `confirm` true to save it nevertheless."
-            ),
+            gettext_noop("Correct it, or send it again with `confirm` true to save it anyway."),
             more={"findings": list(findings)},
         )
     )

@@ -1,4 +1,4 @@
-"""Pages from templates, in the language, theme and time zone of whoever asks."""
+"""Pages from templates, in the caller's language, theme and time zone."""
 
 from __future__ import annotations
 
@@ -79,14 +79,14 @@ class Page:
 
     @property
     def places(self) -> list[Place]:
-        """The navigation of whoever asks."""
+        """The caller's navigation."""
         if self.principal is None:
             return []
         role = self.principal.role
         return [place for place in NAVIGATION if role.includes(place.role)]
 
     def may(self, role: str) -> bool:
-        """True when whoever asks may do what takes this role."""
+        """True when the caller has this role."""
         return self.principal is not None and self.principal.role.includes(Role(role))
 
     def moment(self, at: datetime, zone: str | None = None) -> times.Moment:
@@ -167,14 +167,14 @@ class Pages:
 
 
 def words_of(request: Request) -> Words:
-    """The words of whoever asks."""
+    """The caller's words."""
     return words(
         chosen(request.cookies.get(cookies.LANGUAGE), request.headers.get("accept-language", ""))
     )
 
 
 def coded(text: str) -> Markup:
-    """A text with what stands in backticks as code."""
+    """A text in which the parts in backticks are shown as code."""
     escaped = str(escape(text))  # no Markup: it would escape what is put into it
     return Markup(_CODE.sub(r"<code>\1</code>", escaped))  # noqa: S704 - escaped just now
 

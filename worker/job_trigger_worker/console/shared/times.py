@@ -17,7 +17,7 @@ _STEPS = (
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A moment as it stands on a page: short text, everything in its title, and for programs."""
+    """A moment as a page shows it: short text, a title with everything, a value for programs."""
 
     text: str
     title: str

@@ -12,19 +12,19 @@ _TIME = gettext_noop(
     "A time has a zone, as in 2026-11-23T08:00:00Z; in an address + is written %%2B."
 )
 _ONE_OF = gettext_noop("Choose one of: %(expected)s.")
-_NUMBER = gettext_noop("This is a whole number.")
-_LONG = gettext_noop("This has at most %(max_length)s characters.")
+_NUMBER = gettext_noop("This must be a whole number.")
+_LONG = gettext_noop("This may have at most %(max_length)s characters.")
 _SHORT = gettext_noop("This is empty, or too short.")
-_INVISIBLE = gettext_noop("Use fewer characters, and none that is invisible.")
+_INVISIBLE = gettext_noop("Use fewer characters, all of them visible.")
 _TEXTS: Mapping[str, str] = {
     "missing": gettext_noop("This is missing."),
-    "extra_forbidden": gettext_noop("There is nothing of this name here. Is it misspelled?"),
-    "repeated": gettext_noop("Give this once."),
+    "extra_forbidden": gettext_noop("There is no field of this name. Is it misspelled?"),
+    "repeated": gettext_noop("Give this only once."),
     "cursor": gettext_noop(
-        "This is not a `next` of this list with these filters: begin without it."
+        "This is not a `next` of this list with these filters: start without it."
     ),
-    "too_many_steps": gettext_noop("These are more than %(most)s steps: take longer ones."),
-    "not_after": gettext_noop("This has to be later than `since`."),
+    "too_many_steps": gettext_noop("This makes more than %(most)s steps: use longer ones."),
+    "not_after": gettext_noop("This must be later than `since`."),
     "id_type": _ID,
     "id_range": _ID,
     "id_text": _ID,
@@ -34,7 +34,7 @@ _TEXTS: Mapping[str, str] = {
     "time_date": _TIME,
     "time_format": _TIME,
     "time_leap_second": _TIME,
-    "time_range": gettext_noop("A time lies within the years 2000 to 2200."),
+    "time_range": gettext_noop("A time must lie in the years 2000 to 2200."),
     "text_nul": _INVISIBLE,
     "text_surrogate": _INVISIBLE,
     "enum": _ONE_OF,
@@ -43,18 +43,18 @@ _TEXTS: Mapping[str, str] = {
     "int_parsing": _NUMBER,
     "int_from_float": _NUMBER,
     "int_parsing_size": _NUMBER,
-    "bool_type": gettext_noop("This is true or false."),
-    "bool_parsing": gettext_noop("This is true or false."),
+    "bool_type": gettext_noop("This must be true or false."),
+    "bool_parsing": gettext_noop("This must be true or false."),
     "uuid_type": gettext_noop("This id has 32 hexadecimal digits."),
     "uuid_parsing": gettext_noop("This id has 32 hexadecimal digits."),
-    "string_type": gettext_noop("This is a text."),
+    "string_type": gettext_noop("This must be text."),
     "string_too_long": _LONG,
     "string_too_short": _SHORT,
     "too_long": _LONG,
     "too_short": _SHORT,
     "string_pattern_mismatch": _INVISIBLE,
-    "greater_than_equal": gettext_noop("This is at least %(ge)s."),
-    "less_than_equal": gettext_noop("This is at most %(le)s."),
+    "greater_than_equal": gettext_noop("This must be at least %(ge)s."),
+    "less_than_equal": gettext_noop("This must be at most %(le)s."),
 }
 
 

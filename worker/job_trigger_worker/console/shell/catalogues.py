@@ -36,7 +36,7 @@ LANGUAGES: tuple[Language, ...] = tuple(name for name in NAMES if name != "en")
 
 
 def extracted() -> Catalog:
-    """Every text that code and templates show, by the files where it stands."""
+    """Every text that code and templates show, by the files that contain it."""
     found = Catalog(project="trigger-worker")
     texts = extract_from_dir(
         WEB, method_map=_METHODS, keywords=_KEYWORDS, options_map={"**.html": {"silent": "false"}}

@@ -32,7 +32,8 @@ SCHEMES: dict[str, Any] = {
         "type": "apiKey",
         "in": "header",
         "name": "X-Form-Token",
-        "description": "Beside a session, with whatever is no GET: `form_token` of `/api/v1/me`.",
+        "description": "With a session, in every request that is not a GET: the `form_token` "
+        "of `/api/v1/me`.",
     },
     "service": {
         "type": "http",

@@ -1,4 +1,4 @@
-"""`/livez` and `/readyz`, for whoever starts and watches the process."""
+"""`/livez` and `/readyz`, for those who start and watch the process."""
 
 from __future__ import annotations
 

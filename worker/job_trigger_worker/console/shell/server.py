@@ -55,7 +55,7 @@ class ConsoleServer:
         is_private = is_loopback(host) or host == "localhost"
         if not (is_private or has_tls or Proxies(settings.trusted_proxies)):
             raise UsageError(
-                f"On {listen} passwords could be read along.",
+                f"On {listen} passwords could be read on the network.",
                 remedy="Set TRIGGER_WORKER_CONSOLE_CERT_FILE and _KEY_FILE, or name the reverse "
                 "proxy that ends TLS in TRIGGER_WORKER_TRUSTED_PROXIES.",
             )

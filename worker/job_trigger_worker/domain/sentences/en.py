@@ -137,10 +137,10 @@ REMEDIES = {
     "owner_disabled": "Enable the user, or give the job another owner.",
     "permission_denied": "Grant it to the owner or one of their groups, or change the owner.",
     "inventory_invalid": (
-        "Have the view say one of the allowed values; `trigger-worker platform check` names every"
-        " row that says another one."
+        "Let the view return one of the allowed values; `trigger-worker platform check` names "
+        "every row that says another one."
     ),
-    "event_invalid": "Correct the producer; the dead letter can be mended and replayed.",
+    "event_invalid": "Correct the producer; the dead letter can be edited and replayed.",
     "internal_error": (
         "Correct the row that is named, in the platform's tables; where none is, report the"
         " correlation id with its log lines."

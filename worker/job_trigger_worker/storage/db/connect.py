@@ -1,4 +1,4 @@
-"""Opening sessions with PostgreSQL, and what it means when that fails: wait, or stop and say why.
+"""Opening PostgreSQL sessions, and what a failure means: wait, or stop and say why.
 
 What a server says is told by its SQLSTATE, which is the same in every language; its words are shown
 beside ours. Only what no server has said is told by words: those are of libpq and OpenSSL, in this
@@ -36,9 +36,9 @@ _MEANINGS = {
         "this user may not connect to the database",
         "Grant it connect on the database, or correct TRIGGER_WORKER_DATABASE_URL.",
     ),
-    "55000": ("the database takes no connections", _ADDRESS),
+    "55000": ("the database accepts no connections", _ADDRESS),
 }
-_OTHERWISE = ("it does not take what the address asks for", _ADDRESS)
+_OTHERWISE = ("it refuses what the address asks for", _ADDRESS)
 _SERVERS = (
     "Its certificate has expired, or no authority in sslrootcert has signed it: have it renewed, "
     "or correct sslrootcert in TRIGGER_WORKER_DATABASE_URL."
@@ -53,7 +53,7 @@ _OF_THE_CLIENT = {
     "certificate verify failed": _SERVERS,
     "does not match host name": "Name the host as its certificate does, in "
     "TRIGGER_WORKER_DATABASE_URL.",
-    "server does not support SSL": "Have it talk TLS, or correct sslmode in "
+    "server does not support SSL": "Make it speak TLS, or correct sslmode in "
     "TRIGGER_WORKER_DATABASE_URL.",
     "alert unknown ca": _OURS,
     "alert certificate": _OURS,
@@ -61,7 +61,7 @@ _OF_THE_CLIENT = {
     "could not read certificate file": _OURS,
     "private key file": "Correct sslkey in TRIGGER_WORKER_DATABASE_URL, or its sslpassword.",
 }
-"""What no waiting mends, in the words of libpq and OpenSSL, and what does."""
+"""What waiting does not fix, in the words of libpq and OpenSSL, and what does."""
 _PROTOCOL = "08P01"
 _OF_A_POOLER = {
     "unsupported startup parameter": "Have the pooler let it through, or take it out of "
@@ -74,7 +74,7 @@ _OF_A_POOLER = {
     "TRIGGER_WORKER_DATABASE_URL.",
     "bouncer config error": "Look into the pooler's log.",
 }
-"""What no waiting mends, in PgBouncer's words, and what does: it has one SQLSTATE for nearly
+"""What waiting does not fix, in PgBouncer's words, and what does: it has one SQLSTATE for nearly
 everything, outages included, and one language."""
 _is_bad_option = re.compile(r'invalid \w+ value: "|invalid port number').search
 

@@ -64,7 +64,7 @@ def open_engine(
         )
     except (ArgumentError, InvalidRequestError, ImportError):
         raise UsageError(
-            "TRIGGER_WORKER_DATABASE_URL is no address of a PostgreSQL database.",
+            "TRIGGER_WORKER_DATABASE_URL is not the address of a PostgreSQL database.",
             remedy="Write it as postgresql+psycopg2://user:password@host:port/database.",
         ) from None
     encoding = {"client_encoding": session_settings.ENCODING} if session else {}

@@ -1,4 +1,4 @@
-"""From a database's error to what has to be done about it (design 6.5, 6.6).
+"""From a database's error to the right reaction (design 6.5, 6.6).
 
 What an error means is told by its SQLSTATE, which is the same in every language. The words that the
 server says are shown beside it, and decide nothing.

@@ -1,4 +1,4 @@
-"""What a server says that does not let us in: its SQLSTATE, which psycopg2 does not pass on.
+"""Why a server refuses a connection: its SQLSTATE, which psycopg2 does not pass on.
 
 libpq adds the SQLSTATE to what it says of a failed connection when it is told to be verbose, which
 has to happen after a connection was begun and before it fails. psycopg2 leaves no room for that, so

@@ -1,4 +1,4 @@
-"""Who holds a lock that a session of ours waits for, or that a job was left alone for.
+"""Who holds the lock that one of our sessions waits for, or because of which a job was skipped.
 
 Whose sessions a role may look into is the server's to say: of others' sessions everybody sees the
 pid and the application, and members of `pg_read_all_stats` also since when a transaction is open.

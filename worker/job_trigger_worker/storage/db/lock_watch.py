@@ -1,4 +1,4 @@
-"""Sees which of our sessions wait for somebody else's lock, and says for whom.
+"""Notices which of our sessions wait for somebody else's lock, and says whose.
 
 A session that waits cannot look, and a probe must not wait with it. So a thread looks, on a
 connection of its own, once a transaction has been open for longer than a batch takes; without such

@@ -1,4 +1,4 @@
-"""Connection poolers: whether a server session is ours alone, for as long as our connection lasts.
+"""Connection poolers: whether a server session belongs to us alone while our connection lasts.
 
 Deadlines, prepared statements, locks of a session and the ledger's epoch live in one session of
 the server. A pooler that lends sessions for a connection's length (session pooling) is as good as

@@ -1,4 +1,4 @@
-"""What is there, in a schema that `search_path` passes by: said in the same words everywhere."""
+"""Tables or views in a schema that `search_path` leaves out, named in the same words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every session asks of the server, and whether it got it.
+"""The settings of every session, and whether the server applied them.
 
 A session asks for its deadlines, for UTF-8, and that a commit is on the server's disk when it says
 so. It does so in its first statement, and not while it connects: connection poolers drop or refuse
@@ -57,7 +57,7 @@ def ask_and_check(
         except Error as error:
             if (error.pgcode or "").startswith(_REFUSED):
                 raise FatalError(
-                    f"The session cannot be set as it has to be: {str(error).splitlines()[0]}.",
+                    f"The session cannot be set up as required: {str(error).splitlines()[0]}.",
                     remedy="Correct `options` in TRIGGER_WORKER_DATABASE_URL.",
                 ) from error
             raise DBAPIError.instance(

@@ -96,7 +96,7 @@ def _casts_jobs(view: View, columns: Columns) -> bool:
 
 @lru_cache(maxsize=64)
 def _source(view: View, columns: Columns) -> str | None:
-    """A select that stands for a view; None where it can be read as it is."""
+    """A select to use in place of a view; None if the view can be read as it is."""
     casts = {
         column.name: f"{_read(column, columns)} as {column.name}"
         for column in view.columns

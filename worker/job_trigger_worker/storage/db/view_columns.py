@@ -72,11 +72,11 @@ class Columns(NamedTuple):
         return any(name == column for name, _ in self.kinds)
 
     def id(self, column: str) -> str:
-        """The value as bigint; null for null and for what is no id."""
+        """The value as bigint; null for null and for anything that is not an id."""
         return f"case when {self._is_whole(column, 1)} then {self._as_bigint(column)} end"
 
     def ids(self, column: str) -> str:
-        """The value as bigint[] of one dimension; null for null and for what is no array of ids."""
+        """The value as bigint[] of one dimension; null for anything that is not an array of ids."""
         kind = self.kind(column, Kind.WHOLES)
         if kind is Kind.WHOLES:
             read = f"cast({column} as bigint[])"
@@ -86,7 +86,7 @@ class Columns(NamedTuple):
         return f"case when {self.is_ids(column)} then {read} end"
 
     def number(self, column: str) -> str:
-        """The value as bigint; null for null and for what is no whole number, 0 or more."""
+        """The value as bigint; null for anything that is not a whole number, 0 or more."""
         return f"case when {self._is_whole(column, 0)} then {self._as_bigint(column)} end"
 
     def address(self, column: str) -> str:
@@ -134,7 +134,7 @@ class Columns(NamedTuple):
         return f"case when {' and '.join(clear.values())} then null else cast({said} as text[]) end"
 
     def is_flag(self, column: str) -> str:
-        """A condition: the value is true or false, in whatever words."""
+        """A condition: the value is true or false, in any of the allowed words."""
         if self.kind(column, Kind.FLAG) is Kind.FLAG:
             return f"{column} is not null"
         return f"coalesce({_word(column)} in ({_listed(TRUE + FALSE)}), false)"
@@ -242,7 +242,7 @@ def one_of(column: str, allowed: tuple[str, ...]) -> str:
 
 
 def is_word(column: str, allowed: tuple[str, ...]) -> str:
-    """SQL of a condition: the value is one of these words, in whatever case."""
+    """SQL of a condition: the value is one of these words, in any case."""
     listed = _listed(allowed)  # nearly always as it is written here, which costs less to see
     return f"coalesce({_exactly(column)} in ({listed}) or {_word(column)} in ({listed}), false)"
 

@@ -63,7 +63,8 @@ def check(
 def check_structure(connection: Connection) -> None:
     """Raise `FatalError` where a view that the worker needs is missing or cannot be read.
 
-    Also where the view of jobs cannot be written. All of it is named, so that it is mended at once.
+    Also where the view of jobs cannot be written. Everything is named, so that it can be corrected
+    in one go.
     """
     findings, _ = structure.look(connection, _NEEDED)
     problems = [finding for finding in findings if not finding.is_note]

@@ -1,4 +1,4 @@
-"""What the three roles of deploy/sql/roles.sql may do: grants that a view or a table has lost.
+"""What the three roles of deploy/sql/roles.sql may do, and which grants a view or table has lost.
 
 Looked at where that file was run: where one of the roles may read the ledger, the records or a
 view. So the roles of another database on the same server are nobody's concern here.

@@ -1,4 +1,4 @@
-"""Whether an index serves each look-up: otherwise every batch reads whole tables."""
+"""Whether an index serves each look-up; otherwise every batch reads whole tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a view can be read at all: rows beside those that it raised for.
+"""Whether a view can be read at all: it reads rows other than those for which the view raised.
 
 What one statement says of single rows proves nothing of a view that raises for every row, so others
 are looked for, by their keys alone, and read one by one until one of them can be.

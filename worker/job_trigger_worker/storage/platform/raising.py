@@ -1,4 +1,4 @@
-"""Rows for which a view raises: they are found by halving, and named by their keys."""
+"""Rows for which a view raises: found by halving, and named by their keys."""
 
 from __future__ import annotations
 
@@ -80,5 +80,5 @@ def raising(
 
 
 def unreadable(error: ViewRaised) -> Finding:
-    """The finding of a view of which nothing can be read."""
+    """The finding about a view that cannot be read at all."""
     return Finding(PlatformProblem.UNREADABLE, error.view, error.message)

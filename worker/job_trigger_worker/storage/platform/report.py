@@ -1,4 +1,4 @@
-"""What was found: problems, which cost triggers or hide something, and notes."""
+"""What was found: problems, which fail triggers or hide something, and notes."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Report:
 
     @property
     def problems(self) -> list[Finding]:
-        """What has to be mended."""
+        """What has to be corrected."""
         return [finding for finding in self.findings if not finding.is_note]
 
     @property

@@ -1,4 +1,4 @@
-"""What worker and console write to, and what of it cannot be written: tables and views of jobs."""
+"""The tables and views that worker and console write to, and which of them cannot be written."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _EDITED = ("name", "schedule", "timezone", "enabled", "paramter")
 
 
 def unfit(connection: Connection) -> Iterator[Finding]:
-    """What would keep the worker from writing: a column that has to be given or a foreign key."""
+    """What would keep the worker from writing: a required column, or a foreign key."""
     for row in connection.execute(_PROBLEMS):
         if row.place != prerequisites.OF_THE_USER:
             yield _finding(row)

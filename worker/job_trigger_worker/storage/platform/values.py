@@ -1,4 +1,4 @@
-"""What the rows of a view say: values that are not allowed, nulls, no ids, duplicates."""
+"""What the rows of a view contain: forbidden values, nulls, invalid ids, duplicates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looking at dead letters, and choosing those that are sent again."""
+"""Reading dead letters, and choosing those to send again."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ _PAGE_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterFilter:
-    """Which letters are meant: all, or these `ids`, or those whose reason contains `reason`.
+    """Which letters are wanted: all, or these `ids`, or those whose reason contains `reason`.
 
     Letters that were replayed already are meant only `with_replayed`, and those of which less than
     the whole message is kept only `with_cut`.

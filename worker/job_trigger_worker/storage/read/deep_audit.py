@@ -1,4 +1,4 @@
-"""What was read from the topics, beside the records: temporary tables of one audit.
+"""What was read from the topics, to compare with the records: temporary tables of one audit.
 
 They belong to the session and take no memory of ours. The verdicts are made by SQL, each in one
 statement: how many offend, and the first of them by name.

@@ -1,4 +1,4 @@
-"""How many jobs there are by status (R4)."""
+"""How many jobs have each status (R4)."""
 
 from __future__ import annotations
 

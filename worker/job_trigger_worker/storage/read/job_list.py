@@ -1,4 +1,4 @@
-"""The home page's jobs, their counts and what is broken: whose jobs these are is looked up once."""
+"""The home page's jobs, their counts and what is broken; which jobs are meant is looked up once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs of which a slot has passed and no trigger came.
+"""Overdue jobs: a slot has passed and no trigger came.
 
 When a job is due only its schedule tells, which no index knows: jobs are asked one by one, and so
 only where they are few.

@@ -1,4 +1,4 @@
-"""What a job was saved with, for one page: quick, and never in the way of the rest of it."""
+"""What a job was saved with, for one page: quick, and without delaying the rest of the page."""
 
 from __future__ import annotations
 

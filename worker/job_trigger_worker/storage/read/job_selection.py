@@ -120,8 +120,8 @@ class JobSelection:
         """Those of few jobs that are overdue."""
         if not self.is_small and self.is_projected:
             raise LimitExceeded(
-                f"Which of more than {SMALL:,} jobs are overdue is not asked at once.",
-                remedy="Choose fewer: by name, owner, group or type.",
+                f"The overdue filter works for up to {SMALL:,} jobs.",
+                remedy="Narrow the list first: by name, owner, group or type.",
             )
         ids = overdue_jobs(connection, self.stream)
         named = "c.job_id = any(cast(:overdue as bigint[]))"
@@ -134,7 +134,7 @@ class JobSelection:
 
     @property
     def asks_failure(self) -> bool:
-        """True when only jobs whose newest trigger failed are meant."""
+        """True when only jobs whose newest trigger failed are wanted."""
         return self.wanted.status is Status.TRIGGER_FAILED or (
             self.wanted.status is None and bool(self.wanted.code or self.wanted.cause)
         )

@@ -1,4 +1,4 @@
-"""What the platform says about a login: the view `console_member`."""
+"""What the platform knows about a login: the view `console_member`."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def _add_fields(wanted: RecordFilter, parts: _Parts) -> None:
 def _add_jobs(
     connection: Connection, scope: Scope, wanted: RecordFilter, parts: _Parts
 ) -> tuple[int, ...] | None:
-    """Whose records: of one job, of few that are returned, or of all that may be seen."""
+    """Whose records: those of one job, of a few that are returned, or of all that may be seen."""
     of_jobs = replace(wanted.job, job_type=None)
     if wanted.job_id is not None:
         seen = may_see(scope, "cast(:of_job as bigint)")

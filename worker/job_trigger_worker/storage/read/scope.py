@@ -38,7 +38,7 @@ def viewer(scope: Scope) -> dict[str, Any]:
 
 
 def sees(scope: Scope, group_ids: frozenset[int]) -> bool:
-    """What `may_see` says, of a job whose groups are known (`groups_of`)."""
+    """The same as `may_see`, for a job whose groups are known (`groups_of`)."""
     return scope.group_ids is None or not group_ids.isdisjoint(scope.group_ids)
 
 

@@ -1,4 +1,4 @@
-"""What going down would drop of a database, counted: for the question that is asked before."""
+"""What a downgrade would drop from a database, counted, for the question before it."""
 
 from __future__ import annotations
 

@@ -267,7 +267,7 @@ def _config(
 
 
 def _refuse_unfit(connection: Connection) -> None:
-    """Raise `FatalError` for what has to be mended before a migration can change this database."""
+    """Raise `FatalError` for what must be corrected before a migration changes this database."""
     said: dict[str, list[str]] = {}
     for each in connection.execute(text(prerequisites.PROBLEMS)):
         said.setdefault(each.remedy, []).append(each.message)

@@ -1,4 +1,4 @@
-"""What people have accepted with their name and a reason, so that the audit may close again.
+"""What people have accepted, with name and reason, so that the audit can close again.
 
 Each kind is one statement that accepts what is open at that moment, and nothing that comes later.
 """

@@ -1,8 +1,8 @@
-"""Finding the rows that the database refuses, and whose fault that is (promise 5).
+"""Finding the rows that the database refuses, and who is to blame (promise 5).
 
 A refusal concerns a row only if the record that stands for it goes in; and if the same refusal
 meets the triggers of five jobs in a row, it is the database's. Then the worker waits, and nobody's
-trigger is blamed: a person mends the table, and the triggers that waited are recorded.
+trigger is blamed: a person corrects the table, and the triggers that waited are recorded.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Locking the rows of the platform's jobs without waiting for anybody, as far as these allow it.
+"""Locking the rows of the platform's jobs without waiting, as far as the view allows it.
 
 The platform's relation may be a table, a view, or a view that cannot be locked. What it allows is
 found out by trying, once a session; what it does not is done in turn, for as long as `lock_timeout`

@@ -1,4 +1,4 @@
-"""Rows that say where a message came from: nonces of dead letters, and the console's notes."""
+"""Rows that prove where a message came from: nonces of dead letters, and the console's notes."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def sweep(connection: Connection, *, now: datetime, idle: timedelta) -> None:
 def offer_link(
     connection: Connection, token: str, *, login: str, name: str, role: str, ends_at: datetime
 ) -> None:
-    """Have whoever brings this token once, before `ends_at`, be signed in as `login`."""
+    """Make a link that signs in its first user as `login`, until `ends_at`."""
     connection.execute(
         _OFFER,
         {
@@ -139,7 +139,7 @@ def take_link(connection: Connection, token: str, *, now: datetime) -> Session |
 
 
 def link_is_open(connection: Connection, token: str, *, now: datetime) -> bool:
-    """True while a link can be used; then whoever shows it should offer another."""
+    """True while a link can be used; after that, another one should be offered."""
     return bool(connection.execute(_IS_OPEN, {"token_hash": _hash(token), "now": now}).scalar_one())
 
 

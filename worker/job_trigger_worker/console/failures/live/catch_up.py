@@ -1,4 +1,4 @@
-"""A viewer's own way through the table: behind a break, or for one who is slow."""
+"""A viewer's own way through the table, after a break or when they are slow."""
 
 from __future__ import annotations
 

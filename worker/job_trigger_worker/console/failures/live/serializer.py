@@ -1,4 +1,4 @@
-"""A failure in bytes, made once for all who read the same language."""
+"""A failure in bytes, made once for everybody who reads the same language."""
 
 from __future__ import annotations
 

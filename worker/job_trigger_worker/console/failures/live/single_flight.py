@@ -1,4 +1,4 @@
-"""What many want at the same time, made once for all of them."""
+"""What many people want at the same time, computed once for all of them."""
 
 from __future__ import annotations
 

@@ -162,5 +162,5 @@ def _found(finding: Finding, words: Words) -> PresentedFinding:
 
 
 def told_alone(finding: Finding, words: Words) -> PresentedFinding:
-    """A finding as it is told where nothing stands beside it."""
+    """A finding in a sentence that is complete by itself."""
     return present(finding, words).shortened(_LONGEST_FINDING)

@@ -1,4 +1,4 @@
-"""What is there now of what a job was saved with: decided once, told by page and API (R5)."""
+"""What is there now of what a job was saved with: decided once, shown by page and API (R5)."""
 
 from __future__ import annotations
 

@@ -12,15 +12,16 @@ from job_trigger_worker.domain.parameter import MAX_NAME
 from job_trigger_worker.storage.write.job_edits import Editable
 
 LONGEST_NAME = 200
-_NAME = gettext_noop("A name has 1 to 200 characters, and none that is invisible.")
+_NAME = gettext_noop("A name has 1 to 200 characters, all of them visible.")
 _CRON = gettext_noop(
-    "A schedule has five or six fields and a slot to come, such as */10 * * * * or 0 2 * * MON."
+    "A schedule has five or six fields and at least one future slot, such as */10 * * * * or 0 "
+    "2 * * MON."
 )
 _ZONE = gettext_noop("A time zone looks like Asia/Shanghai or UTC.")
 _SERVER = gettext_noop("A server's id is a whole number, such as 17.")
 _ACCOUNT = gettext_noop("An account has 1 to 1,024 characters.")
-TWICE = gettext_noop("This server and account stand in the list twice: it would run twice there.")
-_NO_LIST = gettext_noop("There is no list of servers here that a row could be added to.")
+TWICE = gettext_noop("This server and account are listed twice, so the job would run there twice.")
+_NO_LIST = gettext_noop("There is no list of servers here to add a row to.")
 
 
 def of_fields(
@@ -46,7 +47,7 @@ def of_row(row: Row, words: Words) -> tuple[str | None, str | None]:
 
 
 def misplaced(lists: tuple[ServerList, ...], edits: Edits, words: Words) -> dict[Row, str]:
-    """A sentence for each typed row that its list has already, or that has no list to stand in."""
+    """A sentence for each typed row that its list already has, or that has no list to be in."""
     growing = {each.place for each in lists if each.can_grow}
     found = {row: words.gettext(_NO_LIST) for row in edits.added if row.list not in growing}
     seen: set[tuple[int, str, str]] = set()

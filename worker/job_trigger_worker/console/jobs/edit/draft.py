@@ -19,7 +19,7 @@ from job_trigger_worker.domain.trigger import MAX_ID
 
 
 class Place(NamedTuple):
-    """Where an entry stands: in which list of servers (0 for an action's), and where in it."""
+    """The place of an entry: which list of servers (0 for an action's), and where in it."""
 
     list: int
     entry: int
@@ -59,7 +59,7 @@ class Edits:
 
 
 def parse(job_type: str, text: str | None) -> tuple[ServerList, ...] | None:
-    """The lists of a parameter; None for one that has to be mended where it was made.
+    """The lists of a parameter; None for one that can only be corrected where it was made.
 
     That is one that is no object, too large or too deep, and that of another type of job.
     """
@@ -210,7 +210,7 @@ def _text(value: Any) -> str:
 
 
 def _changed(entry: Any, row: Row, style: type, ips: Mapping[int, str | None]) -> dict[str, Any]:
-    """An entry with what was typed; in the place of one that is no object, a new one."""
+    """An entry with what was typed; a new one in place of anything that is not an object."""
     before = _shown(entry)
     made: dict[str, Any] = dict(entry) if isinstance(entry, dict) else {}
     number = as_id(row.server)

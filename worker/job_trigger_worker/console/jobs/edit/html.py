@@ -164,14 +164,14 @@ def _ask(
         len(found),
     )
     values = {
-        "title": words.gettext(gettext_noop("Save it nevertheless?")),
+        "title": words.gettext(gettext_noop("Save it anyway?")),
         "text": text % {"num": len(found)},
-        "action": words.gettext(gettext_noop("Save nevertheless")),
+        "action": words.gettext(gettext_noop("Save anyway")),
         "to": address,
         "back": address,
         "fields": {**fields, "do": "save", "confirm": "yes"},
         "found": [told_alone(each, words) for each in found[:_MOST_FOUND]],
-        "again": words.gettext(gettext_noop("Go on editing")),
+        "again": words.gettext(gettext_noop("Keep editing")),
         "is_grave": False,
     }
     return console(request).pages.render(request, "confirm.html", values)

@@ -74,7 +74,7 @@ def run_now(
             {"run_key": key, "confirm": "yes"},
             title=gettext_noop("This job is switched off"),
             text=gettext_noop("Its run would not start, and would be recorded as failed."),
-            action=gettext_noop("Run nevertheless"),
+            action=gettext_noop("Run anyway"),
         )
     except BrokersAway:
         # The same key again: what did arrive is recognised, and runs once.

@@ -73,7 +73,7 @@ def enable_job(
     job_id: JobId,
     if_match: IfMatch = None,
 ) -> change_models.JobSwitched:
-    """Switch a job on, whatever preflight says. `If-Match` is heeded, and not needed."""
+    """Switch a job on, whatever preflight says. `If-Match` is respected but not required."""
     return _switched(request, response, operator, job_id, if_match, on=True)
 
 

@@ -1,4 +1,4 @@
-"""Switch a job on or off. Never in the way of it: whatever preflight says, and whatever is gone."""
+"""Switch a job on or off: always possible, whatever preflight says and whatever is gone."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ log = logger(__name__)
 MOST = 1_000
 _MOST_FAULTS = 100
 _REPLAY = gettext_noop(
-    "A replay is for people: `trigger-worker dlq replay`, or the page of dead letters."
+    "Only people replay: use `trigger-worker dlq replay` or the page of dead letters."
 )
 _SHAPE = gettext_noop("Send a trigger, or a list of 1 to 1,000.")
 

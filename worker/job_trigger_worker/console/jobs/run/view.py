@@ -125,5 +125,5 @@ def find(console: Console, who: Principal, at: AsOf, trigger_id: Uuid) -> Follow
 
 
 def trace_of(header: str | None) -> str | None:
-    """A `traceparent` header to pass on; None for one that is none (W3C Trace Context)."""
+    """A `traceparent` header to pass on; None for an invalid one (W3C Trace Context)."""
     return header if header and _is_traceparent(header) else None

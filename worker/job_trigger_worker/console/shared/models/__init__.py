@@ -27,7 +27,7 @@ class ProblemDetails(BaseModel):
     status: int = Field(examples=[404])
     title: str = Field(examples=["There is nothing here"])
     detail: str
-    remedy: str = Field(description="What whoever asks can do.")
+    remedy: str = Field(description="What the caller can do.")
     instance: str = Field(examples=["/api/v1/jobs/17"])
     errors: list[Fault] = Field(default=[], description="Faults of single fields.")
 
@@ -43,7 +43,7 @@ class Me(BaseModel):
         description="The groups whose jobs they see; null where they see all."
     )
     form_token: str | None = Field(
-        description="Of a session: what goes into `X-Form-Token` with whatever is no GET.",
+        description="Of a session: the `X-Form-Token` of every request that is not a GET.",
         examples=["9f2c1a7b0d"],
     )
 
@@ -64,12 +64,12 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 _SAID = {
     400: "The request is not well formed.",
     401: "Nobody is signed in, or the token is not known.",
-    403: "Whoever asks may not do this.",
-    404: "There is nothing here that whoever asks may see.",
-    409: "It stands against what is there now.",
+    403: "The caller may not do this.",
+    404: "There is nothing here that the caller may see.",
+    409: "It conflicts with what is there now.",
     412: "Somebody else has changed it since it was read.",
     413: "The request is too large.",
-    422: "A value is missing, or is not what it has to be.",
+    422: "A value is missing or is not valid.",
     428: "If-Match is missing.",
     429: "Too many attempts in a short time.",
     500: "A fault of ours; the answer has the number that the log has.",

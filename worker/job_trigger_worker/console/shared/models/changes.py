@@ -72,18 +72,21 @@ class JobEdit(BaseModel):
 
     name: str | None = Field(default=None, examples=["log-backup"])
     schedule: str | None = Field(
-        default=None, description="A cron expression; '' takes the schedule away."
+        default=None, description="A cron expression; '' removes the schedule."
     )
     timezone: str | None = Field(default=None, examples=["Asia/Shanghai"])
     targets: list[EditedTarget] | None = Field(
         default=None,
         max_length=10_000,
-        description="All of them. A target that is there already keeps what else its entry holds.",
+        description="All of them. A target that is already there keeps the other fields of its "
+        "entry.",
     )
     confirm: bool = Field(
         default=False, description="Save a job that is switched on though preflight fails."
     )
-    dry_run: bool = Field(default=False, description="Save nothing: tell what would come of it.")
+    dry_run: bool = Field(
+        default=False, description="Save nothing, and say what the edit would do."
+    )
 
 
 class JobEdited(BaseModel):

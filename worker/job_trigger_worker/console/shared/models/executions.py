@@ -21,7 +21,7 @@ class Run(Answer):
     ended_at: Moment | None
     platform_url: str | None = Field(examples=["https://platform.example/executions/17"])
     other_ends: int = Field(
-        description="How many ends were told that differ from the first one, which stands.",
+        description="How many ends were reported that differ from the first one, which counts.",
         examples=[0],
     )
     other_end: str | None = Field(description="The last of these.", examples=[None])
@@ -67,7 +67,7 @@ class Execution(Answer):
         description="Seconds from the slot to the decision.", examples=[1.25]
     )
     duplicate_count: int = Field(description="How often it was sent again.", examples=[0])
-    run: Run | None = Field(description="Null while no service has told anything.")
+    run: Run | None = Field(description="Null until a service has reported something.")
 
 
 class ExecutionPage(Listed):

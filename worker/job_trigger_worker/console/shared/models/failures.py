@@ -20,10 +20,10 @@ class Cause(Answer):
         description="Its sentence as stored, without a workflow's node.", examples=[_MESSAGE]
     )
     jobs: int = Field(description="How many jobs it broke.", examples=[31])
-    triggers: int = Field(description="How many triggers it failed.", examples=[62])
+    triggers: int = Field(description="How many triggers failed for it.", examples=[62])
     first_at: Moment
     last_at: Moment
-    newest_id: Id = Field(description="The newest record that it failed.")
+    newest_id: Id = Field(description="The newest record that failed for it.")
 
 
 class CauseList(Answer):
@@ -39,9 +39,9 @@ class BrokenJob(Answer):
 
     job_id: Id
     job_name: str | None = Field(examples=["log-backup"])
-    triggers: int = Field(description="How many of its triggers it failed.", examples=[2])
+    triggers: int = Field(description="How many of its triggers failed for it.", examples=[2])
     last_at: Moment
-    newest_id: Id = Field(description="Its newest record that failed so.")
+    newest_id: Id = Field(description="Its newest record that failed for it.")
     message: str = Field(description="As stored.", examples=[_MESSAGE])
     is_broken: bool = Field(description="This failure is still the job's newest record.")
 
