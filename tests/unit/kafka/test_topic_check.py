@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from uuid import UUID
 
 import pytest
 
@@ -20,7 +19,7 @@ GOOD = {
 }
 TRIGGERS = TopicState(
     name="awp.job.triggers.v1",
-    topic_id=UUID("a493c858-ca82-47a1-bc14-43286ca06d9e"),
+    topic_id="pJPIWMqCR6G8FEMobKBtng",
     partitions=6,
     leaderless=(),
     replicas=3,

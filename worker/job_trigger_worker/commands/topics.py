@@ -82,7 +82,7 @@ def check_command(*, brokers: str | None, topic_prefix: str | None, as_json: boo
             "topics": [
                 {
                     "name": each.name,
-                    "topic_id": str(each.topic_id) if each.topic_id else None,
+                    "topic_id": each.topic_id,
                     "partitions": each.partitions,
                     "replicas": each.replicas,
                 }

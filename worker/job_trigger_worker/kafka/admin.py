@@ -1,34 +1,29 @@
-"""Topic administration (kafka-python): create the six topics, check that they are fit for use."""
+"""Topic administration: create the six topics, check that they are fit for use."""
 
 from __future__ import annotations
 
+import logging
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as TooLate
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Self
-from uuid import UUID
+from typing import Any, Self, TypeVar
 
-from kafka import KafkaAdminClient
-from kafka.admin import ConfigResource
-from kafka.errors import (
-    InvalidReplicationFactorError,
-    KafkaConnectionError,
-    KafkaError,
-    KafkaTimeoutError,
-    RetriableError,
-    TopicAlreadyExistsError,
-    UnknownTopicOrPartitionError,
-    for_code,
-)
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, TopicDescription
 
-from job_trigger_schemas.brokers import connected
 from job_trigger_worker.domain.topics import Topics
 from job_trigger_worker.errors import FatalError, Transient
 from job_trigger_worker.kafka import connectivity
+from job_trigger_worker.kafka.errors import describe, first_error
 from job_trigger_worker.kafka.settings import KafkaSettings
+from job_trigger_worker.kafka.shutdown import close_admin
 from job_trigger_worker.kafka.topic_settings import COMPRESSION, UNPACKED
+
+Answer = TypeVar("Answer")
 
 DEFAULT_PARTITIONS = 6
 BROKER_DEFAULT = -1
@@ -44,6 +39,17 @@ _RETENTION_MS = 7 * _DAY_MS
 _DEAD_LETTER_RETENTION_MS = 30 * _DAY_MS
 _SAFE_REPLICAS = 3
 _POLL_S = 0.02
+_GRACE_S = 1.0
+"""So that the client's own answer, which knows why, comes before ours."""
+
+_AWAY = frozenset(
+    {
+        KafkaError._TRANSPORT,  # noqa: SLF001  # librdkafka's own codes begin with _
+        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
+        KafkaError._TIMED_OUT,  # noqa: SLF001
+        KafkaError._RESOLVE,  # noqa: SLF001
+    }
+)
 _TOO_FEW_BROKERS = (
     "Give `topics create --replication N` at most as many replicas as there are brokers."
 )
@@ -54,7 +60,7 @@ class TopicState:
     """A topic as it is. `config` holds what the broker reports; what is missing is unknown."""
 
     name: str
-    topic_id: UUID | None
+    topic_id: str
     partitions: int
     leaderless: tuple[int, ...]
     replicas: int
@@ -81,15 +87,13 @@ class TopicAdmin:
     def __init__(self, settings: KafkaSettings, *, timeout_s: float = 15.0) -> None:
         self._brokers = settings.brokers
         self._timeout_s = timeout_s
-        timeout_ms = int(timeout_s * 1000)
         connectivity.check(settings, timeout_s)
-        with self._errors_of_ours():
-            self._client = connected(
-                KafkaAdminClient,
-                **settings.kafka_python(),
-                bootstrap_timeout_ms=timeout_ms,
-                request_timeout_ms=timeout_ms,
-            )
+        self._admin = _client(settings.confluent())
+        try:
+            self.broker_count()
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -98,8 +102,8 @@ class TopicAdmin:
         self.close()
 
     def close(self) -> None:
-        """Disconnect; a second call does nothing."""
-        self._client.close()
+        """Disconnect."""
+        close_admin(self._admin)
 
     def create(
         self,
@@ -112,21 +116,21 @@ class TopicAdmin:
 
         With three replicas or more, an acknowledgement needs two (`min.insync.replicas`).
         """
-        wanted = {
-            name: {
-                "num_partitions": partitions,
-                "replication_factor": replication,
-                "configs": _config(name, topics, replication),
-            }
-            for name in topics.all()
-        }
-        with self._errors_of_ours():
-            answer = self._client.create_topics(
-                wanted, timeout_ms=int(self._timeout_s * 1000), raise_errors=False
+        wanted = [
+            NewTopic(
+                name,
+                num_partitions=partitions,
+                replication_factor=replication,
+                config=_config(name, topics, replication),
             )
-            is_new = {each["name"]: _is_created(each) for each in answer["topics"]}
-            self._wait_for_leaders(topics.all())
-        states = self._described(topics.all())
+            for name in topics.all()
+        ]
+        with self._errors_of_ours():
+            asked = self._admin.create_topics(
+                wanted, operation_timeout=self._timeout_s, request_timeout=self._timeout_s
+            )
+            is_new = {name: self._is_done(made, _EXISTS) for name, made in asked.items()}
+        states = self._with_leaders(topics.all())
         return [
             CreatedTopic(name=name, is_new=is_new[name], partitions=states[name].partitions)
             for name in topics.all()
@@ -134,100 +138,122 @@ class TopicAdmin:
 
     def describe(self, names: tuple[str, ...]) -> dict[str, TopicState]:
         """The state of each topic that exists, by name, in the order of `names`."""
-        with self._errors_of_ours():
-            found = {
-                each["name"]: each
-                for each in self._client.describe_topics(list(names))
-                if _exists(each)
-            }
-            configs = self._configs(list(found))
-        return {name: _state(found[name], configs.get(name, {})) for name in names if name in found}
+        found = self._described(names)
+        configs = self._configs(found)
+        return {name: _state(found[name], configs.get(name, {})) for name in found}
 
     def require(self, name: str) -> None:
         """Return when the topic exists; raises `FatalError` that says how to make it otherwise."""
-        with self._errors_of_ours():
-            if any(_exists(each) for each in self._client.describe_topics([name])):
-                return
-        raise FatalError(
-            f"The topic {name} does not exist at {self._brokers}.",
-            remedy="Run `trigger-worker topics create`, or check TRIGGER_WORKER_TOPIC_PREFIX.",
-        )
+        if not self._described((name,)):
+            raise FatalError(
+                f"The topic {name} does not exist at {self._brokers}.",
+                remedy="Run `trigger-worker topics create`, or check TRIGGER_WORKER_TOPIC_PREFIX.",
+            )
 
     def delete(self, names: tuple[str, ...]) -> None:
         """Delete topics and return when they are gone; one that does not exist is no error."""
         with self._errors_of_ours():
-            answer = self._client.delete_topics(
-                list(names), timeout_ms=int(self._timeout_s * 1000), raise_errors=False
+            asked = self._admin.delete_topics(
+                list(names), operation_timeout=self._timeout_s, request_timeout=self._timeout_s
             )
-            for each in answer["topics"]:
-                refusal = for_code(each["error_code"])
-                if each["error_code"] and refusal is not UnknownTopicOrPartitionError:
-                    raise refusal(f"{each['name']}: {each.get('error_message') or ''}")
-            self._wait_until_gone(names)
+            for gone in asked.values():
+                self._is_done(gone, _MISSING)
+        deadline = time.monotonic() + self._timeout_s
+        while self._described(names):
+            if time.monotonic() > deadline:
+                raise Transient(f"{self._brokers} have not deleted {', '.join(names)} yet.")
+            time.sleep(_POLL_S)
 
     def broker_count(self) -> int:
         """How many brokers the cluster has."""
         with self._errors_of_ours():
-            return len(self._client.describe_cluster()["brokers"])
+            asked = self._admin.describe_cluster(request_timeout=self._timeout_s)
+            return len(self._answer(asked).nodes)
 
-    def _configs(self, names: list[str]) -> dict[str, dict[str, str]]:
-        if not names:
-            return {}
-        try:
-            # Asked without names of settings: the embedded broker drops the connection on them.
-            answer = self._client.describe_configs(
-                [ConfigResource("TOPIC", name) for name in names], config_filter="all"
+    def _described(self, names: Iterable[str]) -> dict[str, TopicDescription]:
+        """The topics that exist, in the order of `names`."""
+        found = {}
+        with self._errors_of_ours():
+            asked = self._admin.describe_topics(
+                TopicCollection(list(names)), request_timeout=self._timeout_s
             )
-        except KafkaError:
-            return {}  # rights or an older broker; what is not known is said to be not known
-        return {
-            name: {key: each["value"] for key, each in entries.items() if each["value"] is not None}
-            for name, entries in answer.get("topic", {}).items()
-        }
+            for name, answer in asked.items():
+                try:
+                    found[name] = self._answer(answer)
+                except KafkaException as error:
+                    if first_error(error).code() != _MISSING:
+                        raise
+        return found
 
-    def _wait_until_gone(self, names: tuple[str, ...]) -> None:
-        deadline = time.monotonic() + self._timeout_s
-        while any(_exists(each) for each in self._client.describe_topics(list(names))):
-            if time.monotonic() > deadline:
-                raise KafkaTimeoutError(f"topics are not deleted: {', '.join(names)}")
-            time.sleep(_POLL_S)
+    def _configs(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
+        """The settings that the brokers tell; an older broker, or one that refuses, tells none."""
+        resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in names]
+        configs = {}
+        if resources:
+            asked = self._admin.describe_configs(resources, request_timeout=self._timeout_s)
+            for resource, answer in asked.items():
+                try:
+                    entries = self._answer(answer)
+                except (KafkaException, TooLate):
+                    continue
+                known = {key: each.value for key, each in entries.items()}
+                configs[resource.name] = {k: v for k, v in known.items() if v is not None}
+        return configs
 
-    def _described(self, names: tuple[str, ...]) -> dict[str, TopicState]:
-        """The state of topics that exist; the broker asked may be the last to hear of them."""
+    def _with_leaders(self, names: tuple[str, ...]) -> dict[str, TopicState]:
+        """The state of topics that were created; the broker asked may hear of them last."""
         deadline = time.monotonic() + self._timeout_s
         while True:
             states = self.describe(names)
-            if len(states) == len(names):
+            missing = [name for name in names if name not in states or states[name].leaderless]
+            if not missing:
                 return states
             if time.monotonic() > deadline:
-                missing = ", ".join(name for name in names if name not in states)
-                raise Transient(f"{self._brokers} do not know {missing} yet, which was created.")
+                raise Transient(
+                    f"{self._brokers} do not serve {', '.join(missing)} yet, which was created."
+                )
             time.sleep(_POLL_S)
 
-    def _wait_for_leaders(self, names: tuple[str, ...]) -> None:
-        self._client.wait_for_topics(list(names), timeout_ms=int(self._timeout_s * 1000))
+    def _is_done(self, asked: Future[None], harmless: int) -> bool:
+        """True when it was done now, False where there was nothing to do."""
+        try:
+            self._answer(asked)
+        except KafkaException as error:
+            if first_error(error).code() != harmless:
+                raise
+            return False
+        return True
+
+    def _answer(self, asked: Future[Answer]) -> Answer:
+        return asked.result(timeout=self._timeout_s + _GRACE_S)
 
     @contextmanager
     def _errors_of_ours(self) -> Iterator[None]:
         try:
             yield
-        except (RetriableError, KafkaConnectionError) as error:
-            raise no_answer(self._brokers, self._timeout_s, error) from error
-        except KafkaError as error:
+        except TooLate as late:
+            raise self._no_answer("no answer") from late
+        except KafkaException as failure:
+            error = first_error(failure)
+            if error.retriable() or error.code() in _AWAY:
+                raise self._no_answer(describe(error)) from failure
             raise FatalError(
-                f"The brokers at {self._brokers} refused: {str(error).rstrip('.')}.",
+                f"The brokers at {self._brokers} refused: {describe(error)}.",
                 remedy=_TOO_FEW_BROKERS
-                if isinstance(error, InvalidReplicationFactorError)
+                if error.code() == KafkaError.INVALID_REPLICATION_FACTOR
                 else "Check the rights of this user and the values given.",
-            ) from error
+            ) from failure
+
+    def _no_answer(self, reason: str) -> Transient:
+        return Transient(
+            f"No answer from the brokers at {self._brokers} within {self._timeout_s:.0f} s "
+            f"({reason}).",
+            remedy="Check TRIGGER_WORKER_KAFKA_BROKERS and that the brokers run.",
+        )
 
 
-def no_answer(brokers: str, timeout_s: float, error: KafkaError) -> Transient:
-    """What to raise when brokers do not answer in time."""
-    return Transient(
-        f"No answer from the brokers at {brokers} within {timeout_s:.0f} s ({error}).",
-        remedy="Check TRIGGER_WORKER_KAFKA_BROKERS and that the brokers run.",
-    )
+_EXISTS = KafkaError.TOPIC_ALREADY_EXISTS
+_MISSING = KafkaError.UNKNOWN_TOPIC_OR_PART
 
 
 def answers(brokers: str, *, timeout_s: float) -> bool:
@@ -240,22 +266,21 @@ def answers(brokers: str, *, timeout_s: float) -> bool:
     except OSError:
         time.sleep(min(_POLL_S, timeout_s))
         return False
-    remaining_ms = max(1, int((deadline - time.monotonic()) * 1000))
+    remaining_s = max(0.01, deadline - time.monotonic())
+    admin = _client({"bootstrap.servers": brokers})
     try:
-        client = connected(
-            KafkaAdminClient,
-            bootstrap_servers=[brokers],
-            bootstrap_timeout_ms=remaining_ms,
-            request_timeout_ms=remaining_ms,
-        )
-    except KafkaError:
-        return False
-    try:
-        return len(client.describe_cluster()["brokers"]) > 0
-    except KafkaError:
+        asked = admin.describe_cluster(request_timeout=remaining_s)
+        return len(asked.result(timeout=remaining_s).nodes) > 0
+    except (KafkaException, TooLate):
         return False
     finally:
-        client.close()
+        close_admin(admin)
+
+
+def _client(config: Mapping[str, Any]) -> AdminClient:
+    """A client that keeps its complaints to itself: each call says what is wrong."""
+    quiet = {**config, "log_level": 0, "error_cb": lambda _: None}
+    return AdminClient(quiet, logger=logging.getLogger(__name__))
 
 
 def _config(name: str, topics: Topics, replication: int) -> dict[str, str]:
@@ -272,34 +297,15 @@ def _config(name: str, topics: Topics, replication: int) -> dict[str, str]:
     return config
 
 
-def _is_created(answer: Mapping[str, Any]) -> bool:
-    if not answer["error_code"]:
-        return True
-    refusal = for_code(answer["error_code"])
-    if refusal is TopicAlreadyExistsError:
-        return False
-    raise refusal(f"{answer['name']}: {answer.get('error_message') or refusal.description}")
-
-
-def _exists(described: Mapping[str, Any]) -> bool:
-    error = for_code(described["error_code"])
-    if error is UnknownTopicOrPartitionError:
-        return False
-    if described["error_code"] and not issubclass(error, RetriableError):
-        raise error(described["name"])
-    return True
-
-
-def _state(described: Mapping[str, Any], config: Mapping[str, str]) -> TopicState:
-    partitions = described["partitions"]
-    topic_id = described.get("topic_id")
+def _state(described: TopicDescription, config: Mapping[str, str]) -> TopicState:
+    partitions = described.partitions
     return TopicState(
-        name=described["name"],
-        topic_id=UUID(str(topic_id)) if topic_id else None,
+        name=described.name,
+        topic_id=str(described.topic_id),
         partitions=len(partitions),
         leaderless=tuple(
-            sorted(each["partition_index"] for each in partitions if each["leader_id"] < 0)
+            sorted(each.id for each in partitions if each.leader is None or each.leader.id < 0)
         ),
-        replicas=min((len(each["replica_nodes"]) for each in partitions), default=0),
+        replicas=min((len(each.replicas) for each in partitions), default=0),
         config=config,
     )
