@@ -69,7 +69,7 @@ def test_a_job_that_broke_is_found_mended_and_runs_again(
     sentence = f"Server {db_07} (10.0.0.7, db-07) is powered off."
     with visiting(alive) as watcher, visiting(alive) as visitor:
         live = watcher.open("/failures")
-        expect(live.locator("main")).to_contain_text("Nothing has failed")
+        expect(live.locator("main")).to_contain_text("Nothing failed")
         live.evaluate("window.isTheSamePage = true")
 
         # It is fired, and its run page says why it did not start.

@@ -28,7 +28,7 @@ def test_empty_lists_say_what_to_expect(
     said = {
         "/jobs": ("No jobs yet", "还没有任务"),
         "/history": ("No records yet", "还没有记录"),
-        "/failures": ("Nothing has failed", "没有失败"),
+        "/failures": ("Nothing failed", "没有失败"),
         "/dead-letters": ("No dead letters", "没有死信"),
     }
     with visiting(empty, language=language, theme=theme) as visitor:

@@ -5,7 +5,6 @@ from typing import Any
 
 from job_trigger_worker.console.shared import rendering, times
 from job_trigger_worker.console.shared.rendering import Page
-from job_trigger_worker.console.shared.statics import Statics
 from job_trigger_worker.console.shared.texts import words
 from job_trigger_worker.domain.principals import Principal, Role
 
@@ -29,6 +28,6 @@ def page(zone: str = "UTC") -> Page:
 
 def render(source: str, *, zone: str = "UTC", **values: Any) -> str:
     """A piece of a template that uses `parts`."""
-    environment = rendering.environment(words("en"), Statics())
+    environment = rendering.environment("en")
     template = environment.from_string('{% import "parts.html" as parts with context %}' + source)
     return template.render(page=page(zone), **values).strip()

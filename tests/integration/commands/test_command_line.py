@@ -97,7 +97,7 @@ def test_a_listener_that_is_none_is_one_sentence_and_exit_2(command: str, variab
         (
             ("publish", "17"),
             {"KAFKA_BROKERS": "zz:yy"},
-            "The setting TRIGGER_WORKER_KAFKA_BROKERS cannot be used: 'zz:yy' is no host:port",
+            "The setting TRIGGER_WORKER_KAFKA_BROKERS cannot be used: 'zz:yy' is not a host:port",
         ),
     ],
 )

@@ -389,7 +389,7 @@ def test_a_header_without_proxies_does_not_start(database: str) -> None:
 @pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0"])
 def test_beyond_loopback_it_takes_tls_or_a_proxy(database: str, listen: str) -> None:
     with (
-        pytest.raises(UsageError, match="could be read along"),
+        pytest.raises(UsageError, match="could be read on the network"),
         serving(database, console_listen=listen),
     ):
         pass

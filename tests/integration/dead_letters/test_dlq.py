@@ -124,8 +124,8 @@ def test_a_replay_whose_slot_has_a_record_names_it_before_it_runs_beside_it(
     assert (asked.status, asked.stderr.splitlines()[0]) == (
         2,
         (
-            f"Dead letter {name}: its trigger has a record already, record {first['id']} of job "
-            "3101 (dispatched). Its replay has one of its own, beside that."
+            f"Dead letter {name}: its trigger already has a record, record {first['id']} of job "
+            "3101 (dispatched). Its replay gets one of its own."
         ),
     )
     sent = _found(rig, "replay", name, "--edit", str(edited), "--yes")

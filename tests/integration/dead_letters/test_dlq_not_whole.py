@@ -66,7 +66,10 @@ def test_the_command_sends_neither_again(
 ) -> None:
     ended = dlq(database, unused_address, "replay", str(cut), str(unpackable), "--yes")
     assert ended.status == 1
-    assert "less is kept than came, so it cannot be sent again. Have its producer" in ended.stderr
+    assert (
+        "Not kept whole, so it cannot be sent again: dead letter 2, 1. Have its producer"
+        in ended.stderr
+    )
     ended = dlq(database, unused_address, "replay", "--all", "--yes", "--json")
     assert (ended.status, ended.json["chosen"], ended.json["not_whole"]) == (0, 0, 2)
     assert rows(database, REPLAYED) == []
@@ -89,7 +92,7 @@ def test_pages_say_what_is_kept_and_offer_nothing_more(
     for letter in (cut, unpackable):
         assert admin.get(f"/dead-letters/{letter}/edit").status_code == 404
         sent = admin.post(f"/dead-letters/{letter}/replay", data={"form_token": token})
-        assert "1 was left out: sent again before, not kept whole, or not reached." in sent.text
+        assert "1 was left out: already sent again, not kept whole, or not reached." in sent.text
     many = admin.post("/dead-letters/replay", data={"form_token": token, "which": "all"})
     assert "Nothing was sent." in many.text
     assert rows(database, REPLAYED) == []

@@ -67,7 +67,7 @@ def test_a_line_too_long_for_the_topic_is_a_fault_and_the_lines_after_keep_their
     long = b'{"job_id": 7, "scheduled_at": "2026-11-20T08:00:00Z", "x": "' + b"a" * 600_000 + b'"}'
     with pytest.raises(UsageError) as caught:
         TriggerFile(written(tmp_path, GOOD, long, GOOD, b"no json"))
-    assert "2 lines that are no trigger" in str(caught.value)
+    assert "2 lines that are not triggers" in str(caught.value)
     assert "line 2: longer than 262,144 bytes" in str(caught.value)
     assert "line 4:" in str(caught.value)
 

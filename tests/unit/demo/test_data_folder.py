@@ -88,7 +88,7 @@ def test_a_folder_with_something_else_in_it_is_refused_and_left_alone(
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "letter").write_text("dear")
-    with pytest.raises(UsageError, match="is no folder"):
+    with pytest.raises(UsageError, match="is not a folder"):
         DataFolder(tmp_path / "letter")
 
 

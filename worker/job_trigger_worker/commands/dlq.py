@@ -180,9 +180,9 @@ def _warn(beside: list[Standing]) -> None:
     for each in beside[:_WARNED]:
         outcome = "dispatched" if each.code is None else f"failed, {each.code}"
         err.print(
-            f"Dead letter {each.letter_id}: its trigger has a record already, record "
-            f"{each.record_id} of job {each.job_id} ({outcome}). Its replay has one of its own, "
-            "beside that.",
+            f"Dead letter {each.letter_id}: its trigger already has a record, record "
+            f"{each.record_id} of job {each.job_id} ({outcome}). Its replay gets one of its "
+            "own.",
             markup=False,
             soft_wrap=True,
         )
@@ -244,7 +244,7 @@ def _no_such(ids: list[int]) -> FatalError:
 def _not_whole(cut: list[DeadLetterSummary]) -> FatalError:
     named = ", ".join(str(each.id) for each in cut)
     return FatalError(
-        f"Dead letter {named} was not kept whole, so it cannot be sent again.",
+        f"Not kept whole, so it cannot be sent again: dead letter {named}.",
         remedy="Have its producer send it again; `trigger-worker dlq show` says what it was.",
     )
 

@@ -77,7 +77,7 @@ def test_a_list_is_paged_and_narrowed_by_reason_and_by_what_waits(
         found = re.search(r'rel="next" href="([^"]+)"', answer.text)
         path = html.unescape(found[1]) if found else ""
     assert ids == [n for n in range(120, 0, -1) if n % 2 == 0 and n % 10]
-    assert "48 were not sent again yet" in content(page(browser, "/dead-letters?reason=even"))
+    assert "48 have not been sent again yet" in content(page(browser, "/dead-letters?reason=even"))
     assert "No dead letter matches" in page(browser, "/dead-letters?reason=nothing").text
     assert "Choose one from the list." in page(browser, "/dead-letters?waiting=maybe").text
 
@@ -110,8 +110,8 @@ def test_one_is_shown_whole_with_what_is_secret_hidden(console: Served, database
         (None, "The message has no body (a tombstone)."),
         (b"\xff password=geheim", "Not shown: it is not text, and it names something secret."),
         ('{"password":"geheim"}'.encode("utf-16"), "names something secret"),
-        (b"\xff" * 50_000, "Cut here, after 1,600 bytes; the whole has 50,000."),
-        (b'"' * 50_000, "Cut here, after 8,000 bytes; the whole has 50,000."),
+        (b"\xff" * 50_000, "Cut here, after 1,600 of 50,000 bytes."),
+        (b'"' * 50_000, "Cut here, after 8,000 of 50,000 bytes."),
         (b"[" * 900 + b"]" * 900, "What looks secret is hidden. ••••••"),
     ],
 )
@@ -139,7 +139,7 @@ def test_a_hidden_value_is_never_written_back(console: Served, database: str) ->
     for path, more in (("edit", {}), ("replay", {"confirmed": "yes"})):
         answer = send(browser, f"/dead-letters/{letter}/{path}", body=body, **more)
         assert answer.status_code == 422
-        assert "never sent. Type the value anew" in answer.text
+        assert "never sent. Type the value again" in answer.text
         assert html.escape(MASK) in answer.text.partition("<textarea")[2]
     assert sql_value(database, "select count(*) from awp_console_change") == 0
 

@@ -135,8 +135,8 @@ def test_a_letter_whose_slot_has_a_record_names_it_before_it_is_sent(
     ]
     admin = console.signed_in(Role.ADMIN, "li.wei")
     said = (
-        f"Its trigger has a record already: record {record} of job 7101, dispatched. What you send "
-        "has a record of its own: the job runs once more, beside that one."
+        f"Its trigger already has a record: record {record} of job 7101, dispatched. What you send "
+        "gets a record of its own, so the job runs once more."
     )
 
     asked = send(admin, f"/dead-letters/{ids[0]}/replay")
@@ -144,11 +144,11 @@ def test_a_letter_whose_slot_has_a_record_names_it_before_it_is_sent(
     edited = send(admin, f"/dead-letters/{ids[0]}/edit", body=json.dumps(body))
     assert said in content(edited)
     other = send(admin, f"/dead-letters/{ids[0]}/edit", body=json.dumps(trigger(7101)))
-    assert "has a record already" not in content(other)
+    assert "already has a record" not in content(other)
     many = send(admin, "/dead-letters/replay", letter=[str(each) for each in ids])
     assert (
-        "The triggers of 2 of them have records already; sent again they have others, beside "
-        f"those: letters {ids[0]}, {ids[1]}."
+        "The triggers of 2 of them already have records, and get other ones when they are sent "
+        f"again: letters {ids[0]}, {ids[1]}."
     ) in content(many)
     rig.rows(
         "update awp_job_execution set trigger_status = 2, trigger_code = 'job_disabled' "
@@ -182,7 +182,7 @@ def test_many_of_a_reason_are_sent_as_they_came_and_once(rig: Rig, console: Serv
 
     assert "30 letters were sent again" in content(first)
     assert "0 letters were sent again" in content(again)
-    assert "30 were left out: sent again before" in content(again)
+    assert "30 were left out: already sent again" in content(again)
     # Each comes back as unreadable as it was: one new letter of each, and no more.
     every = letters(rig, "position('(char 978)' in reason) > 0", 60)
     assert len(every) == 60

@@ -141,7 +141,7 @@ def test_a_failed_record_is_shown_whole(console: Served, database: str) -> None:
     assert f'rel="prev" href="/history/{before}"' in answer.text
     assert f'rel="next" href="/history/{after}"' in answer.text
     assert "rebuilt from the record" in shown
-    assert "The record does not hold: owner.name." in shown
+    assert "The record does not keep: owner.name." in shown
     assert "awp.job.trigger-failures.v1" in shown
     assert "&#34;cause&#34;: &#34;server_not_found:server=7&#34;" in answer.text
     chinese = content(page(browser, f"/history/{record}", "zh"))
@@ -158,7 +158,7 @@ def test_a_dispatched_record_says_how_it_went(console: Served, database: str) ->
     shown = content(page(browser, f"/history/{running}"))
     assert "Accepted 08:00:00 +4 min 59 s Started 08:00:00 +0 ms Ended not yet" in shown
     assert "awp.dispatch.action.v1" in shown
-    assert "The record does not hold: expires_at, parameter, owner.name." in shown
+    assert "The record does not keep: expires_at, parameter, owner.name." in shown
     shown = content(page(browser, f"/history/{silent}"))
     assert "No answer Record before" in shown
     assert "Look whether that service runs" in shown
@@ -284,7 +284,7 @@ def test_a_run_of_which_two_ends_were_told_says_so(console: Served, database: st
     )
     browser = console.signed_in(Role.ADMIN)
     shown = content(page(browser, f"/history/{record}"))
-    assert "2 other ends were told of this run, the last: Failed" in shown
+    assert "2 other ends were reported for this run, the last: Failed" in shown
     assert "The first end stands." in shown
     assert "Succeeded contradicted" in rows(page(browser, "/history"))[0]
     run = browser.get(f"/api/v1/executions/{record}").json()["run"]

@@ -190,7 +190,7 @@ def test_bad_input_comes_back_with_the_error_beside_the_field(
     assert form(answer)["r0.server"] == "db-07"
     for sentence in (
         "A name has 1 to 200 characters",
-        "A schedule has five or six fields and a slot to come",
+        "A schedule has five or six fields and at least one future slot",
         "A time zone looks like Asia/Shanghai",
         "A server&#39;s id is a whole number",
         "An account has 1 to 1,024 characters.",
@@ -309,7 +309,7 @@ def test_without_the_inventory_it_is_saved_and_said(console: Served, database: s
     with session(database) as holder, holder.cursor() as cursor:
         cursor.execute("lock table awp_server in access exclusive mode")
         shown = page(admin, f"/jobs/{job}/edit")
-        assert "It can be saved nevertheless." in shown.text
+        assert "You can save it all the same." in shown.text
         assert send(admin, job, form(shown) | {"r0.account": "root"}).status_code == 303
     assert json.loads(parameter(database, job))["servers"][0]["account"] == "root"
 

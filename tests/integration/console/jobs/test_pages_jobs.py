@@ -179,7 +179,7 @@ def test_a_filter_that_cannot_be_read_says_so_beside_its_field(console: Served) 
         "owner=x": "An id is a whole number",
         "server=0": "An id is a whole number",
         "group=99999999999999999999": "An id is a whole number",
-        "sort=size": "Choose one of the list",
+        "sort=size": "Choose one from the list",
         "status=gone": "",
         "q=%00": "Use fewer characters",
     }.items():

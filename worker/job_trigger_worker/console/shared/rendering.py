@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -22,7 +23,7 @@ from job_trigger_worker.config import Language
 from job_trigger_worker.console.shared import cookies, forms, times
 from job_trigger_worker.console.shared.auth.identify import SignedIn
 from job_trigger_worker.console.shared.badges import LOOKS, OVERDUE, badge
-from job_trigger_worker.console.shared.statics import Statics
+from job_trigger_worker.console.shared.statics import shared_statics
 from job_trigger_worker.console.shared.texts import NAMES, Words, chosen, gettext_noop, words
 from job_trigger_worker.domain.principals import Principal, Role
 
@@ -117,10 +118,9 @@ class Page:
 class Pages:
     """Renders templates. Everything is escaped; a name that is not there is an error."""
 
-    def __init__(self, statics: Statics, clock: Clock, default_zone: str) -> None:
+    def __init__(self, clock: Clock, default_zone: str) -> None:
         self._clock = clock
         self._default_zone = default_zone
-        self._environments = {language: environment(words(language), statics) for language in NAMES}
 
     def render(
         self,
@@ -141,7 +141,7 @@ class Pages:
 
     def text(self, page: Page, template: str, values: Mapping[str, Any] | None = None) -> str:
         """A template in the language of a page."""
-        content = self._environments[page.language].get_template(template)
+        content = environment(page.language).get_template(template)
         return content.render(page=page, **(values or {}))
 
     def page(self, request: Request) -> tuple[Page, str | None]:
@@ -179,8 +179,10 @@ def coded(text: str) -> Markup:
     return Markup(_CODE.sub(r"<code>\1</code>", escaped))  # noqa: S704 - escaped just now
 
 
-def environment(language: Words, statics: Statics) -> Environment:
-    """What templates of a language are rendered with."""
+@cache
+def environment(name: Language) -> Environment:
+    """What templates of a language are rendered with; they are compiled once in a process."""
+    language = words(name)
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -197,7 +199,7 @@ def environment(language: Words, statics: Statics) -> Environment:
     made.filters["said"] = language.gettext
     made.filters["coded"] = coded
     made.globals.update(
-        address=statics.address,
+        address=shared_statics().address,
         look=badge,
         looks=LOOKS,
         overdue=OVERDUE,

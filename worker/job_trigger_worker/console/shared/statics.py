@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -35,3 +36,9 @@ class Statics(StaticFiles):
         elif "etag" in Headers(raw=response.raw_headers):
             response.headers["Cache-Control"] = "no-cache"
         return response
+
+
+@cache
+def shared_statics() -> Statics:
+    """Those of this process: files of an installation do not change while it runs."""
+    return Statics()

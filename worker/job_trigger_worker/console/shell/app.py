@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
 
 from job_trigger_worker.console.account import html as sign_in
 from job_trigger_worker.console.account import preferences_html as preferences
@@ -32,7 +35,7 @@ from job_trigger_worker.console.shared.metrics import ConsoleMetrics
 from job_trigger_worker.console.shared.proxies import FromProxies, Proxies
 from job_trigger_worker.console.shared.rendering import Pages
 from job_trigger_worker.console.shared.state import Collaborators, Console
-from job_trigger_worker.console.shared.statics import Statics
+from job_trigger_worker.console.shared.statics import shared_statics
 from job_trigger_worker.console.shell import openapi, probes, routers
 from job_trigger_worker.console.shell.error_handlers import Answering, answer
 from job_trigger_worker.console.shell.headers import SecurityHeaders
@@ -71,8 +74,7 @@ def create_app(collaborators: Collaborators) -> FastAPI:
             "TRIGGER_WORKER_REMOTE_USER_HEADER is set, but no proxy may send it.",
             remedy="Name the proxies in TRIGGER_WORKER_TRUSTED_PROXIES.",
         )
-    statics = Statics()
-    pages = Pages(statics, clock, settings.console_timezone)
+    pages = Pages(clock, settings.console_timezone)
     users = Users(settings.console_users_file)
     sessions = Sessions(collaborators.pool, users, clock, settings)
     app = FastAPI(
@@ -108,9 +110,8 @@ def create_app(collaborators: Collaborators) -> FastAPI:
         run_limit=Limiter(clock, burst=10, refill_s=6.0),
         metrics=metrics,
     )
-    for router in (*ROUTERS, *routers.ROUTERS, openapi.router):
-        app.include_router(router)
-    app.mount("/static", statics, name="static")
+    app.router.routes.extend(_routes())
+    app.mount("/static", shared_statics(), name="static")
 
     async def explain(request: Request, error: Exception) -> Response:
         return await answer(request, error, pages)
@@ -121,5 +122,17 @@ def create_app(collaborators: Collaborators) -> FastAPI:
     app.add_middleware(Answering, pages=pages, metrics=metrics)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(FromProxies, proxies=proxies)
-    permissions.routes(app)  # raises for one that nobody has thought about
     return app
+
+
+@cache
+def _routes() -> tuple[BaseRoute, ...]:
+    """Every route, resolved once in a process: that takes longer than all the rest of a start.
+
+    Raises LookupError for a route that says neither which role it needs nor that it is public.
+    """
+    resolved = FastAPI(openapi_url=None, redirect_slashes=False)
+    for router in (*ROUTERS, *routers.ROUTERS, openapi.router):
+        resolved.include_router(router)
+    permissions.routes(resolved)
+    return tuple(resolved.router.routes)
