@@ -58,7 +58,7 @@ def _checked(page: Page) -> Page | None:
     return None if "Could not check" in page.locator("main").inner_text() else page
 
 
-def test_a_job_that_broke_is_found_mended_and_runs_again(
+def test_a_job_that_broke_is_found_edited_and_runs_again(
     alive: Served, visiting: Visiting, database: str
 ) -> None:
     with writing(database) as (p, _):
@@ -120,7 +120,7 @@ def test_a_job_that_broke_is_found_mended_and_runs_again(
         expect(row).not_to_contain_text("Trigger failed")
 
 
-def test_a_letter_is_mended_and_its_job_runs(
+def test_a_letter_is_edited_and_its_job_runs(
     alive: Served, visiting: Visiting, database: str, broker: Broker, settings: Settings
 ) -> None:
     with writing(database) as (p, _):
@@ -139,7 +139,7 @@ def test_a_letter_is_mended_and_its_job_runs(
         page.get_by_label("Body").fill(broken)
         page.get_by_role("button", name="Check and continue").click()
         expect(page.get_by_label("Body")).to_have_value(broken)
-        expect(page.locator("main")).to_contain_text("no JSON")
+        expect(page.locator("main")).to_contain_text("not JSON")
         page.get_by_label("Body").fill(whole)
         page.get_by_role("button", name="Check and continue").click()
         expect(page.locator("h1")).to_have_text("Send the edited letter?")

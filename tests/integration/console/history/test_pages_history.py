@@ -161,7 +161,7 @@ def test_a_dispatched_record_says_how_it_went(console: Served, database: str) ->
     assert "The record does not keep: expires_at, parameter, owner.name." in shown
     shown = content(page(browser, f"/history/{silent}"))
     assert "No answer Record before" in shown
-    assert "Look whether that service runs" in shown
+    assert "Check whether that service is running" in shown
 
 
 def test_a_row_written_without_us_stays_blank(console: Served, database: str) -> None:
@@ -285,7 +285,7 @@ def test_a_run_of_which_two_ends_were_told_says_so(console: Served, database: st
     browser = console.signed_in(Role.ADMIN)
     shown = content(page(browser, f"/history/{record}"))
     assert "2 other ends were reported for this run, the last: Failed" in shown
-    assert "The first end stands." in shown
+    assert "The first end counts." in shown
     assert "Succeeded contradicted" in rows(page(browser, "/history"))[0]
     run = browser.get(f"/api/v1/executions/{record}").json()["run"]
     assert (run["status"], run["other_ends"], run["other_end"]) == ("succeeded", 2, "failed")

@@ -201,7 +201,7 @@ def test_bad_input_comes_back_with_the_error_beside_the_field(
     assert dropped.status_code == 422
     assert "1 is removed when you save." in dropped.text
     same = send(admin, job, fields | {"r1.server": "1", "r1.account": "deploy"})
-    assert "it would run twice there" in same.text
+    assert "so the job would run there twice" in same.text
     assert "and a slot to come" in send(admin, job, fields | {"schedule": "0 0 30 2 *"}).text
     assert value(database, "select count(*) from awp_console_change") == 0
 
