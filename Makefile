@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
 
-.PHONY: help run test unit lint format faults fuzz bench bench-console bench-live scale screenshots release lock clean
+.PHONY: help run test unit coverage lint format faults fuzz bench bench-console bench-live scale screenshots release lock clean
 
 help:  ## What there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,9 @@ format: $(VENV)/.dev  ## Put the code in form
 
 unit: $(VENV)/.dev  ## The tests that need no service, in under a minute
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/unit $(ARGS)
+
+coverage: $(VENV)/.dev  ## What the tests of pipeline, storage and preflight reach, with a floor
+	@$(BIN)/python -m tests.newest --coverage
 
 release: $(VENV)/.dev  ## Check version and changelog, build wheels and sdists into dist/ (uploads nothing)
 	@$(BIN)/python -m tests.release

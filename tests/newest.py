@@ -1,8 +1,10 @@
-"""The newest Python that is supported: `python -m tests.newest [PYTEST ARGUMENTS]`.
+"""The newest Python that is supported: `python -m tests.newest [--coverage]`.
 
 Makes `.venv-newest` from the same locks, unless it is there, and runs in it what the oldest Python
-runs in `.venv`: types, and the tests that need no service. Exits 1 when one of them fails, 3 when
-this machine has no such Python.
+runs in `.venv`: types, and the tests that need no service. With --coverage it runs the tests of
+pipeline, storage and preflight instead, and reports the lines that none of them reaches; below the
+floor of pyproject.toml that is a failure. Exits 1 when something fails, 3 when this machine has no
+such Python.
 """
 
 import os
@@ -23,8 +25,19 @@ def newest(pyproject: str) -> str:
 
 
 NEWEST = newest((ROOT / "pyproject.toml").read_text())
+PACKAGES = ("pipeline", "storage", "preflight")
 ENVIRONMENT = ".venv-newest"
 MISSING = 3
+
+CHECKS = (
+    ("mypy", "--python-version", NEWEST, "--cache-dir", f"{ENVIRONMENT}/.mypy"),
+    ("python", "-m", "pytest", "-q", "-n", "2", "tests/unit"),
+)
+COVERED = ("tests/unit", *(f"tests/integration/{name}" for name in PACKAGES))
+COVERAGE = (
+    ("coverage", "run", "-m", "pytest", "-q", *COVERED),
+    ("coverage", "report"),
+)
 
 
 def interpreter() -> str | None:
@@ -54,11 +67,11 @@ def main(arguments: Sequence[str]) -> int:
     if made.returncode:
         return 1
     programs = ROOT / ENVIRONMENT / "bin"
-    commands = (
-        [f"{programs}/mypy", "--python-version", NEWEST, "--cache-dir", f"{ENVIRONMENT}/.mypy"],
-        [f"{programs}/python", "-m", "pytest", "-q", "-n", "2", "tests/unit", *arguments],
-    )
-    statuses = [subprocess.run(each, cwd=ROOT, check=False).returncode for each in commands]
+    commands = COVERAGE if list(arguments) == ["--coverage"] else CHECKS
+    statuses = [
+        subprocess.run([f"{programs}/{name}", *rest], cwd=ROOT, check=False).returncode
+        for name, *rest in commands
+    ]
     return 1 if any(statuses) else 0
 
 
