@@ -89,7 +89,7 @@ class DeepAudit:
         self._deleted_before: datetime | None = None
 
     def note_outbox(self) -> None:
-        """Keep whose events wait in the outbox; within the ledger's snapshot."""
+        """Keep the executions whose events wait in the outbox; within the ledger's snapshot."""
         for events in deep_audit.waiting_events(self._connection):
             ids = [outcome_ids(event.value)[0] for event in events if event.topic in self._outcomes]
             deep_audit.note_waiting(self._connection, [each for each in ids if each is not None])

@@ -81,7 +81,7 @@ class PartitionFlow:
     def halt(self, partition: int, offset: int, reason: str) -> None:
         """Stop before a message that cannot be read.
 
-        By itself librdkafka tries again for ever, or goes on behind what it cannot read.
+        Left alone, librdkafka would try again for ever or skip what it cannot read.
         """
         known = self.faults.get(partition)
         times = known.times + 1 if known is not None and known.offset == offset else 1

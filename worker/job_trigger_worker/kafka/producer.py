@@ -141,7 +141,7 @@ class EventProducer:
                         break
 
     def wait(self, tick: Callable[[], None] = lambda: None) -> list[Event]:
-        """Wait until the broker has every event sent; those that it refuses for their size.
+        """Wait until the broker has every event; returns those that it refuses for their size.
 
         `tick` runs about every 0.2 s of waiting; what it raises ends the wait. Raises `Transient`
         when the producer had to be made anew or some events are only supposed to be there,
@@ -177,7 +177,7 @@ class EventProducer:
             self._append = Append(self._sent_at, appended_at, self._clock.now())
 
     def abandon(self) -> None:
-        """Another producer: what is still under way in this one can no longer be told apart."""
+        """Replace the producer: what is still under way in it can no longer be told apart."""
         self.close()
         self._sent, self._reports, self._untaken = (), [], []
         self._producer = Producer(self._config, logger=_client_log)
@@ -203,7 +203,7 @@ class EventProducer:
 
     @contextmanager
     def _made_anew_on_failure(self) -> Iterator[None]:
-        """Whatever ends a set ends its producer; a fatal error of it is said in our words.
+        """An error that ends a set ends its producer; a fatal one is reported in our words.
 
         librdkafka's fatal errors come as exceptions out of the calls, never to `error_cb`.
         """
@@ -239,7 +239,7 @@ class EventProducer:
 def _named(
     reports: Sequence[tuple[KafkaError, Message]], events: Sequence[Event]
 ) -> list[tuple[KafkaError, Event]]:
-    """The event that each report speaks of; of several alike, each once."""
+    """The event that each report is about; equal events are told apart by their order."""
     left = list(events)
     named = []
     for error, message in reports:

@@ -35,7 +35,7 @@ class TopicIdentity:
         self._asked_at = self._clock.monotonic()
 
     def learn(self, found: TopicDescription | None) -> bool:
-        """Note an answer; True where it is no longer the topic that it was."""
+        """Note an answer; True if the topic is no longer the same one."""
         known, self.topic, self.lacks_metadata = self.topic, found, False
         if known is None or (found is not None and found.topic_id == known.topic_id):
             return False

@@ -190,7 +190,7 @@ class TopicIds:
         return settings.get(COMPRESSION, UNPACKED) != UNPACKED
 
     def compaction(self, topic: str) -> str | None:
-        """What a topic's compaction deletes, in a sentence; empty without, None if nobody tells."""
+        """What a topic's compaction deletes, in a sentence; empty without, None if unknown."""
         settings = self._settings(topic)
         if settings is None:
             return None

@@ -17,9 +17,9 @@ _TIMEOUT_S = 5.0
 
 
 class LazyTriggerPublisher:
-    """One publisher, made when the first trigger is sent; after a failure the next send makes anew.
+    """One publisher, made when the first trigger is sent, and made again after a failure.
 
-    So a process that only rarely sends starts, and goes on, while brokers are away. Threads may
+    A process that sends rarely can so start and keep running while brokers are away. Threads may
     share one; `close` ends it.
     """
 
@@ -35,7 +35,7 @@ class LazyTriggerPublisher:
         traceparent: str | None = None,
         note: Note | None = None,
     ) -> None:
-        """Return when the brokers have them all.
+        """Return when the brokers have all of them.
 
         Raises `BrokersAway` when they do not within 5 s (10 s where a connection has to be made
         first), `FatalError` when the trigger topic does not exist.

@@ -58,7 +58,7 @@ class NotChanged(Exception):
 
 
 class TableLocked(Exception):
-    """Another session holds a table: nothing has changed, and the same has to be tried again."""
+    """Another session holds a table: nothing has changed, and the change has to be tried again."""
 
     def __init__(self, table: str) -> None:
         super().__init__(table)
@@ -144,7 +144,7 @@ def _needed(error: DBAPIError) -> NotChanged:
 
 
 def index(name: str, table: str, definition: str, *, is_unique: bool = False) -> None:
-    """Build an index while the table is written to; one left invalid by a failure is built anew.
+    """Build an index while the table is written to; rebuild one that a failure left invalid.
 
     `definition` is what stands behind the table's name: the columns in brackets, and the rest.
 

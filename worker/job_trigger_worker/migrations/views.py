@@ -202,6 +202,6 @@ def drop(name: str) -> str:
 
 
 def _fingerprint(name: str) -> str:
-    """SQL: what tells a definition from another one. Not md5, which some servers do not have."""
+    """SQL: a hash that distinguishes definitions. Not md5, which some servers do not have."""
     return f"""'trigger-worker: definition ' || encode(
         sha256(convert_to(pg_get_viewdef(to_regclass('{name}')), 'UTF8')), 'hex')"""

@@ -1,1 +1,1 @@
-"""The way of a trigger, in its order; README.md tells the trip."""
+"""The way of a trigger, in its order; README.md describes the trip."""

@@ -1,7 +1,7 @@
 """What a body is instead of a JSON object, in a sentence for its producer. Pure.
 
-Formats are told by how they begin. A body may hold secrets, so nothing in it is quoted but the
-names of fields, and nothing is decompressed. The work is bounded by the size of the body.
+Formats are recognised by their first bytes. A body may hold secrets, so nothing in it is quoted but
+the names of fields, and nothing is decompressed. The work is bounded by the size of the body.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def describe_value(value: object, subject: str = "the body") -> str:
 
 
 def describe_missing(name: str, fields: Mapping[str, Any], subject: str) -> str:
-    """That a field is missing in an object, and where something like it stands."""
+    """Says that a field is missing in an object, and where a similar one is."""
     plain = _plain(name)
     if like := next((key for key in fields if _plain(key) == plain), None):
         return f"{name} is missing: {subject} has {_quoted(like)} instead"
@@ -146,7 +146,7 @@ _FRAMES: tuple[tuple[Any, str], ...] = (
 
 
 def _describe_payload(payload: bytes, error: ValueError, subject: str) -> str:
-    """What stands behind a frame, where that is not a JSON object."""
+    """What follows a frame, if that is not a JSON object."""
     if payload.lstrip().startswith(b"{"):
         return f"{subject} is not JSON: {error}"
     if not _is_text(payload):

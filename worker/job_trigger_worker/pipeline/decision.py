@@ -34,7 +34,7 @@ _MOST_OUT, _SMALL_OUT = MOST.outcome_bytes, SMALL.outcome_bytes
 
 @dataclass(frozen=True, slots=True)
 class PreparedBatch:
-    """What is sent for a batch of which nothing came before, which is nearly every batch.
+    """What is sent for a batch without any repeat, which is nearly every batch.
 
     `columns` are those of `batch`, and `packed` has its events by ledger id.
     """
@@ -48,10 +48,10 @@ class PreparedBatch:
 class BatchDecision:
     """A batch as decided, before anything is written (a `Decision` of the loop).
 
-    `outcomes` are by delivery, in order; a text is the idempotency key of a record that stands
-    there already. `poison` is why a record's trigger could not be used, by idempotency key. `rest`
-    is what the batch had no room for; it was not looked at, or only to see what it costs.
-    `ready` is made here because a batch is decided while another one is written.
+    `outcomes` are by delivery, in order; a text is the idempotency key of a record that already
+    exists. `poison` is why a record's trigger could not be used, by idempotency key. `rest` is what
+    did not fit into the batch; it was not looked at, or only to see what it costs. `ready` is made
+    here because a batch is decided while another one is written.
     """
 
     decided_at: datetime

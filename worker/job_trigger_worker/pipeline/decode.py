@@ -1,7 +1,7 @@
 """From a message's bytes to a trigger, or to the reason why it is not one (design 3).
 
-Strict where it protects us, lenient where producers differ: what stands in fields that we do not
-know is nobody's business, be it a NUL, half a character, NaN or 10,000 nested brackets.
+Strict where it protects us, lenient where producers differ: unknown fields may hold anything, be it
+a NUL, half a character, NaN or 10,000 nested brackets.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def decode(
     believed_until: datetime,
     source: Source | None = None,
 ) -> Trigger | Unreadable:
-    """What a message says. Never raises for anything that bytes can hold.
+    """Read a message. Never raises, whatever its bytes are.
 
     A message whose `job_id` can be read is always a `Trigger`; one that cannot be used otherwise
     has a `problem`, and its slot is the one given, if that has passed, or when the broker got it.
@@ -235,10 +235,10 @@ def _trigger(wire: JobTrigger, origin: Origin, source: Source) -> Trigger:
 
 
 def _held_against(trigger: Trigger, until: datetime) -> Trigger:
-    """The trigger, or what becomes of it because its times lie ahead.
+    """The trigger, or what becomes of it because its times are in the future.
 
-    A slot decides, and for what has none of a schedule's also when it was fired. Where that decides
-    nothing and cannot be, the slot stands in, as it does where it is absent.
+    A slot decides, and for what has none of a schedule's also when it was fired. A time that
+    decides nothing and cannot be true is replaced by the slot, like an absent one.
     """
     slot, fired_at = trigger.scheduled_at, trigger.fired_at
     if slot <= until >= fired_at:

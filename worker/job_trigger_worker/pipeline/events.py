@@ -155,7 +155,7 @@ def dead_letter(topics: Topics, letter: DeadLetter, claim: Claim) -> Event:
 
 
 def render_targets(targets: Sequence[Target]) -> str:
-    """Targets as they stand in a dispatch and in the record: a JSON list."""
+    """Targets as a dispatch and the record hold them: a JSON list."""
     rendered = []
     for server_id, ip, account, credential_id, node_id, action_id in targets:
         # Ids need no quoting; a dict and its dump would take twice as long.
@@ -234,7 +234,7 @@ def shorten(event: Event, topics: Topics, language: Language) -> Shortened:
 
 
 def _of_failure(name: str, content: str | bytes | None, outcome_id: Uuid) -> str | bytes | None:
-    """A dispatch's header as it stands on the failure that follows it."""
+    """A dispatch's header as the failure that follows it carries it."""
     if name == cloudevents.HEADER_TYPE:
         return _FAILURE
     if name == cloudevents.HEADER_ID:
@@ -291,12 +291,12 @@ def _short_text(value: str) -> str:
 
 @lru_cache(maxsize=1024)  # many triggers share a slot, and a batch its moment
 def _time(moment: datetime | None) -> str:
-    """A moment as it stands in an event: RFC 3339 in UTC with Z, or null."""
+    """A moment as an event holds it: RFC 3339 in UTC with Z, or null."""
     return orjson.dumps(moment, option=orjson.OPT_UTC_Z).decode()
 
 
 def _name(name: str | None) -> str | None:
-    """A name as it travels; a platform may allow one that fills an event by itself."""
+    """A name as it travels, shortened: a platform may allow one that would fill an event."""
     return name if name is None or len(name) <= _LONGEST_NAME else truncate(name, _LONGEST_NAME)
 
 

@@ -53,7 +53,7 @@ class _Admitted:
 
 @dataclass(frozen=True, slots=True)
 class _Inserted:
-    """A batch whose records are in the transaction: what the database took of what was decided.
+    """A batch whose records are in the transaction: what the database accepted of the decision.
 
     `ids` are those of new records, by idempotency key. The rest is as in `BatchDecision`.
     """
@@ -238,8 +238,8 @@ def _count_repeats(
 ) -> list[DeadLetter]:
     """Count repeats on their records and in the tallies.
 
-    Returns a letter for each that its record does not count: that is a bin, too, and nothing is
-    lost, because the record stands.
+    Returns a dead letter for each repeat that its record cannot count: so it is accounted for, and
+    the record stays.
     """
     repeats = {key: len(again) for key, again in repeated.items()}
     uncounted: Mapping[str, str] = {}

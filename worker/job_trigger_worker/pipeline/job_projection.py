@@ -1,8 +1,8 @@
-"""Showing records on the platform's jobs (R3), around whatever is locked or refused.
+"""Showing records on the platform's jobs (R3), skipping jobs that are locked or refused.
 
-What a job shows is not the truth, so nobody's trigger waits for it. A job whose row is locked, or
-which the database does not let us change, is noted in the transaction of its records, and shown
-between two batches as soon as that is possible, by whichever worker comes first.
+What a job shows is only a copy, so no trigger waits for it. A job whose row is locked, or which the
+database does not let us change, is noted in the transaction of its records, and shown between two
+batches as soon as that is possible, by whichever worker comes first.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _IMPATIENT = text("set local lock_timeout = '100ms'")
 
 
 class _Refusals(NamedTuple):
-    """Jobs that cannot be shown, with why, and those that were not tried after too many of them.
+    """Jobs that cannot be shown, with the reasons, and those not tried after too many refusals.
 
     `is_all` where none of several could be shown: then it is hardly the rows.
     """
@@ -230,7 +230,7 @@ class Projector:
         )
 
     def _say(self, job_id: int | None, holder: str, jobs: int) -> None:
-        """Say whose lock keeps which job behind, once, and now and then again."""
+        """Log whose lock keeps which job behind, once, and again from time to time."""
         now = self._clock.monotonic()
         said_id, said_s = self._said or (None, -_SAY_AGAIN_S)
         if now - said_s < (_SAY_AGAIN_S if said_id == job_id else _SAY_EVERY_S):

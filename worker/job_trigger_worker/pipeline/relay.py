@@ -32,7 +32,7 @@ class Publisher(Protocol):
     """Sends a set of events in order and waits for all; what it raises has the set forgotten."""
 
     def send(self, events: Sequence[Event], tick: Callable[[], None]) -> None:
-        """Hand a set over; `tick` runs while there is no room."""
+        """Hand a set over; `tick` runs while the queue is full."""
 
     def wait(self, tick: Callable[[], None]) -> list[Event]:
         """Wait for the set, and return what is too large for the broker; `tick` may end it."""
@@ -96,7 +96,7 @@ class Relay:
         self._under_way = _UnderWay(rows, by_ledger, on_acknowledged)
 
     def finish(self, tick: Callable[[], None]) -> None:
-        """Wait for what is under way: at the return every event of it is acknowledged.
+        """Wait for what is under way: when it returns, every event of it is acknowledged.
 
         When it raises, the rows are no longer under way here; the outbox has them, and whoever
         takes their partitions next publishes them. Inside of `tick` it does nothing.

@@ -62,7 +62,7 @@ Connect = Callable[[], AbstractContextManager[Connection]]
 
 
 def read_claims(headers: Headers) -> ClaimedSource:
-    """What headers say; anything that is none of ours is ignored."""
+    """What headers claim; headers that are not ours are ignored."""
     if not headers:
         return NOTHING_CLAIMED
     trace_id, replay, note = None, None, None

@@ -56,7 +56,7 @@ class StatusDecision:
 
 @dataclass(slots=True)
 class _Admitted:
-    """What did not come before: runs' progress, the deliveries that told of it, and poison."""
+    """What is new: the progress of runs, the deliveries that reported it, and poison."""
 
     claims: Mapping[int, Claim]
     count: BatchTally
@@ -92,8 +92,8 @@ class StatusIntake:
     def decide(self, batch: Sequence[Delivery], claims: Mapping[int, Claim]) -> StatusDecision:
         """Read every delivery.
 
-        A status is what a service says of a run, whatever its clock; a time that lies ahead is not
-        believed, and the moment of its reception stands in.
+        A status is believed whatever the service's clock says; a time in the future is replaced by
+        the moment of reception.
         """
         now = self._clock.now()
         until = now + self._max_earliness
@@ -198,7 +198,7 @@ class StatusIntake:
 def _apply_isolated(
     connection: Connection, job_type: str, runs: Sequence[Progress], history: RefusalHistory
 ) -> tuple[list[tuple[Progress, Refused]], list[Applied]]:
-    """Move runs forward but for those that the database refuses: these, and what was found out.
+    """Move runs forward except those that the database refuses; returns these and the findings.
 
     Raises `Unwritable` when it is not the statuses: when one is refused without its message, which
     is all that is free in it, and that of a run that nobody has heard of, too, so that it is not

@@ -15,7 +15,7 @@ _SAY_EVERY_S = 60.0
 
 
 class UntrustedStatuses:
-    """Counts ends that differ from the one that stands, and runs that have no record.
+    """Counts ends that differ from the first one, and runs that have no record.
 
     Whoever sends statuses decides how many there are, so the log has at most one line a minute; it
     says how many there were since the line before.

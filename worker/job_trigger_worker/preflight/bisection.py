@@ -71,7 +71,7 @@ def read_facts_of_first(snapshot: Snapshot, job_ids: Sequence[int], known: Known
 
 
 def read_canaries(snapshot: Snapshot, job_ids: Collection[int]) -> frozenset[int]:
-    """Those of the jobs that a trigger of kind `canary` may run; none whose row cannot be read.
+    """The jobs that a trigger of kind `canary` may run, without those whose row cannot be read.
 
     Asked only where there are such triggers: a platform's view may lack the column.
     """

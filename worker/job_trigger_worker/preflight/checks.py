@@ -37,7 +37,7 @@ from job_trigger_worker.preflight.invalid import Objects
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What is the same for every trigger of a batch.
+    """What all triggers of a batch have in common.
 
     `now` is the moment of the decision; `default_max_lateness_s` is how late a scheduled trigger
     may be whose job says nothing. `most_findings` is how many findings of one code are made of one
@@ -82,7 +82,7 @@ def is_enabled(_trigger: Trigger, job: Job, _facts: Facts, _at: Circumstances) -
 
 
 def is_in_time(trigger: Trigger, job: Job, _facts: Facts, at: Circumstances) -> Sequence[Finding]:
-    """`expired`: the slot is too long ago to be run now.
+    """`expired`: the slot is too long ago to run the job now.
 
     The job's own limit holds for every kind but a replay, whose old slot a person has chosen; the
     default holds for `schedule` alone.
@@ -207,7 +207,7 @@ def accounts_are_usable(
     """`account_not_found` and `credential_not_found`, on servers that exist, whatever their state.
 
     An account that is switched off is not found; a credential that is not named, not there or not
-    usable is not found. Where that is not clear it is `inventory_invalid`.
+    usable is not found. Where a value is unclear, the finding is `inventory_invalid`.
     """
     accounts, credentials = facts.accounts, facts.credentials
     found: Findings | None = None
@@ -368,7 +368,7 @@ def _of_job(
 
 
 def _server(target: Target, server: Server | None) -> Objects:
-    """A server in words for people: the inventory's ip, or the saved one where there is no row."""
+    """A server in words: with the inventory's ip, or the saved one if there is no row."""
     objects: Objects = {"server_id": str(target.server_id)}
     if server is None:
         objects["ip"] = target.ip

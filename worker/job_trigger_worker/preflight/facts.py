@@ -202,6 +202,6 @@ def _facts(
 def told_apart(
     rows: Mapping[Grant, UnclearColumns],
 ) -> tuple[AbstractSet[Grant], Mapping[Grant, UnclearColumns]]:
-    """What is granted, and the rows of which that is not clear."""
+    """What is granted, and the rows whose grant is unclear."""
     faults = {grant: columns for grant, columns in rows.items() if columns}
     return (rows.keys() - faults.keys() if faults else rows.keys()), faults

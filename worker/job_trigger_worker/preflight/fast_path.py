@@ -1,8 +1,8 @@
 """The usual case of preflight: a trigger with nothing wrong, recognised at a glance.
 
-Nearly every trigger is such a one, and a single look at all that has to be right costs less than
-ten checks that each look for one fault. What is not right here is the checks' to judge and to name,
-so nothing may pass here that one of them would stop: a test holds the two against each other.
+Nearly every trigger is like that, and one look at everything costs less than ten checks that each
+look for one fault. What is not right here is the checks' to judge and to name, so nothing may pass
+here that one of them would stop: a test holds the two against each other.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ def _by_checks(
 def _too_early(
     trigger: Trigger, believed_until: datetime, job: Job | None, facts: Facts, now: datetime
 ) -> Verdict:
-    """The verdict of a trigger that does not run now, whatever else may be wrong by its time."""
+    """The verdict of a trigger that is too early, whatever else may be wrong by its time."""
     ahead = max(trigger.scheduled_at, trigger.fired_at)
     objects: dict[str, str | int | None] = {
         "job_id": str(trigger.job_id),

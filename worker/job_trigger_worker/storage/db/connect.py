@@ -80,7 +80,7 @@ _is_bad_option = re.compile(r'invalid \w+ value: "|invalid port number').search
 
 
 def attend(engine: Engine) -> Engine:
-    """Have an engine's connections opened here; returns the engine.
+    """Make an engine open its connections here; returns the engine.
 
     What is raised is ours: `ConnectionLost` for a database that is away, `FatalError` for one that
     does not let us in, whose encoding is not UTF8, or whose sessions a pooler lends by the
@@ -121,7 +121,7 @@ def _check_encoding(connection: Any) -> None:
 
 
 def _meaning(said: list[ServerMessage], words: str) -> TriggerWorkerError:
-    """What to raise for a connection that failed.
+    """The error to raise for a connection that failed.
 
     A host has several addresses, and a database several hosts, each with a line of its own: one
     that was refused tells more than one where nobody listens.

@@ -23,7 +23,7 @@ class Dsn(NamedTuple):
 
 
 def parse(url: str) -> Dsn:
-    """An address, with what its author left out. Raises ArgumentError for one that is none.
+    """An address, completed by defaults. Raises ArgumentError for an invalid one.
 
     Its settings are taken out of it: a session sets them itself, because a connection pooler drops
     or refuses what is asked for while connecting.

@@ -41,7 +41,7 @@ def open_engine(
     silence_ms: int | None = None,
     **pool: Any,
 ) -> Engine:
-    """An engine of SQLAlchemy whose sessions are set as `session` says, and checked to be.
+    """An engine of SQLAlchemy whose sessions get the settings of `session`, which is verified.
 
     `silence_ms` is how long a peer may be silent before its connection counts as lost. A
     statement's values never stand in what is raised. Raises `UsageError` for an address that is
@@ -80,7 +80,7 @@ def find_tables(engine: Engine) -> Engine:
 
 
 def make_engine(settings: Settings) -> Engine:
-    """An engine of the worker, whose every wait ends before half of the poll interval.
+    """An engine of the worker: each of its waits ends before half of the poll interval.
 
     lock_timeout < idle_in_transaction_session_timeout < statement_timeout < half of
     max.poll.interval.ms, and likewise for connecting and for a silent peer. See `open_engine` for

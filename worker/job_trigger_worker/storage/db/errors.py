@@ -86,7 +86,7 @@ _REMEDIES = {_NO_RIGHT: _CHECK_LOGIN}
 
 @contextmanager
 def translate_read_errors(view: str | None = None, *, fits: bool = False) -> Iterator[None]:
-    """Turn what a read raises into ours: a view that raises is `Unknown`, never a finding.
+    """Translate what a read raises: a view that raises is `Unknown`, never a finding.
 
     With the name of the `view` that is read, an error says so, and is a `ViewRaised` where a row's
     values may have raised it: whatever it is where the statement is known to fit the view.
@@ -139,7 +139,7 @@ def in_a_trigger(error: DBAPIError, relation: str) -> FatalError | None:
 
 @contextmanager
 def translate_edit_errors(view: str) -> Iterator[None]:
-    """Turn what an edit through a view of the platform raises into ours.
+    """Translate what an edit through a view of the platform raises.
 
     What the platform refuses is `NotTaken`: all that its functions raise on purpose, whatever the
     SQLSTATE, and what its constraints, casts and policies do not let through. A value that is too
@@ -246,7 +246,7 @@ def _routine(error: DBAPIError) -> str | None:
 
 
 def _function(error: DBAPIError) -> str:
-    """The function in which it was raised, the outermost of several; '' where it was in none."""
+    """The outermost function that raised it; '' if none did."""
     context = getattr(getattr(error.orig, "diag", None), "context", None) or ""
     return "".join(context.strip().splitlines()[-1:])
 

@@ -16,7 +16,7 @@ _DATABASE = """
 
 
 def why_ended(connection: Connection) -> str | None:
-    """Why an idle connection is of no use any more; None while it is.
+    """Why an idle connection can no longer be used; None while it can.
 
     Costs no statement unless something has arrived on it, which a server sends unasked only when
     it ends the session, or tells of a changed setting.

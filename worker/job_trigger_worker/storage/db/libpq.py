@@ -47,7 +47,7 @@ def why_refused(conninfo: str, timeout_s: float) -> list[ServerMessage]:
 
 
 def parse(message: bytes) -> list[ServerMessage]:
-    """The lines of a verbose message of libpq, without what stands beside an error (its place)."""
+    """The lines of a verbose message of libpq, without the place in its source."""
     lines = []
     for line in message.splitlines():
         found = _SERVER_SAYS.search(line)

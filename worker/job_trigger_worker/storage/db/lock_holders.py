@@ -176,7 +176,7 @@ class Wait(NamedTuple):
 
 
 def waits(connection: Connection, pids: Collection[int]) -> dict[int, Wait]:
-    """What those of these sessions wait for that wait for a lock, by pid.
+    """What the sessions that wait for a lock wait for, by pid.
 
     `connection` commits each statement by itself.
     """
@@ -210,7 +210,7 @@ def of_jobs(connection: Connection, job_ids: Collection[int]) -> tuple[int, Hold
 
 
 def alone_with_jobs(connection: Connection) -> Holder | None:
-    """The one other session that has locked anything of the platform's jobs.
+    """The only other session that has locked any of the platform's jobs.
 
     None where there are several, or none. Waits for no lock, whatever is locked.
     """

@@ -42,7 +42,7 @@ def check(connection: Any, connect: Connect) -> None:
 
 
 def _is_lent(connection: Any, process: int, connect: Connect) -> bool:
-    """Whether sessions go round between two connections that are open at once.
+    """Whether two connections that are open at once share sessions.
 
     A pooler gives the session that was last returned to whoever asks next, or another one each
     time. Where a session pool has none left, a second one is not had, and nothing is shown.

@@ -103,7 +103,7 @@ class PreparedStatement:
 
 
 def prepared(statement: str, *, reads_view: bool = False) -> PreparedStatement:
-    """A statement worth preparing. Each of its parameters has to be cast: nothing else types it.
+    """A statement worth preparing. Each parameter must be cast: nothing else types it.
 
     `reads_view` where it reads a view of the platform, whose rows may raise anything.
     """
@@ -111,7 +111,7 @@ def prepared(statement: str, *, reads_view: bool = False) -> PreparedStatement:
 
 
 def doubt(connection: Connection) -> None:
-    """Take what the session's plans raise for a sign that they do not fit, also where it was not.
+    """Treat errors of the session's plans as a sign that the plans no longer fit.
 
     For a view of which nothing can be read: it may have been redefined since.
     """

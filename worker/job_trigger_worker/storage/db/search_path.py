@@ -55,7 +55,7 @@ def find(connection: Connection, names: list[str]) -> dict[str, OtherSchema]:
 
 
 def attend(engine: Engine) -> None:
-    """Have connecting raise `FatalError` where the worker's tables are in other schemas only.
+    """Make connecting raise `FatalError` if the worker's tables are only in other schemas.
 
     A database that has none is no matter of a schema, and connects.
     """

@@ -115,7 +115,7 @@ class Columns(NamedTuple):
         arrays: tuple[str, ...] = (),
         **words: tuple[str, ...],
     ) -> str:
-        """The columns whose values are none of the allowed ones, as `UnclearColumns`; null if none.
+        """The columns whose values are not allowed, as `UnclearColumns`; null if there are none.
 
         `ids`, `numbers` and `arrays` of ids may be null. `words` are columns with their allowed
         words.

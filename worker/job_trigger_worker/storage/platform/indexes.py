@@ -47,7 +47,7 @@ _JOINED = (
 
 
 def missing(connection: Connection, view: View) -> Iterator[Finding]:
-    """Large tables that are read from one end to the other to find one row of a view.
+    """Large tables that are read as a whole to find one row of a view.
 
     PostgreSQL is asked how it would do it if it had to avoid that: what it still reads as a whole
     is served by no index, and so is what has to be found behind another column of an index. Tables
@@ -117,7 +117,7 @@ def tables_of(plan: dict[str, Any]) -> Iterator[str]:
 
 
 def read_whole(plan: dict[str, Any]) -> Iterator[str]:
-    """The tables of which a plan reads everything, also by way of an index that finds nothing."""
+    """The tables that a plan reads as a whole, even through an index."""
     if plan["Node Type"] in _READS and not any(each in plan for each in _FINDS):
         yield plan["Relation Name"]
     for part in plan.get("Plans", ()):

@@ -280,7 +280,7 @@ def select_owners(connection: Connection, ids: Collection[int]) -> dict[int, Own
 def select_automations(
     connection: Connection, keys: Collection[tuple[str, int]]
 ) -> dict[tuple[str, int], Automation]:
-    """Automations by job type and target id; perhaps others than those asked for, too.
+    """Automations by job type and target id; possibly more than were asked for.
 
     One whose type is unclear stands under `UNCLEAR_TYPE` and its target id.
     """
@@ -332,7 +332,7 @@ def _once(
 ) -> dict[Key, Row]:
     """What was found in these rows; `closed` is what becomes of one whose key several rows have.
 
-    Which of them counts nobody knows, so nothing may be started with it.
+    Nobody knows which of them counts, so nothing may be started with it.
     """
     if len(found) != len(rows):
         for each, count in Counter(map(key, rows)).items():

@@ -163,7 +163,7 @@ class OpenLetters:
 
 @dataclass(frozen=True, slots=True)
 class LedgerRow:
-    """A ledger row beside what its tables hold.
+    """A ledger row, and what the tables hold beside it.
 
     `topic` is None for records whose ledger row does not exist; `id` is None too when they name no
     row at all. `log_end` is the next offset of the log when a worker last looked. `lost` and

@@ -305,7 +305,7 @@ def _copy(connection: Connection, statement: str, lines: Sequence[str]) -> None:
 
 
 def note_waiting(connection: Connection, execution_ids: Sequence[Uuid]) -> None:
-    """Keep whose events were still in the outbox."""
+    """Keep the executions whose events were still in the outbox."""
     connection.execute(_WAITING, {"execution_id": uuids(execution_ids)})
 
 

@@ -129,7 +129,7 @@ def _detail(
 
 
 def _listed(stored: Any) -> tuple[dict[str, Any], ...]:
-    """Findings or targets as stored; what is no object in them is left out."""
+    """Findings or targets as stored, without entries that are not objects."""
     if not isinstance(stored, list):
         return ()
     return tuple(entry for entry in stored if isinstance(entry, dict))

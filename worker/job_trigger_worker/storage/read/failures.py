@@ -191,7 +191,7 @@ def _caused(rows: Sequence[Any]) -> tuple[CauseRow, ...]:
 
 
 def _findings(row: Any) -> Findings:
-    """The one finding that a cause is told by; none where its record has none."""
+    """The finding that describes a cause; none if its record has none."""
     return Findings((row.finding,), 1) if row.finding else NO_FINDINGS
 
 

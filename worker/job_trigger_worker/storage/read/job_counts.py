@@ -41,7 +41,7 @@ def counts(connection: Connection, scope: Scope, as_of: AsOf, wanted: JobFilter)
 def counts_of(
     connection: Connection, scope: Scope, meant: JobSelection, failed: Count | None = None
 ) -> JobCounts:
-    """The same of jobs that were looked up; the status that is wanted is not looked at.
+    """The same for jobs that were looked up; the wanted status is ignored.
 
     `failed` is how many of them have failed, where `standing_causes` has told it.
     """

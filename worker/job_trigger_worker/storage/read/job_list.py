@@ -43,7 +43,7 @@ def overview(
     size: int,
     causes: int,
 ) -> Overview:
-    """A page of jobs with what stands above it. Raises `UsageError` as `list_jobs` does."""
+    """A page of jobs with the numbers above it. Raises `UsageError` as `list_jobs` does."""
     meant = JobSelection.of(connection, scope, as_of, wanted)
     page = page_of(connection, meant, as_of, sort, after, size)
     # By outcome no jobs are left out of those that are meant.

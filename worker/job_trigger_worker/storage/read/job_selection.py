@@ -166,7 +166,7 @@ class JobSelection:
         return replace(stream, rest="status = :status and not :of_failures", values=values)
 
     def failed(self, connection: Connection, order: Order) -> tuple[OrderedJobScan, bool]:
-        """The jobs whose newest trigger failed, by code and cause; and whether it is bounded."""
+        """The jobs whose newest trigger failed, by code and cause; and whether that is bounded."""
         rest, values, rare = HAS_FAILED, dict(self.stream.values), ""
         is_bounded = self.asks_text or not self.is_projected
         most = self.stream.most if is_bounded else CAUSED

@@ -210,7 +210,7 @@ def take(
     owner: str,
     log_starts: Mapping[int, int],
 ) -> dict[int, Claim]:
-    """Become the owner of partitions: raise their epochs, and learn their positions.
+    """Become the owner of partitions: raise their epochs and read their positions.
 
     `owner` is `group/instance`; a partition never seen before begins at its `log_starts`. To be
     committed before anything else. Waits for nobody: a partition whose row another transaction has
@@ -372,7 +372,7 @@ def positions(connection: Connection, *, topic: str, topic_id: str) -> dict[int,
 def skip(
     connection: Connection, *, topic: str, topic_id: str, partition: int, log_start: int, end: int
 ) -> int:
-    """Make `end` the next offset of a partition whose position is before it: a person wants that.
+    """Make `end` the next offset of a partition whose position is before it, as a person decided.
 
     What is skipped is a lost range. Returns how many offsets that are; whoever owns it is fenced.
     """

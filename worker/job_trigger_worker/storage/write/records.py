@@ -118,7 +118,7 @@ def _omitted(verdicts: Sequence[Verdict]) -> str:
 
 
 def insert(connection: Connection, rows: Columns) -> dict[str, int]:
-    """Write those records whose idempotency key is new.
+    """Write the records whose idempotency key is new.
 
     Returns the ids of the rows written, by that key, which is their `execution_id` too; a record
     that is not in it was sent before.
