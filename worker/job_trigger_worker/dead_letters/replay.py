@@ -27,7 +27,9 @@ from job_trigger_worker.storage.read import dead_letters
 from job_trigger_worker.storage.read.dead_letters import DeadLetterFilter, Selection, Sendable
 
 Note = Callable[[Connection, Mapping[int, str | None]], None]
-"""Told of a batch in the transaction that marks it: why a letter was not sent, None if it was."""
+"""Called for each letter of a batch, in the transaction that marks it: why it was not sent, or
+None.
+"""
 
 _PATIENCE_S = 5.0
 _PATIENT_S = 30.0

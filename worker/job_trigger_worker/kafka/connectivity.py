@@ -37,9 +37,9 @@ _NOISE = re.compile(r"^.*SASL authentication error: | \(after \d+ms in state .*$
 def check(kafka: KafkaSettings, timeout_s: float = 10.0) -> None:
     """Return when a broker lets us in, and also when none answers within `timeout_s`.
 
-    Who is away is said by the client that needs them; who says nothing costs 5 s here, whatever the
-    timeout. Raises `FatalError` when no broker that answers has a certificate that we trust, takes
-    ours, or takes user and password.
+    A broker that is away is reported by the client that needs it; one that does not answer costs 5
+    s here, whatever the timeout. Raises `FatalError` when no broker that answers has a certificate
+    that we trust, takes ours, or takes user and password.
     """
     deadline = time.monotonic() + timeout_s
     if kafka.uses_tls and not _talks_tls(kafka, deadline):

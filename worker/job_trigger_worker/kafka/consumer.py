@@ -190,9 +190,9 @@ class TopicConsumer:
         return no_right(error, group=self._group, topic=self.topic)
 
     def _assigned(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        # An answer to the group, and no more. A fetcher has to begin at a known offset: librdkafka
-        # (2.16) asks again for a relative one half a second after an answer that came too late, and
-        # goes back there, whatever was sought and read meanwhile.
+        # This only answers the group: `flow.seek` assigns later, at a known offset. For a relative
+        # one librdkafka (2.16) asks again half a second after an answer that came too late, and
+        # goes back there, whatever was sought and read in the meantime.
         consumer.incremental_assign([])
         self.assigned |= {place.partition for place in places}
         log.info("assigned", topic=self.topic, partitions=_numbers(places))

@@ -46,7 +46,7 @@ class LetterReplayer(Protocol):
     ) -> Replayed:
         """Send a choice's letters, as counted in `found`, and mark those that the brokers have.
 
-        `note` is told, in the transaction that marks them, why each was not sent, None if it was.
+        `note` is called in the transaction that marks them, with why each was not sent, or None.
         Raises `BrokersAway` when no broker answers within some seconds: then nothing was sent.
         """
 

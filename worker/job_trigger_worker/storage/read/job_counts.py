@@ -117,7 +117,7 @@ def _counted(
 def _total(connection: Connection, scope: Scope, wanted: JobFilter) -> Count:
     """How many jobs are meant, whatever their status, of the first 1,000 that an index gives.
 
-    Where it gives more, that is the least: bounded is what is gone through, not what is found.
+    Where there are more, 1,000 is the least: the limit is on rows looked at, not on rows found.
     """
     if scope.group_ids is None and wanted.group_id is not None:
         scope, wanted = Scope((wanted.group_id,)), replace(wanted, group_id=None)

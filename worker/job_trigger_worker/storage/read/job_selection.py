@@ -40,7 +40,7 @@ CAUSED_BY_NAME = 800
 """The same by name or id, where no index tells which jobs failed."""
 
 SEEN = 2_000
-"""The same for a scope or filter that leaves more than some, but not all."""
+"""The same limit for a scope or filter that leaves more than some jobs, but not all of them."""
 
 SIFTED = 20_000
 """Jobs that one page goes through, at most, to find those of a group by what no index knows."""

@@ -57,7 +57,7 @@ def open_job(
 
 
 def as_saved(saved: Editable) -> RequestedEdit:
-    """What one wants who changes nothing."""
+    """The edit of somebody who changes nothing."""
     return RequestedEdit(saved.name, saved.schedule or "", saved.timezone or "")
 
 
