@@ -50,7 +50,7 @@ def test_every_client_in_every_codec(rig: Rig, client: str) -> None:
         junk = _letter(rig, value=f"junk of {client} in {codec}".encode())
         assert junk.header("h") == b"\xff\xfe"
         assert junk.key is None
-        assert "no JSON" in _reason(junk)
+        assert "not JSON" in _reason(junk)
         assert "tombstone" in _reason(_letter(rig, key=f"{client} {codec}".encode()))
 
 

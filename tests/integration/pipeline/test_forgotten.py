@@ -36,7 +36,7 @@ pytestmark = [
     pytest.mark.parametrize("broker", ["kafka"], indirect=True),
     pytest.mark.parametrize("topics", [1], indirect=True),
 ]
-SETTLED_S = 20
+SETTLED_S = 60
 IDS = "select execution_id::text from awp_job_execution order by origin_offset"
 REWOUND = (
     "select rewound::text from awp_trigger_ledger where topic like '%.job.triggers.v1' order by id"

@@ -14,11 +14,11 @@ from tests.support.waiting import wait_until
 GOOD = b'{"job_id":"JOB","scheduled_at":"%s"' % at().encode()
 
 POISON: dict[str, tuple[bytes | None, str, bool]] = {
-    "no_json": (b"job 7 please", "no JSON", False),
-    "cut_off": (b'{"job_id":"JOB","sched', "no JSON", False),
+    "no_json": (b"job 7 please", "not JSON", False),
+    "cut_off": (b'{"job_id":"JOB","sched', "not JSON", False),
     "no_object": (b'["JOB"]', "a JSON array, not an object", False),
     "only_nan": (b"NaN", "a number, not a JSON object", False),
-    "no_utf8": (b'{"job_id":"JOB","triggered_by":"\xff"}', "no UTF-8", False),
+    "no_utf8": (b'{"job_id":"JOB","triggered_by":"\xff"}', "not UTF-8", False),
     "empty": (b"", "empty", False),
     "tombstone": (None, "tombstone", False),
     "no_job_id": (b'{"scheduled_at":"2026-11-23T10:00:00Z"}', "job_id", False),

@@ -129,7 +129,7 @@ class TopicAdmin:
             asked = self._admin.create_topics(
                 wanted, operation_timeout=self._timeout_s, request_timeout=self._timeout_s
             )
-            is_new = {name: self._is_done(made, _EXISTS) for name, made in asked.items()}
+        is_new = {name: self._is_done(name, made, _EXISTS) for name, made in asked.items()}
         states = self._with_leaders(topics.all())
         return [
             CreatedTopic(name=name, is_new=is_new[name], partitions=states[name].partitions)
@@ -156,8 +156,8 @@ class TopicAdmin:
             asked = self._admin.delete_topics(
                 list(names), operation_timeout=self._timeout_s, request_timeout=self._timeout_s
             )
-            for gone in asked.values():
-                self._is_done(gone, _MISSING)
+        for name, gone in asked.items():
+            self._is_done(name, gone, _MISSING)
         deadline = time.monotonic() + self._timeout_s
         while self._described(names):
             if time.monotonic() > deadline:
@@ -177,7 +177,8 @@ class TopicAdmin:
             asked = self._admin.describe_topics(
                 TopicCollection(list(names)), request_timeout=self._timeout_s
             )
-            for name, answer in asked.items():
+        for name, answer in asked.items():
+            with self._errors_of_ours(name):
                 try:
                     found[name] = self._answer(answer)
                 except KafkaException as error:
@@ -214,21 +215,23 @@ class TopicAdmin:
                 )
             time.sleep(_POLL_S)
 
-    def _is_done(self, asked: Future[None], harmless: int) -> bool:
+    def _is_done(self, topic: str, asked: Future[None], harmless: int) -> bool:
         """True when it was done now, False where there was nothing to do."""
-        try:
-            self._answer(asked)
-        except KafkaException as error:
-            if first_error(error).code() != harmless:
-                raise
-            return False
+        with self._errors_of_ours(topic):
+            try:
+                self._answer(asked)
+            except KafkaException as error:
+                if first_error(error).code() != harmless:
+                    raise
+                return False
         return True
 
     def _answer(self, asked: Future[Answer]) -> Answer:
         return asked.result(timeout=self._timeout_s + _GRACE_S)
 
     @contextmanager
-    def _errors_of_ours(self) -> Iterator[None]:
+    def _errors_of_ours(self, topic: str = "") -> Iterator[None]:
+        """Raise what the brokers say as ours, and for which topic they say it."""
         try:
             yield
         except TooLate as late:
@@ -238,7 +241,8 @@ class TopicAdmin:
             if error.retriable() or error.code() in _AWAY:
                 raise self._no_answer(describe(error)) from failure
             raise FatalError(
-                f"The brokers at {self._brokers} refused: {describe(error)}.",
+                f"The brokers at {self._brokers} refused: {f'{topic}: ' if topic else ''}"
+                f"{describe(error)}.",
                 remedy=_TOO_FEW_BROKERS
                 if error.code() == KafkaError.INVALID_REPLICATION_FACTOR
                 else "Check the rights of this user and the values given.",
