@@ -130,9 +130,9 @@ BODIES: dict[str, tuple[bytes, str]] = {
         b"[" * 3000 + b"]" * 3000,
         "the body is a JSON array, not an object: send each event by itself",
     ),
-    "3,000 brackets that nobody closes": (
-        b'{"job_id": 1, "x": ' + b"[" * 3000,
-        "the body is not JSON: its brackets do not match: char 3019",
+    "100,000 brackets that nobody closes": (
+        b'{"job_id": 1, "x": ' + b"[" * 100_000,
+        "the body is not JSON: its brackets do not match: char 100019",
     ),
     "a text": (b'"job 7"', "the body is a string, not a JSON object"),
     "a number": (b"17", "the body is a number, not a JSON object"),
