@@ -75,3 +75,13 @@ def test_an_answer_that_never_came_is_waited_for_once(member: Member) -> None:
     member.offsets.prove(COPIES)
     member.answer()
     assert member.offsets.proof() == {}
+
+
+def test_a_copy_that_the_group_refused_is_to_be_made_again(member: Member) -> None:
+    member.offsets.copy(CLAIMS)
+    member.answer(STALE)
+    assert member.offsets.behind == {0, 1}
+    member.offsets.copy(CLAIMS)
+    assert member.offsets.behind == set()
+    member.answer()
+    assert member.offsets.behind == set()

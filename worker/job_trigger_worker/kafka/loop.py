@@ -244,8 +244,12 @@ class Loop:
         self._moved |= handled.positions.keys()
 
     def _copy_offsets(self) -> None:
-        """Copy the position of every partition that has moved, unless that was done just now."""
+        """Copy the position of every partition that has moved, unless that was done just now.
+
+        One that the group did not accept, as in the midst of a rebalance, is copied again.
+        """
         now = self._clock.monotonic()
+        self._moved |= self._consumer.offsets.behind
         if not self._moved or now - self._copied_at < _COPY_EVERY_S:
             return
         claims = self._ownership.claims

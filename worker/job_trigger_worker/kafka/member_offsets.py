@@ -21,6 +21,8 @@ class MemberOffsets:
 
     An answer names the partitions of its commit and nothing else; those to commits of the same
     partitions come in the order of these. So what was asked before is counted, and passed.
+
+    `behind` are partitions whose offset the group did not accept; the next copy is to have them.
     """
 
     def __init__(self, consumer: Consumer, topic: str) -> None:
@@ -30,6 +32,7 @@ class MemberOffsets:
         self._asked: frozenset[int] = frozenset()
         self._before = 0
         self._answer: dict[int, KafkaError | None] | None = None
+        self.behind: set[int] = set()
 
     def prove(self, copies: Mapping[int, GroupCopy]) -> None:
         """Begin to commit offsets as they stand, which shows that the group has us as a member.
@@ -63,6 +66,7 @@ class MemberOffsets:
         """Hear of a commit that did not wait for its answer, from inside of a poll."""
         found = {place.partition: error or place.error for place in places}
         partitions = frozenset(found)
+        self.behind |= {partition for partition, why in found.items() if why is not None}
         if self._unanswered[partitions] > 1:
             self._unanswered[partitions] -= 1
         else:
@@ -94,11 +98,13 @@ class MemberOffsets:
         Does not wait for the answer: nobody continues from the copy, and brokers may be away.
         """
         places = [self._place(claim.partition, copy_of(claim)) for claim in claims]
+        self.behind.clear()
         if not places:
             return
         try:
             self._begin(places)
         except KafkaException as error:
+            self.behind |= {place.partition for place in places}
             log.warning("offsets_not_copied", topic=self._topic, error=describe(first_error(error)))
 
     def _begin(self, places: list[TopicPartition]) -> None:
