@@ -10,6 +10,7 @@ import pytest
 from job_trigger_worker.domain.principals import Role
 from tests.support.console import Served, serving
 from tests.support.history import NOW, FrozenClock, writing
+from tests.support.sql import execute
 
 EXECUTION = "11111111-2222-4333-8444-555555555555"
 TRIGGER = "11111111-2222-4333-8444-666666666666"
@@ -126,6 +127,25 @@ def test_a_record_is_told_whole(browser: httpx.Client, database: str) -> None:
     chinese = browser.get(f"/api/v1/executions/{bad}", headers={"Accept-Language": "zh"}).json()
     assert "不存在" in chinese["findings"][0]["message"]
     assert chinese["message"].startswith("Server 7 (10.0.0.7) does not exist.")
+
+
+def test_a_record_of_another_version_still_has_its_event(
+    browser: httpx.Client, database: str
+) -> None:
+    with writing(database) as (p, h):
+        bad = h.failed(p.action_job())
+    execute(
+        database,
+        "update awp_job_execution set trigger_id = null,"
+        ' findings = \'[{"code": "later_code", "server_id": 7}]\','
+        f" trigger_code = 'later_code', trigger_message = 'Told by it.' where id = {bad}",
+    )
+    found = asked(browser, f"/api/v1/executions/{bad}")["event"]
+    body = found["body"]
+    assert (body["code"], body["message"]) == ("later_code", "Told by it.")
+    assert body["findings"] == [{"code": "later_code", "message": "Told by it.", "server_id": "7"}]
+    assert body["trigger_id"] is None
+    assert browser.get(f"/history/{bad}").status_code == 200
 
 
 def test_a_row_of_the_platforms_own_is_told_too(browser: httpx.Client, database: str) -> None:

@@ -50,13 +50,23 @@ def preview_event(detail: RecordDetail, topics: Topics) -> EventPreview | None:
     body = orjson.loads(event.value or b"{}")
     for name in missing:
         del body[name]
-    if detail.owner_id is None:
-        body["owner"] = None
-    else:
+    body |= {name: None for name in _unknown(detail) if name in body}
+    if detail.owner_id is not None:
         del body["owner"]["name"]
         missing += ("owner.name",)
     headers = {name: _text(content) for name, content in event.headers}
     return EventPreview(event.topic, _text(event.key), headers, body, missing)
+
+
+def _unknown(detail: RecordDetail) -> list[str]:
+    """The fields of an event that this record has nothing for."""
+    known = {
+        "trigger_id": detail.record.trigger_id,
+        "target_id": detail.target_id,
+        "owner": detail.owner_id,
+        "cause": detail.record.causes or None,
+    }
+    return [name for name, value in known.items() if value is None]
 
 
 def _dispatch(detail: RecordDetail, topics: Topics, decided_at: datetime) -> Event | None:
@@ -67,7 +77,7 @@ def _dispatch(detail: RecordDetail, topics: Topics, decided_at: datetime) -> Eve
 
 def _failure(detail: RecordDetail, topics: Topics, decided_at: datetime) -> Event:
     record = detail.record
-    # A record of an older version may have a code that is none any more: it is shown as it stands.
+    # A record of another version may have a code that we do not know: it is shown as stored.
     code = cast(FailureCode, record.code)
     verdict = Verdict(
         tuple(Finding(code, {}, cause) for cause in record.causes or ("",)),
@@ -75,8 +85,9 @@ def _failure(detail: RecordDetail, topics: Topics, decided_at: datetime) -> Even
         _job(detail),
         omitted=detail.findings_omitted,
     )
-    findings = [dict(each) for each in detail.findings]
-    findings = findings or [{"code": record.code, "message": record.message}]
+    # So may a finding that says nothing: then the record's own message stands for it.
+    first = {"code": record.code, "message": record.message, **dict(*detail.findings[:1])}
+    findings = [first, *map(dict, detail.findings[1:])]
     return events.failure(topics, _trigger(detail), verdict, decided_at, findings)
 
 
